@@ -1,0 +1,15 @@
+//! Pure packaging knowledge: project names, versions, file names, digests, and Simple API pages in and out.
+//!
+//! This crate does no I/O, reads no clock and knows nothing async. Everything here is a function of values,
+//! so that every other crate may depend on it and every rule in it can be tested and fuzzed alone.
+
+mod digest;
+mod name;
+pub mod page;
+mod path;
+mod serial;
+
+pub use digest::{DigestError, Sha256};
+pub use name::{NameError, ProjectName};
+pub use path::{PathError, RelPath, TreePath};
+pub use serial::Serial;
