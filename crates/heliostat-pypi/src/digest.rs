@@ -67,7 +67,13 @@ impl FromStr for Sha256 {
     type Err = DigestError;
     fn from_str(text: &str) -> Result<Self, DigestError> {
         from_hex_32(text).map(Self).ok_or_else(|| {
-            DigestError(text.chars().take(80).collect::<String>().escape_debug().to_string())
+            DigestError(
+                text.chars()
+                    .take(80)
+                    .collect::<String>()
+                    .escape_debug()
+                    .to_string(),
+            )
         })
     }
 }
@@ -104,8 +110,14 @@ mod tests {
     #[test]
     fn text_and_bytes_agree() {
         let digest = Sha256::of(b"");
-        assert_eq!(digest.to_hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(digest.to_hex().to_uppercase().parse::<Sha256>().unwrap(), digest);
+        assert_eq!(
+            digest.to_hex(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(
+            digest.to_hex().to_uppercase().parse::<Sha256>().unwrap(),
+            digest
+        );
     }
 
     #[test]

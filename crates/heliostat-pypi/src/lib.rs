@@ -4,12 +4,16 @@
 //! so that every other crate may depend on it and every rule in it can be tested and fuzzed alone.
 
 mod digest;
+mod filename;
 mod name;
 pub mod page;
 mod path;
 mod serial;
+mod version;
 
 pub use digest::{DigestError, Sha256};
-pub use name::{NameError, ProjectName};
-pub use path::{PathError, RelPath, TreePath};
+pub use filename::{FileName, FileNameError, LegacyKind, WheelName};
+pub use name::{NAME_BYTES_MAX, NameError, ProjectName};
+pub use path::{FILE_NAME_BYTES_MAX, PathError, RelPath, TreePath};
 pub use serial::Serial;
+pub use version::Version;

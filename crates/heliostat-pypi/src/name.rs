@@ -38,7 +38,12 @@ impl FromStr for ProjectName {
     /// Validates by the core metadata specification's name rule and normalises by PEP 503.
     fn from_str(text: &str) -> Result<Self, NameError> {
         let reject = |reason| NameError {
-            text: text.chars().take(80).collect::<String>().escape_debug().to_string(),
+            text: text
+                .chars()
+                .take(80)
+                .collect::<String>()
+                .escape_debug()
+                .to_string(),
             reason,
         };
         let bytes = text.as_bytes();
@@ -49,7 +54,9 @@ impl FromStr for ProjectName {
             return Err(reject("it is longer than 200 bytes"));
         }
         if !first.is_ascii_alphanumeric() || !last.is_ascii_alphanumeric() {
-            return Err(reject("it must start and end with an ASCII letter or digit"));
+            return Err(reject(
+                "it must start and end with an ASCII letter or digit",
+            ));
         }
         let mut normalised = String::with_capacity(bytes.len());
         for &byte in bytes {
@@ -61,7 +68,11 @@ impl FromStr for ProjectName {
                         normalised.push('-');
                     }
                 }
-                _ => return Err(reject("it may hold only ASCII letters, digits, `-`, `_` and `.`")),
+                _ => {
+                    return Err(reject(
+                        "it may hold only ASCII letters, digits, `-`, `_` and `.`",
+                    ));
+                }
             }
         }
         Ok(Self(normalised.into()))
@@ -111,8 +122,22 @@ mod tests {
 
     #[test]
     fn rejects_what_is_not_a_name() {
-        for given in ["", "-a", "a-", "_x", "acme sdk", "a/b", "..", "é", "a\n", &"a".repeat(201)] {
-            assert!(given.parse::<ProjectName>().is_err(), "{given:?} was accepted");
+        for given in [
+            "",
+            "-a",
+            "a-",
+            "_x",
+            "acme sdk",
+            "a/b",
+            "..",
+            "é",
+            "a\n",
+            &"a".repeat(201),
+        ] {
+            assert!(
+                given.parse::<ProjectName>().is_err(),
+                "{given:?} was accepted"
+            );
         }
     }
 }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{from_hex_32, to_hex};
 use crate::Sha256;
+use crate::digest::{from_hex_32, to_hex};
 
 /// The longest file name we accept, in bytes: what common file systems take, less the room that `.metadata` needs.
 pub const FILE_NAME_BYTES_MAX: usize = 240;
@@ -40,7 +40,12 @@ pub struct PathError {
 
 impl PathError {
     fn new(text: &str, reason: &'static str) -> Self {
-        let text = text.chars().take(120).collect::<String>().escape_debug().to_string();
+        let text = text
+            .chars()
+            .take(120)
+            .collect::<String>()
+            .escape_debug()
+            .to_string();
         Self { text, reason }
     }
 }
@@ -70,25 +75,40 @@ impl TreePath {
     pub fn new(id: [u8; 32], filename: &str) -> Result<Self, PathError> {
         check_segment(filename).map_err(|reason| PathError::new(filename, reason))?;
         if filename.len() > FILE_NAME_BYTES_MAX {
-            return Err(PathError::new(filename, "the file name is longer than 240 bytes"));
+            return Err(PathError::new(
+                filename,
+                "the file name is longer than 240 bytes",
+            ));
         }
-        Ok(Self { id, filename: filename.to_owned() })
+        Ok(Self {
+            id,
+            filename: filename.to_owned(),
+        })
     }
 
     /// The path that a file found at `url` gets: PyPI's own where the address ends in one, else made from the
     /// sha256, else from the sha256 of the address without its query and fragment.
-    pub fn for_upstream(url: &str, filename: &str, sha256: Option<&Sha256>) -> Result<Self, PathError> {
+    pub fn for_upstream(
+        url: &str,
+        filename: &str,
+        sha256: Option<&Sha256>,
+    ) -> Result<Self, PathError> {
         let plain = url.split(['?', '#']).next().unwrap_or(url);
         let mut segments = plain.rsplit('/');
         let _filename = segments.next();
-        if let (Some(rest), Some(second), Some(first), Some("packages")) =
-            (segments.next(), segments.next(), segments.next(), segments.next())
-            && (first.len(), second.len(), rest.len()) == (2, 2, 60)
+        if let (Some(rest), Some(second), Some(first), Some("packages")) = (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) && (first.len(), second.len(), rest.len()) == (2, 2, 60)
             && let Some(id) = from_hex_32(&[first, second, rest].concat())
         {
             return Self::new(id, filename);
         }
-        let id = sha256.copied().unwrap_or_else(|| Sha256::of(plain.as_bytes()));
+        let id = sha256
+            .copied()
+            .unwrap_or_else(|| Sha256::of(plain.as_bytes()));
         Self::new(*id.as_bytes(), filename)
     }
 
@@ -171,7 +191,7 @@ impl fmt::Display for RelPath {
     }
 }
 
-fn check_segment(segment: &str) -> Result<(), &'static str> {
+pub(crate) fn check_segment(segment: &str) -> Result<(), &'static str> {
     if segment.is_empty() {
         Err("a segment is empty")
     } else if segment == "." || segment == ".." {
@@ -193,8 +213,17 @@ mod tests {
 
     #[test]
     fn a_pypi_address_keeps_its_path() {
-        let text = format!("packages/{}/{}/{}/a-1.0.tar.gz", &HEX[..2], &HEX[2..4], &HEX[4..]);
-        let path = TreePath::for_upstream(&format!("https://files.example/{text}#sha256=00"), "a-1.0.tar.gz", None);
+        let text = format!(
+            "packages/{}/{}/{}/a-1.0.tar.gz",
+            &HEX[..2],
+            &HEX[2..4],
+            &HEX[4..]
+        );
+        let path = TreePath::for_upstream(
+            &format!("https://files.example/{text}#sha256=00"),
+            "a-1.0.tar.gz",
+            None,
+        );
         assert_eq!(path.unwrap().to_string(), text);
         assert_eq!(text.parse::<TreePath>().unwrap().to_string(), text);
     }
@@ -202,19 +231,38 @@ mod tests {
     #[test]
     fn another_address_gets_a_path_from_its_digest_or_itself() {
         let digest = Sha256::of(b"x");
-        let known = TreePath::for_upstream("https://e.example/w/a.whl", "a.whl", Some(&digest)).unwrap();
+        let known =
+            TreePath::for_upstream("https://e.example/w/a.whl", "a.whl", Some(&digest)).unwrap();
         assert_eq!(known.id(), digest.as_bytes());
-        let unknown = TreePath::for_upstream("https://e.example/w/a.whl?t=1", "a.whl", None).unwrap();
-        assert_eq!(unknown.id(), Sha256::of(b"https://e.example/w/a.whl").as_bytes());
+        let unknown =
+            TreePath::for_upstream("https://e.example/w/a.whl?t=1", "a.whl", None).unwrap();
+        assert_eq!(
+            unknown.id(),
+            Sha256::of(b"https://e.example/w/a.whl").as_bytes()
+        );
     }
 
     #[test]
     fn nothing_leaves_the_root() {
-        for text in ["", "/", "../a", "a//b", "a/./b", "a/..", "a\\b", "a\0b", "/etc/passwd", "a/"] {
+        for text in [
+            "",
+            "/",
+            "../a",
+            "a//b",
+            "a/./b",
+            "a/..",
+            "a\\b",
+            "a\0b",
+            "/etc/passwd",
+            "a/",
+        ] {
             assert!(text.parse::<RelPath>().is_err(), "{text:?} was accepted");
         }
         for name in ["", "..", "a/b", "a\\b", "a\nb", &"a".repeat(241)] {
-            assert!(TreePath::new([0; 32], name).is_err(), "{name:?} was accepted");
+            assert!(
+                TreePath::new([0; 32], name).is_err(),
+                "{name:?} was accepted"
+            );
         }
     }
 }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// PyPI's change counter: grows with every change, but is not committed in order upstream, so one number never
 /// proves that everything below it has been seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Serial(pub u64);
 

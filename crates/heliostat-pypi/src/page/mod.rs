@@ -151,6 +151,7 @@ impl PageFile {
 
     /// Whether the file is a wheel.
     pub fn is_wheel(&self) -> bool {
-        self.filename().ends_with(".whl")
+        // Tags and installers know the lower-case suffix only, whatever the file system thinks.
+        self.filename().as_bytes().ends_with(b".whl")
     }
 }

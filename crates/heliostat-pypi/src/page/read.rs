@@ -66,7 +66,12 @@ pub enum PageError {
 }
 
 /// Reads one project's page. `base` is the address the document came from, after redirects.
-pub fn read_page(_name: &ProjectName, _body: &[u8], _media: MediaType, _base: &Url) -> Result<PageRead, PageError> {
+pub fn read_page(
+    _name: &ProjectName,
+    _body: &[u8],
+    _media: MediaType,
+    _base: &Url,
+) -> Result<PageRead, PageError> {
     todo!()
 }
 
