@@ -11,6 +11,7 @@ mod path;
 mod requirement;
 mod serial;
 mod specifiers;
+pub mod tags;
 mod version;
 
 pub use digest::{DigestError, Sha256};
@@ -18,8 +19,8 @@ pub use filename::{FileName, FileNameError, LegacyKind, WheelName};
 pub use name::{NAME_BYTES_MAX, NameError, ProjectName};
 pub use path::{FILE_NAME_BYTES_MAX, PathError, RelPath, TreePath};
 pub use requirement::{
-    ExtraName, Marker, MarkerEnvironment, MarkerError, REQUIREMENT_BYTES_MAX, Requirement, RequirementError,
-    RequirementSource, Values,
+    ExtraName, Marker, MarkerEnvironment, MarkerError, REQUIREMENT_BYTES_MAX, Requirement,
+    RequirementError, RequirementSource, Values,
 };
 pub use serial::Serial;
 pub use specifiers::{SPECIFIERS_BYTES_MAX, Specifiers, SpecifiersError};

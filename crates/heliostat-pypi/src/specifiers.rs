@@ -292,14 +292,14 @@ fn repair(text: &str) -> String {
 /// Splits `>=1.0 <2.0` before each operator that follows a version.
 fn split_clauses(text: &str) -> Vec<&str> {
     let mut starts = vec![0];
-    let mut in_operator = true;
+    let mut after_operator = true;
     for (at, letter) in text.char_indices() {
         let is_operator = "<>=!~".contains(letter);
-        if is_operator && !in_operator && at > 0 {
+        if is_operator && !after_operator && at > 0 {
             starts.push(at);
         }
         if !letter.is_whitespace() {
-            in_operator = is_operator;
+            after_operator = is_operator;
         }
     }
     let ends = starts.iter().copied().skip(1).chain([text.len()]);
