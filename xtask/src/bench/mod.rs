@@ -1,0 +1,101 @@
+//! `cargo xtask bench`: heliostat and its peers on the same work, in one run, one after the other in turn.
+//!
+//! It prints tables and writes nothing; docs/benchmarks.md is kept by people. No test depends on a time taken here.
+
+mod dataset;
+mod load;
+mod measure;
+mod nginx;
+mod peers;
+mod scale;
+mod serve;
+mod sync;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+use crate::command::{self, cargo, find};
+use crate::console::Console;
+use crate::debian;
+use crate::workspace::{Profile, Workspace};
+
+/// Where environments, data sets and results of a run stand under `target/`.
+const AREA: &str = "bench";
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// First sync, nothing new, 1 % changed; beside bandersnatch.
+    Sync(sync::Arguments),
+    /// Pages and files, plain and over TLS, warm and cold; beside nginx, devpi and proxpi.
+    Serve(serve::Arguments),
+    /// Planning and rendering with as many projects and files as PyPI has.
+    Scale(scale::Arguments),
+}
+
+/// Our programs and directories.
+#[derive(Debug)]
+struct Ground<'a> {
+    workspace: &'a Workspace,
+    console: Console,
+    /// The product.
+    heliostat: PathBuf,
+    /// `target/bench`
+    directory: PathBuf,
+}
+
+/// Runs one bench.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let mut ground = Ground {
+        workspace,
+        console: Console::new(),
+        heliostat: workspace.program("heliostat", Profile::Release),
+        directory: workspace.target_directory().join(AREA),
+    };
+    std::fs::create_dir_all(&ground.directory)
+        .with_context(|| format!("failed to make `{}`", ground.directory.display()))?;
+    match &arguments.bench {
+        Bench::Sync(arguments) => {
+            ground.prepare()?;
+            sync::run(&ground, arguments)
+        }
+        Bench::Serve(arguments) => {
+            ground.prepare()?;
+            serve::run(&ground, arguments)
+        }
+        Bench::Scale(arguments) => scale::run(&ground, arguments),
+    }
+}
+
+impl Ground<'_> {
+    /// Builds the programs and sees that the tools are there.
+    fn prepare(&mut self) -> Result<()> {
+        self.console.step("build (release)");
+        command::run(&mut cargo(
+            self.workspace,
+            &["build", "--release", "--locked", "--workspace"],
+        ))?;
+        self.console.step("tools");
+        debian::ensure(&mut self.console, &debian::FOR_BENCHES);
+        for tool in debian::FOR_BENCHES {
+            if find(tool.program).is_none() {
+                bail!("`{}` is needed (Debian: {})", tool.program, tool.package);
+            }
+        }
+        Ok(())
+    }
+
+    /// A program's path; `prepare` has seen that it exists.
+    fn tool(name: &str) -> Result<PathBuf> {
+        find(name).with_context(|| format!("`{name}` is not installed"))
+    }
+}
