@@ -1,1 +1,8 @@
-//! placeholder
+//! A PyPI on loopback that misbehaves on demand, packages made in memory, an independent checker of mirrored trees,
+//! and runners for real clients. For tests, benchmarks and `cargo xtask` only.
+//!
+//! It depends on none of heliostat's own crates, so that what it says about a tree is a second opinion.
+
+pub mod fixture;
+pub mod pypi;
+pub mod universe;

@@ -1,0 +1,83 @@
+//! Starts the fake PyPI by hand, for trying things out and for measurements from outside.
+#![expect(
+    clippy::print_stdout,
+    reason = "the address line is this program's output"
+)]
+
+use clap::{Parser, Subcommand};
+use heliostat_testkit::pypi::{FilesHost, LogDepth, Options, Scheme};
+use heliostat_testkit::universe::BenchSet;
+
+#[derive(Debug, Parser)]
+#[command(about = "heliostat's test tools, by hand")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a made-up PyPI on loopback until interrupted; prints its Simple API root first.
+    Pypi(PypiArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct PypiArguments {
+    /// Number of projects.
+    #[arg(long, default_value_t = 2000)]
+    projects: usize,
+    /// Files of each project: three fifths wheels (at most 4), the rest sdists.
+    #[arg(long, default_value_t = 5)]
+    files: usize,
+    /// The size of each file in bytes, roughly.
+    #[arg(long, default_value_t = 20_000)]
+    size: usize,
+    /// Names in the root list that have no files.
+    #[arg(long, default_value_t = 0)]
+    bulk_names: usize,
+    /// The port; 0 picks one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Serve files on a second port, as PyPI has a second host.
+    #[arg(long)]
+    files_on_other_port: bool,
+    /// Serve HTTPS and write the authority's certificate to this file.
+    #[arg(long)]
+    tls_ca: Option<std::path::PathBuf>,
+}
+
+fn main() -> std::io::Result<()> {
+    match Arguments::parse().command {
+        Command::Pypi(arguments) => pypi(&arguments),
+    }
+}
+
+fn pypi(arguments: &PypiArguments) -> std::io::Result<()> {
+    let wheels = (arguments.files * 3).div_ceil(5).min(4);
+    let set = BenchSet {
+        projects: arguments.projects,
+        wheels,
+        sdists: arguments.files - wheels,
+        file_bytes: arguments.size,
+    };
+    let mut universe = set.universe();
+    universe.add_bulk_names(arguments.bulk_names);
+    let mut options = Options::default()
+        .port(arguments.port)
+        .log_depth(LogDepth::CountsOnly);
+    if arguments.files_on_other_port {
+        options = options.files_host(FilesHost::OtherPort);
+    }
+    if arguments.tls_ca.is_some() {
+        options = options.scheme(Scheme::Https);
+    }
+    let pypi = options.serve(universe);
+    if let (Some(path), Some(authority)) = (&arguments.tls_ca, pypi.authority()) {
+        #[expect(clippy::disallowed_methods, reason = "a test tool, by hand")]
+        std::fs::write(path, &authority.ca_pem)?;
+    }
+    println!("listening on {}", pypi.index_url());
+    loop {
+        std::thread::park();
+    }
+}
