@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ProjectName, Serial, Sha256, TreePath};
+use crate::{FileName, FileNameError, ProjectName, RelPath, Serial, Sha256, TreePath, Version};
 
-pub use read::{ListRead, MediaType, PageError, PageRead, Rejected, read_list, read_page};
+pub use read::{
+    LIST_PROJECTS_MAX, ListRead, MediaType, PAGE_FILES_MAX, PAGE_VERSIONS_MAX, PageError, PageRead,
+    REASON_BYTES_MAX, REQUIRES_PYTHON_BYTES_MAX, Rejected, URL_BYTES_MAX, VERSION_BYTES_MAX,
+    read_list, read_page,
+};
 pub use write::{Format, render_legacy, render_list, render_page};
 
 /// One project's page, as read from an upstream or as we publish it.
@@ -153,5 +157,27 @@ impl PageFile {
     pub fn is_wheel(&self) -> bool {
         // Tags and installers know the lower-case suffix only, whatever the file system thinks.
         self.filename().as_bytes().ends_with(b".whl")
+    }
+
+    /// What the file's name says, read with the project in hand.
+    pub fn parsed(&self, project: &ProjectName) -> Result<FileName, FileNameError> {
+        FileName::parse(self.filename(), project)
+    }
+
+    /// The file's version as its name spells it, where it tells.
+    pub fn version(&self, project: &ProjectName) -> Option<Version> {
+        self.parsed(project).ok()?.version().cloned()
+    }
+
+    /// Where the file's provenance object stands in the tree, PyPI's own shape:
+    /// `integrity/<project>/<version>/<file>/provenance`. `None` where the name tells no version.
+    pub fn provenance_path(&self, project: &ProjectName) -> Option<RelPath> {
+        let version = self.version(project)?;
+        format!(
+            "integrity/{project}/{version}/{}/provenance",
+            self.filename()
+        )
+        .parse()
+        .ok()
     }
 }

@@ -1,0 +1,333 @@
+//! The legacy JSON documents `/pypi/<project>/json` and `/pypi/<project>/<version>/json`, for clients that still ask.
+//!
+//! Built from the page alone: it knows names, versions, files and yanks, and nothing of descriptions or authors. The
+//! keys stand there with `null`, because clients index into them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::{Entry, Listing, encoded_path};
+use crate::page::{PageFile, ProjectPage, Yanked};
+use crate::{FileName, LegacyKind, ProjectName, Serial, Version};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    info: Info<'a>,
+    last_serial: Option<Serial>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    releases: Option<Releases<'a>>,
+    urls: Vec<File<'a>>,
+}
+
+/// Every version with its files, oldest first.
+struct Releases<'a>(Vec<(&'a str, Vec<File<'a>>)>);
+
+/// PyPI's keys in PyPI's order.
+#[derive(Serialize)]
+struct Info<'a> {
+    author: (),
+    author_email: (),
+    bugtrack_url: (),
+    classifiers: [(); 0],
+    description: (),
+    description_content_type: (),
+    docs_url: (),
+    download_url: (),
+    downloads: Downloads,
+    dynamic: (),
+    home_page: (),
+    keywords: (),
+    license: (),
+    license_expression: (),
+    license_files: (),
+    maintainer: (),
+    maintainer_email: (),
+    name: &'a ProjectName,
+    package_url: (),
+    platform: (),
+    project_url: (),
+    project_urls: (),
+    provides_extra: (),
+    release_url: (),
+    requires_dist: (),
+    requires_python: Option<&'a str>,
+    summary: (),
+    version: &'a str,
+    yanked: bool,
+    yanked_reason: Option<&'a str>,
+}
+
+/// PyPI has counted nothing here for years and says so with -1.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys are PyPI's")]
+struct Downloads {
+    last_day: i8,
+    last_month: i8,
+    last_week: i8,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    comment_text: &'static str,
+    digests: BTreeMap<&'a str, String>,
+    downloads: i8,
+    filename: &'a str,
+    has_sig: bool,
+    md5_digest: Option<&'a str>,
+    packagetype: &'static str,
+    python_version: String,
+    requires_python: Option<&'a str>,
+    size: Option<u64>,
+    upload_time: Option<&'a str>,
+    upload_time_iso_8601: Option<&'a str>,
+    url: String,
+    yanked: bool,
+    yanked_reason: Option<&'a str>,
+}
+
+/// One release of the page.
+struct Release<'l> {
+    version: &'l Version,
+    entries: Vec<&'l Entry<'l>>,
+}
+
+pub(super) fn document(
+    page: &ProjectPage,
+    listing: &Listing<'_>,
+    version: Option<&str>,
+    files_base: &str,
+) -> Option<Vec<u8>> {
+    let releases = releases(listing);
+    let chosen = match version {
+        None => releases
+            .iter()
+            .max_by(|left, right| left.rank().cmp(&right.rank()))?,
+        Some(text) => {
+            let exact = releases
+                .iter()
+                .find(|release| release.version.as_str() == text);
+            exact.or_else(|| {
+                releases
+                    .iter()
+                    .find(|release| *release.version == Version::parse(text))
+            })?
+        }
+    };
+    let document = Document {
+        info: info(page, chosen),
+        last_serial: page.serial,
+        releases: version.is_none().then(|| {
+            Releases(
+                releases
+                    .iter()
+                    .map(|release| (release.version.as_str(), files(release, page, files_base)))
+                    .collect(),
+            )
+        }),
+        urls: files(chosen, page, files_base),
+    };
+    let mut body = Vec::with_capacity(1_500 + listing.files.len() * 900);
+    serde_json::to_writer(&mut body, &document).expect("texts and numbers go into memory");
+    body.push(b'\n');
+    Some(body)
+}
+
+fn files<'a>(release: &Release<'a>, page: &ProjectPage, files_base: &str) -> Vec<File<'a>> {
+    release
+        .entries
+        .iter()
+        .map(|entry| file(entry.file, &page.name, files_base))
+        .collect()
+}
+
+/// The listing by release. Files whose name tells no version belong to none and do not appear here.
+fn releases<'l>(listing: &'l Listing<'_>) -> Vec<Release<'l>> {
+    let mut releases: Vec<Release<'l>> = listing
+        .versions
+        .iter()
+        .map(|version| Release {
+            version,
+            entries: Vec::new(),
+        })
+        .collect();
+    for entry in &listing.files {
+        let Some(version) = &entry.version else {
+            continue;
+        };
+        let spelt_so = |release: &Release<'_>| release.version.as_str() == version.as_str();
+        let first = releases
+            .partition_point(|release| super::listing_order(release.version, version).is_lt());
+        let same = releases[first..]
+            .iter()
+            .take_while(|release| release.version == version)
+            .count();
+        let at = releases[first..first + same]
+            .iter()
+            .position(spelt_so)
+            .unwrap_or(0);
+        if let Some(release) = releases.get_mut(first + at) {
+            release.entries.push(entry);
+        }
+    }
+    releases
+}
+
+impl Release<'_> {
+    /// The greatest is the one a project's document is about: with files, not yanked, no prerelease, newest.
+    fn rank(&self) -> (bool, bool, bool, &Version) {
+        (
+            !self.entries.is_empty(),
+            self.yank().is_none(),
+            !self.version.is_prerelease(),
+            self.version,
+        )
+    }
+
+    /// The yank of the release, when every file of it is yanked.
+    fn yank(&self) -> Option<&Yanked> {
+        let all =
+            !self.entries.is_empty() && self.entries.iter().all(|entry| !entry.file.yanked.is_no());
+        all.then(|| &self.entries[0].file.yanked)
+    }
+}
+
+fn info<'a>(page: &'a ProjectPage, release: &'a Release<'_>) -> Info<'a> {
+    let requires = release
+        .entries
+        .iter()
+        .find_map(|entry| entry.file.requires_python.as_deref());
+    Info {
+        author: (),
+        author_email: (),
+        bugtrack_url: (),
+        classifiers: [],
+        description: (),
+        description_content_type: (),
+        docs_url: (),
+        download_url: (),
+        downloads: Downloads {
+            last_day: -1,
+            last_month: -1,
+            last_week: -1,
+        },
+        dynamic: (),
+        home_page: (),
+        keywords: (),
+        license: (),
+        license_expression: (),
+        license_files: (),
+        maintainer: (),
+        maintainer_email: (),
+        name: &page.name,
+        package_url: (),
+        platform: (),
+        project_url: (),
+        project_urls: (),
+        provides_extra: (),
+        release_url: (),
+        requires_dist: (),
+        requires_python: requires,
+        summary: (),
+        version: release.version.as_str(),
+        yanked: release.yank().is_some(),
+        yanked_reason: release.yank().and_then(reason),
+    }
+}
+
+fn file<'a>(file: &'a PageFile, project: &ProjectName, files_base: &str) -> File<'a> {
+    let time = file.upload_time.as_deref();
+    let (packagetype, python_version) = kind(file, project);
+    File {
+        comment_text: "",
+        digests: digests(file),
+        downloads: -1,
+        filename: file.filename(),
+        has_sig: file.gpg_sig.unwrap_or(false),
+        md5_digest: file.other_hashes.get("md5").map(String::as_str),
+        packagetype,
+        python_version,
+        requires_python: file.requires_python.as_deref(),
+        size: file.size_bytes,
+        // Without fraction and zone, as the older key always was.
+        upload_time: time.and_then(|time| time.get(..19)),
+        upload_time_iso_8601: time,
+        url: format!(
+            "{}/{}",
+            files_base.trim_end_matches('/'),
+            encoded_path(file)
+        ),
+        yanked: !file.yanked.is_no(),
+        yanked_reason: reason(&file.yanked),
+    }
+}
+
+fn digests(file: &PageFile) -> BTreeMap<&str, String> {
+    let mut digests: BTreeMap<&str, String> = file
+        .other_hashes
+        .iter()
+        .map(|(name, digest)| (name.as_str(), digest.clone()))
+        .collect();
+    if let Some(sha256) = file.sha256 {
+        digests.insert("sha256", sha256.to_hex());
+    }
+    // PyPI's paths are the BLAKE2b-256 of the content; of any other upstream's we know no such thing.
+    let directory = file.path.directory();
+    if file
+        .url
+        .split(['?', '#'])
+        .next()
+        .is_some_and(|url| url.contains(&format!("/{directory}/")))
+    {
+        digests.insert("blake2b_256", file.path.id_hex());
+    }
+    digests
+}
+
+fn kind(file: &PageFile, project: &ProjectName) -> (&'static str, String) {
+    match file.parsed(project) {
+        Ok(FileName::Wheel(wheel)) => ("bdist_wheel", wheel.python.join(".")),
+        Ok(FileName::Other { kind, .. }) => match kind {
+            LegacyKind::Egg => ("bdist_egg", python_of(file.filename())),
+            LegacyKind::WindowsInstaller => ("bdist_wininst", python_of(file.filename())),
+            LegacyKind::Msi => ("bdist_msi", python_of(file.filename())),
+            LegacyKind::Rpm => ("bdist_rpm", "any".to_owned()),
+            LegacyKind::Dmg => ("bdist_dmg", "any".to_owned()),
+            LegacyKind::Deb | LegacyKind::Dumb => ("bdist_dumb", "any".to_owned()),
+            LegacyKind::Unnamed => ("sdist", "source".to_owned()),
+        },
+        Ok(FileName::Sdist(_)) | Err(_) => ("sdist", "source".to_owned()),
+    }
+}
+
+/// `2.7` of `acme-1.0-py2.7.egg`.
+fn python_of(filename: &str) -> String {
+    let version = filename.rsplit_once("-py").map(|(_, rest)| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        rest[..end].trim_end_matches('.')
+    });
+    version
+        .filter(|version| !version.is_empty())
+        .unwrap_or("any")
+        .to_owned()
+}
+
+fn reason(yanked: &Yanked) -> Option<&str> {
+    match yanked {
+        Yanked::Because(reason) => Some(reason),
+        Yanked::No | Yanked::Yes => None,
+    }
+}
+
+impl Serialize for Releases<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (version, files) in &self.0 {
+            map.serialize_entry(version, files)?;
+        }
+        map.end()
+    }
+}
