@@ -300,32 +300,28 @@ impl Dataset {
         format!(
             "    map_hash_max_size 131072;
     map_hash_bucket_size 128;
-    map $http_accept $suffix {{ default v1_html; ~application/vnd\\.pypi\\.simple\\.(v1|latest)\\+json v1_json; }}
+    map $http_accept $form {{ default v1_html; ~application/vnd\\.pypi\\.simple\\.(v1|latest)\\+json v1_json; }}
+    map $uri $project {{ default ''; ~^/(?:form/[^/]+/)?(?:simple|pypi)/(?<name>[^/]+)/ $name; }}
     map $project $serial {{ include {directory}/serials-{state}.map; }}
-    map $suffix $kind {{ v1_html text/html; v1_json application/vnd.pypi.simple.v1+json; }}
     types {{ }}
+    add_header X-PyPI-Last-Serial $serial;
+    add_header Vary Accept;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
-        set $project '';
         root {directory}/{state};
         location /packages/ {{ root {directory}; }}
-        location ~ ^/pypi/(?<name>[^/]+)/json$ {{
-            set $project $name;
-            default_type application/json;
-            add_header X-PyPI-Last-Serial $serial;
+        location /pypi/ {{ default_type application/json; }}
+        location = /simple {{ rewrite ^ /form/$form/simple/ last; }}
+        location /simple/ {{ rewrite ^ /form/$form$uri last; }}
+        location ~ ^/form/v1_json(?<page>/simple/.*)$ {{
+            internal;
+            default_type application/vnd.pypi.simple.v1+json;
+            try_files ${{page}}index.v1_json =404;
         }}
-        location ~ ^/simple/?$ {{
-            default_type $kind;
-            add_header X-PyPI-Last-Serial $serial;
-            add_header Vary Accept;
-            try_files /simple/index.$suffix =404;
-        }}
-        location ~ ^/simple/(?<name>[^/]+)/$ {{
-            set $project $name;
-            default_type $kind;
-            add_header X-PyPI-Last-Serial $serial;
-            add_header Vary Accept;
-            try_files /simple/$name/index.$suffix =404;
+        location ~ ^/form/v1_html(?<page>/simple/.*)$ {{
+            internal;
+            default_type text/html;
+            try_files ${{page}}index.v1_html =404;
         }}
     }}"
         )

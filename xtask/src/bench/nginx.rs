@@ -60,10 +60,11 @@ impl Nginx {
     }
 }
 
-/// Two workers as the yardstick machine has two cores; the log is buffered, as busy hosts have it.
+/// Workers stay the user who started them, so that they can read where only that user may. Two workers as the yardstick machine has two cores; the log is buffered, as busy hosts have it.
 fn main_part(http: &str) -> String {
     format!(
-        "worker_processes 2;
+        "user root;
+worker_processes 2;
 pid nginx.pid;
 error_log error.log;
 events {{ worker_connections 4096; }}

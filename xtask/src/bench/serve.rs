@@ -364,7 +364,7 @@ fn yardstick_part(ground: &Ground<'_>, data: &Path, port: u16) -> String {
     let (contrib, web) = (contrib.display(), data.join("web"));
     format!(
         "    include {contrib}/heliostat-maps.conf;
-    server {{ listen 127.0.0.1:{port} backlog=4096; root {}; include {contrib}/heliostat-tree.conf; }}",
+    server {{ listen 127.0.0.1:{port} backlog=4096; root {}; set $heliostat_files_upstream \"\"; include {contrib}/heliostat-tree.conf; }}",
         web.display()
     )
 }
