@@ -122,9 +122,14 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream) {
             }
         }
     };
+    // The flag must be up before the wire is dropped, which is before any arm of the select runs.
+    let resetting = async {
+        blown.notified().await;
+        reset.store(true, Ordering::Relaxed);
+    };
     tokio::select! {
         () = serving => {}
-        () = blown.notified() => reset.store(true, Ordering::Relaxed),
+        () = resetting => {}
     }
 }
 

@@ -1,0 +1,7 @@
+//! The fake PyPI behaves, and misbehaves, as asked: seen by a client that hides nothing.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod misbehaving;
+mod raw;
+mod tls;
+mod well_behaved;
