@@ -9,6 +9,7 @@ mod name;
 pub mod page;
 mod path;
 mod requirement;
+pub mod select;
 mod serial;
 mod specifiers;
 pub mod tags;

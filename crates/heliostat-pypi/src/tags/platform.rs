@@ -355,7 +355,7 @@ fn from_words(system: &str, machine: Option<&str>, word: &str) -> Option<Platfor
             },
             Some(tag) if !matches!(tag, PlatformTag::Linux { .. }) => tag,
             _ if word.contains('_') && word.contains(|c: char| c.is_ascii_digit()) => {
-                PlatformTag::Other(word.to_owned())
+                PlatformTag::read(word)
             }
             _ => return None,
         },
