@@ -5,6 +5,7 @@
 
 mod digest;
 mod filename;
+pub mod filter;
 mod name;
 pub mod page;
 mod path;

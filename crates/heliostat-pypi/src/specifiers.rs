@@ -19,7 +19,7 @@ pub const SPECIFIERS_BYTES_MAX: usize = 4_096;
 const NUMBER_MAX: u64 = u64::MAX / 4;
 
 /// A comma-separated set of version specifiers, such as `>=1.2,!=1.5.*,<2`; empty admits every version.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Specifiers(Vec<Clause>);
 

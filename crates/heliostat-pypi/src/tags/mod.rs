@@ -82,6 +82,11 @@ impl Target {
     }
 }
 
+/// The tags of the same system for each machine that a tag serves, where it serves several (`universal2`).
+pub(crate) fn single_machine_tags(tag: &str) -> Option<Vec<String>> {
+    platform::PlatformTag::read(tag).single_machine_tags()
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Python {} on {}", self.python, self.platform)

@@ -155,6 +155,26 @@ impl PlatformTag {
     }
 }
 
+impl PlatformTag {
+    /// The tags for each machine alone, where there are several.
+    pub(super) fn single_machine_tags(&self) -> Option<Vec<String>> {
+        let Self::MacOs {
+            version: (major, minor),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let machines = self.machines();
+        (machines.len() > 1).then(|| {
+            machines
+                .iter()
+                .map(|machine| format!("macosx_{major}_{minor}_{machine}"))
+                .collect()
+        })
+    }
+}
+
 impl Platform {
     /// The place of a platform tag in the order of preference; `None` where wheels with it do not run here. `any` is
     /// not a platform and has no rank.
