@@ -1,0 +1,10 @@
+//! The crate against servers on loopback that misbehave on purpose: pages, files, transport.
+
+#![cfg(test)]
+
+mod files;
+mod pages;
+mod patience;
+mod redirects;
+mod server;
+mod transport;
