@@ -37,9 +37,11 @@ pub(super) enum Set {
 }
 
 /// The two states of a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum State {
+    /// Lacks the last file of every hundredth project.
     Before,
+    /// Has them, at newer serials.
     After,
 }
 
@@ -337,7 +339,8 @@ impl Project {
             .with_context(|| format!("`{page}` has no serial"))?;
         let html = String::from_utf8(get(agent, &page)?)
             .with_context(|| format!("`{page}` is not UTF-8"))?;
-        let legacy = get_json(agent, &format!("{fake}/pypi/{name}/json"))?;
+        let mut legacy = get_json(agent, &format!("{fake}/pypi/{name}/json"))?;
+        offer_metadata(&mut legacy, &json);
         Ok(Self {
             name: name.to_owned(),
             serial,
@@ -394,6 +397,27 @@ fn legacy_with(document: &Value, serial: u64, left_out: Option<&str>) -> Value {
         drop_file(files, left_out);
     }
     document
+}
+
+/// PyPI's legacy document tells which files have `.metadata`, as its page does; bandersnatch reads it there only.
+fn offer_metadata(document: &mut Value, page: &Value) {
+    let offers = page["files"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let releases = document["releases"].as_object_mut().into_iter();
+    for file in releases
+        .flat_map(|releases| releases.values_mut())
+        .filter_map(|files| files.as_array_mut())
+        .flatten()
+    {
+        if let Some(offer) = offers
+            .iter()
+            .find(|offer| offer["filename"] == file["filename"])
+        {
+            file["core-metadata"] = offer["core-metadata"].clone();
+        }
+    }
 }
 
 fn drop_file(files: &mut Value, left_out: Option<&str>) {
@@ -485,6 +509,18 @@ mod tests {
         );
         let html = "<a href=\"x\">a</a>\n<a href=\"y\">b</a>\n";
         assert_eq!(html_with(html, Some("b")), "<a href=\"x\">a</a>\n");
+    }
+
+    #[test]
+    fn the_legacy_document_offers_metadata_as_the_page_does() {
+        let page = json!({"files": [{"filename": "a", "core-metadata": {"sha256": "0"}}]});
+        let mut legacy = json!({"releases": {"1": [{"filename": "a"}, {"filename": "b"}]}});
+        offer_metadata(&mut legacy, &page);
+        assert_eq!(
+            legacy["releases"]["1"][0]["core-metadata"],
+            json!({"sha256": "0"})
+        );
+        assert_eq!(legacy["releases"]["1"][1].get("core-metadata"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod scale;
 mod serve;
 mod sync;
 mod table;
+mod upstream;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,8 @@ enum Bench {
     Serve(serve::Arguments),
     /// Planning and rendering with as many projects and files as PyPI has.
     Scale(scale::Arguments),
+    /// Make a data set and serve it with nginx until interrupted, to try things by hand.
+    Upstream(upstream::Arguments),
 }
 
 /// Our programs and directories.
@@ -65,25 +68,32 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .with_context(|| format!("failed to make `{}`", ground.directory.display()))?;
     match &arguments.bench {
         Bench::Sync(arguments) => {
-            ground.prepare()?;
+            ground.prepare(&["heliostat", "heliostat-testkit"])?;
             sync::run(&ground, arguments)
         }
         Bench::Serve(arguments) => {
-            ground.prepare()?;
+            ground.prepare(&["heliostat", "heliostat-testkit"])?;
             serve::run(&ground, arguments)
         }
         Bench::Scale(arguments) => scale::run(&ground, arguments),
+        Bench::Upstream(arguments) => {
+            ground.prepare(&["heliostat-testkit"])?;
+            upstream::run(&ground, arguments)
+        }
     }
 }
 
 impl Ground<'_> {
-    /// Builds the programs and sees that the tools are there.
-    fn prepare(&mut self) -> Result<()> {
+    /// Builds the packages' programs and sees that the tools are there.
+    fn prepare(&mut self, packages: &[&str]) -> Result<()> {
         self.console.step("build (release)");
-        command::run(&mut cargo(
-            self.workspace,
-            &["build", "--release", "--locked", "--workspace"],
-        ))?;
+        // One at a time: built together, each would get the features that the other asks of what both depend on.
+        for package in packages {
+            command::run(&mut cargo(
+                self.workspace,
+                &["build", "--release", "--locked", "--package", package],
+            ))?;
+        }
         self.console.step("tools");
         debian::ensure(&mut self.console, &debian::FOR_BENCHES);
         for tool in debian::FOR_BENCHES {

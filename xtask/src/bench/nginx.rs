@@ -60,7 +60,8 @@ impl Nginx {
     }
 }
 
-/// Workers stay the user who started them, so that they can read where only that user may. Two workers as the yardstick machine has two cores; the log is buffered, as busy hosts have it.
+/// Workers stay the user who started them, so that they can read where only that user may. There are two, as the
+/// machine of docs/benchmarks.md has two cores; the log is buffered, as busy hosts have it.
 fn main_part(http: &str) -> String {
     format!(
         "user root;

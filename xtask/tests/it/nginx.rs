@@ -216,7 +216,7 @@ fn the_accept_header_decides_the_form() {
                 header(&response, "etag").starts_with('"'),
                 "no strong ETag for `{accept}`"
             );
-            assert!(header(&response, "cache-control").contains("max-age=600"));
+            assert!(header(&response, "cache-control").contains("max-age=60"));
             let form = if expected == JSON { "json" } else { "html" };
             assert_eq!(text(response), format!("{what} {form}"), "{accept}");
         }
