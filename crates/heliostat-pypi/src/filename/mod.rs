@@ -190,7 +190,7 @@ fn parse_wheel(stem: &str, project: &ProjectName) -> Option<FileName> {
     else {
         return Some(unnamed);
     };
-    if version.is_empty()
+    if version.trim().is_empty()
         || build.is_some_and(|build| !build.starts_with(|c: char| c.is_ascii_digit()))
     {
         return Some(unnamed);
@@ -215,13 +215,13 @@ fn parse_archive(stem: &str, project: &ProjectName) -> Option<FileName> {
     let version = Version::parse(rest);
     if version.as_pep440().is_none() {
         if let Some(front) = before_platform(rest) {
-            let version = (!front.is_empty()).then(|| Version::parse(front));
+            let version = (!front.trim().is_empty()).then(|| Version::parse(front));
             return Some(FileName::Other {
                 kind: LegacyKind::Dumb,
                 version,
             });
         }
-        if rest.is_empty() {
+        if rest.trim().is_empty() {
             return Some(FileName::Other {
                 kind: LegacyKind::Unnamed,
                 version: None,
@@ -251,7 +251,7 @@ fn parse_legacy(stem: &str, kind: LegacyKind, project: &ProjectName) -> Option<F
         let version = front
             .rsplit_once('-')
             .map_or(front, |(version, _revision)| version);
-        let version = (!version.is_empty()).then(|| Version::parse(version));
+        let version = (!version.trim().is_empty()).then(|| Version::parse(version));
         return is_spelling_of(name, project).then_some(FileName::Other { kind, version });
     }
     if is_spelling_of(stem, project) {
@@ -278,7 +278,7 @@ fn parse_legacy(stem: &str, kind: LegacyKind, project: &ProjectName) -> Option<F
     if is_rest_of_a_name(front) {
         return None;
     }
-    let version = (!front.is_empty()).then(|| unescaped_version(front));
+    let version = (!front.trim().is_empty()).then(|| unescaped_version(front));
     Some(FileName::Other { kind, version })
 }
 

@@ -102,6 +102,7 @@ fn old_kinds_are_kept_with_their_version() {
         ("acme.zip", Unnamed, None),
         ("acme-1.0.whl", Unnamed, None),
         ("acme-1.0-py3-none-.whl", Unnamed, None),
+        ("acme- .zip", Unnamed, None),
     ] {
         let expected = FileName::Other {
             kind,

@@ -1,0 +1,124 @@
+//! What each fuzz target does with its bytes. The tests of `heliostat-pypi` include this file to replay the corpora.
+
+use heliostat_pypi::page::{
+    Format, MediaType, ProjectPage, read_list, read_page, render_legacy, render_list, render_page,
+};
+use heliostat_pypi::{FileName, ProjectName, RelPath, TreePath};
+use url::Url;
+
+/// Every target with the name of its corpus.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("page_json", page_json),
+    ("page_html", page_html),
+    ("list_json", list_json),
+    ("list_html", list_html),
+    ("name", name),
+    ("filename", filename),
+    ("tree_path", tree_path),
+];
+
+/// A JSON page: whatever is accepted can be written and read again without loss.
+pub fn page_json(body: &[u8]) {
+    page(body, MediaType::Json);
+}
+
+/// An HTML page, likewise.
+pub fn page_html(body: &[u8]) {
+    page(body, MediaType::Html);
+}
+
+/// A JSON root list.
+pub fn list_json(body: &[u8]) {
+    list(body, MediaType::Json);
+}
+
+/// An HTML root list.
+pub fn list_html(body: &[u8]) {
+    list(body, MediaType::Html);
+}
+
+/// A project name: normalising is idempotent.
+pub fn name(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(name) = text.parse::<ProjectName>() {
+        assert_eq!(name.as_str().parse::<ProjectName>().as_ref(), Ok(&name));
+    }
+}
+
+/// A file name: one that is accepted can stand in the tree.
+pub fn filename(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    for project in ["acme", "acme-sdk", "python-acme"] {
+        if FileName::parse(text, &project_name(project)).is_ok() {
+            TreePath::new([0; 32], text).unwrap();
+        }
+    }
+}
+
+/// A path of the tree: one that is accepted is spelt in one way only and cannot leave its root.
+pub fn tree_path(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(path) = text.parse::<TreePath>() {
+        assert_eq!(path.to_string(), text);
+        text.parse::<RelPath>().unwrap();
+    }
+    if let Ok(path) = text.parse::<RelPath>() {
+        assert!(
+            !path
+                .as_str()
+                .split('/')
+                .any(|segment| matches!(segment, "" | "." | ".."))
+        );
+    }
+}
+
+fn page(body: &[u8], media: MediaType) {
+    let project = project_name("acme");
+    let base: Url = "https://mirror.example/simple/acme/".parse().unwrap();
+    let Ok(read) = read_page(&project, body, media, &base) else {
+        return;
+    };
+    let again = |page: &ProjectPage, format| {
+        let media = if format == Format::Json {
+            MediaType::Json
+        } else {
+            MediaType::Html
+        };
+        let read = read_page(&project, &render_page(page, format), media, &base).unwrap();
+        assert!(read.rejected.is_empty(), "{:?}", read.rejected);
+        assert!(read.dropped_values.is_empty(), "{:?}", read.dropped_values);
+        read.page
+    };
+    let first = again(&read.page, Format::Json);
+    assert_eq!(again(&first, Format::Json), first);
+    let html = again(&first, Format::Html);
+    let names = |page: &ProjectPage| -> Vec<String> {
+        page.files
+            .iter()
+            .map(|file| file.filename().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&html), names(&first));
+    render_legacy(&first, None, "..");
+}
+
+fn list(body: &[u8], media: MediaType) {
+    let Ok(read) = read_list(body, media) else {
+        return;
+    };
+    assert!(read.projects.is_sorted_by(|left, right| left.0 < right.0));
+    let projects = read.projects.iter().map(|(name, serial)| (name, *serial));
+    let written = render_list(projects, read.serial, Format::Json);
+    let again = read_list(&written, MediaType::Json).unwrap();
+    assert_eq!((again.projects, again.serial), (read.projects, read.serial));
+}
+
+fn project_name(text: &str) -> ProjectName {
+    text.parse().unwrap()
+}
