@@ -2,7 +2,12 @@
 //! and runners for real clients. For tests, benchmarks and `cargo xtask` only.
 //!
 //! It depends on none of heliostat's own crates, so that what it says about a tree is a second opinion.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "test tools make files, start programs and read the environment"
+)]
 
 pub mod fixture;
+pub mod process;
 pub mod pypi;
 pub mod universe;

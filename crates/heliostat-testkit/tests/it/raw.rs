@@ -86,7 +86,7 @@ pub(crate) fn ask(
 
 fn read_all(stream: &mut TcpStream, bytes_max: usize) -> (Vec<u8>, Option<End>) {
     let mut bytes = Vec::new();
-    let mut buffer = [0; 65536];
+    let mut buffer = vec![0; 65536];
     while bytes.len() < bytes_max {
         match stream.read(&mut buffer) {
             Ok(0) => return (bytes, None),
