@@ -8,7 +8,8 @@ fn shell(script: &str) -> Invocation {
 
 #[test]
 fn output_and_exit_code_are_kept() {
-    let finished = shell("echo out; echo err >&2; exit 3").run().expect_code(3);
+    let finished = shell("echo out; echo err >&2; exit 3").run();
+    finished.assert_code(3);
     assert_eq!(
         (finished.stdout.as_str(), finished.stderr.as_str()),
         ("out\n", "err\n")
