@@ -241,6 +241,10 @@ impl UpstreamError {
             | Self::Truncated { .. }
             | Self::Decode { .. }
             | Self::Resume { .. } => Trouble::Broken,
+            Self::Page {
+                source: PageError::Json(_) | PageError::Html(_),
+                ..
+            } => Trouble::Doubtful,
             Self::Answer {
                 status,
                 retry_after,

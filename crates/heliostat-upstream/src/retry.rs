@@ -14,6 +14,8 @@ pub(crate) enum Trouble {
     Broken,
     /// The server answered with this status, and asked for this much patience.
     Status(u16, Option<Duration>),
+    /// The answer came whole and makes no sense: worth one more look, since a cut body can have a proper end.
+    Doubtful,
     /// The answer will be the same the next time.
     Definite,
 }
@@ -35,10 +37,11 @@ pub(crate) const fn is_transient(status: u16) -> bool {
 
 /// Decides what follows after the try number `tries` (the first is 1) failed. `chance` lies in `0.0..1.0`.
 pub(crate) fn decide(trouble: Trouble, tries: u32, limits: &Limits, chance: f64) -> Next {
-    let (again, asked) = match trouble {
-        Trouble::Broken => (true, None),
-        Trouble::Status(status, asked) => (is_transient(status), asked),
-        Trouble::Definite => (false, None),
+    let (tries_max, asked) = match trouble {
+        Trouble::Broken => (limits.tries_max, None),
+        Trouble::Status(status, asked) if is_transient(status) => (limits.tries_max, asked),
+        Trouble::Doubtful => (limits.tries_max.min(2), None),
+        Trouble::Status(..) | Trouble::Definite => (1, None),
     };
     let obeyed = asked.filter(|asked| *asked <= limits.retry_after_max);
     let pause_all = match trouble {
@@ -49,7 +52,7 @@ pub(crate) fn decide(trouble: Trouble, tries: u32, limits: &Limits, chance: f64)
         _ => None,
     };
     let patient = asked.is_none() || obeyed.is_some();
-    let retry_after = (again && patient && tries < limits.tries_max).then(|| {
+    let retry_after = (patient && tries < tries_max).then(|| {
         obeyed
             .unwrap_or_default()
             .saturating_add(backoff(tries, limits, chance))
@@ -104,6 +107,8 @@ mod tests {
         let repeated = |trouble| decide(trouble, 1, &limits, 0.5).retry_after.is_some();
         assert!(repeated(Trouble::Broken));
         assert!(!repeated(Trouble::Definite));
+        assert!(repeated(Trouble::Doubtful));
+        assert_eq!(decide(Trouble::Doubtful, 2, &limits, 0.5).retry_after, None);
         for status in [408, 429, 500, 502, 503, 504, 520, 522, 527, 529] {
             assert!(repeated(Trouble::Status(status, None)), "{status}");
         }

@@ -260,6 +260,11 @@ async fn content_types_are_taken_with_sense() {
     let error = page(&upstream, "wrong").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Page { .. }), "{error:?}");
     assert_eq!(error.kind(), FailureKind::Unfit);
+    assert_eq!(
+        upstream.stats().retries,
+        1,
+        "only nonsense is looked at twice"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A server on loopback that does exactly what a test tells it to, byte by byte, and remembers what it was asked.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Send these bytes again and again until the client goes away.
     Endless { bytes: Vec<u8>, pause: Duration },
+    /// Wait until so many requests have come in, on whatever connection.
+    AfterAsked(usize),
     /// Say nothing more until the client goes away.
     Hang,
     /// Close the connection in good order.
@@ -39,8 +42,16 @@ type Handler = dyn Fn(&Asked, usize) -> Vec<Step> + Send + Sync;
 /// A running server; it ends when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    seen: Arc<Seen>,
     _tasks: JoinSet<()>,
+}
+
+/// What a server has seen so far.
+#[derive(Debug, Default)]
+struct Seen {
+    asked: Mutex<Vec<Asked>>,
+    unanswered: AtomicUsize,
+    unanswered_most: AtomicUsize,
 }
 
 impl Asked {
@@ -69,21 +80,21 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Seen::default());
         let handler: Arc<Handler> = Arc::new(handler);
         let mut tasks = JoinSet::new();
-        let remembered = Arc::clone(&asked);
+        let remembered = Arc::clone(&seen);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (handler, asked, tls) =
+                let (handler, seen, tls) =
                     (Arc::clone(&handler), Arc::clone(&remembered), tls.clone());
                 connections.spawn(async move {
                     // A client that goes away in the middle is part of many tests.
                     let _gone: std::io::Result<()> = match tls {
-                        None => talk(stream, &*handler, &asked).await,
+                        None => talk(stream, &*handler, &seen).await,
                         Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => talk(stream, &*handler, &asked).await,
+                            Ok(stream) => talk(stream, &*handler, &seen).await,
                             Err(error) => Err(error),
                         },
                     };
@@ -92,14 +103,19 @@ impl Server {
         });
         Self {
             address,
-            asked,
+            seen,
             _tasks: tasks,
         }
     }
 
     /// Everything that was asked so far, in order.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.seen.asked.lock().unwrap().clone()
+    }
+
+    /// The most requests that ever waited for the beginning of their answer at once.
+    pub(crate) fn unanswered_most(&self) -> usize {
+        self.seen.unanswered_most.load(Ordering::SeqCst)
     }
 
     /// An address on this server.
@@ -166,16 +182,28 @@ pub(crate) const JSON: &str = "application/vnd.pypi.simple.v1+json";
 async fn talk(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     handler: &Handler,
-    asked: &Mutex<Vec<Asked>>,
+    seen: &Seen,
 ) -> std::io::Result<()> {
     while let Some(request) = read_request(&mut stream).await? {
         let index = {
-            let mut asked = asked.lock().unwrap();
+            let waiting = seen.unanswered.fetch_add(1, Ordering::SeqCst) + 1;
+            seen.unanswered_most.fetch_max(waiting, Ordering::SeqCst);
+            let mut asked = seen.asked.lock().unwrap();
             asked.push(request.clone());
             asked.len() - 1
         };
+        let mut answered = false;
         for step in handler(&request, index) {
+            if !answered && !matches!(step, Step::AfterAsked(_)) {
+                answered = true;
+                seen.unanswered.fetch_sub(1, Ordering::SeqCst);
+            }
             match step {
+                Step::AfterAsked(count) => {
+                    while seen.asked.lock().unwrap().len() < count {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
                 Step::Send(bytes) => stream.write_all(&bytes).await?,
                 Step::Endless { bytes, pause } => loop {
                     stream.write_all(&bytes).await?;
