@@ -6,6 +6,7 @@
 mod digest;
 mod filename;
 pub mod filter;
+pub mod metadata;
 mod name;
 pub mod page;
 mod path;

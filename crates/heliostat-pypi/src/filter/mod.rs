@@ -91,12 +91,20 @@ pub enum Kinds {
     Wheels,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls them with references"
+)]
 impl Choice {
     const fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls them with references"
+)]
 impl Kinds {
     const fn is_all(&self) -> bool {
         matches!(self, Self::All)

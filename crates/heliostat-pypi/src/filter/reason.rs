@@ -89,8 +89,7 @@ impl fmt::Display for Reason {
             Self::TooOld => f.write_str("uploaded too long ago"),
             Self::TooYoung => f.write_str("uploaded too recently"),
             Self::TooLarge(limit) => write!(f, "larger than {limit} bytes"),
-            Self::Platform(tags) => write!(f, "a wheel for {tags}"),
-            Self::Python(tags) => write!(f, "a wheel for {tags}"),
+            Self::Platform(tags) | Self::Python(tags) => write!(f, "a wheel for {tags}"),
             Self::RequiresPython(specifiers) => write!(f, "requires Python {specifiers}"),
             Self::Name(pattern) => write!(f, "the name matches {pattern}"),
         }

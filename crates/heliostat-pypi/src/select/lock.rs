@@ -150,9 +150,9 @@ pub fn read_lock(path: &str, text: &str) -> Result<LockRead, LockError> {
         skipped: Vec::new(),
     };
     match kind {
-        LockKind::Uv => read.take_all(array(&document, "package"), |package| take_uv(package)),
+        LockKind::Uv => read.take_all(array(&document, "package"), take_uv),
         LockKind::Pylock => {
-            read.take_all(array(&document, "packages"), |package| take_pylock(package))
+            read.take_all(array(&document, "packages"), take_pylock);
         }
         LockKind::Poetry => {
             // Up to lock version 1, the files stood apart.

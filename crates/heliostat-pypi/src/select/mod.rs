@@ -94,6 +94,10 @@ pub enum Want {
     File,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 impl Extent {
     const fn is_some_projects(&self) -> bool {
         matches!(self, Self::SomeProjects)

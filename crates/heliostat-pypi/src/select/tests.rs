@@ -148,9 +148,8 @@ fn a_comment_ends_a_continuation() {
 
 const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-#[test]
-fn locks_give_what_comes_from_an_index() {
-    let uv = format!(
+fn uv_text() -> String {
+    format!(
         r#"
 version = 1
 requires-python = ">=3.9"
@@ -168,8 +167,11 @@ source = {{ virtual = "." }}
 name = "versionless"
 source = {{ registry = "x" }}
 "#
-    );
-    let pylock = format!(
+    )
+}
+
+fn pylock_text() -> String {
+    format!(
         r#"
 lock-version = "1.0"
 created-by = "somebody"
@@ -183,8 +185,11 @@ wheels = [{{ url = "https://f.example/packages/acme_core-1.2-py3-none-any.whl", 
 name = "versioned"
 vcs = {{ type = "git", url = "https://e.example/x.git", commit-id = "0" }}
 "#
-    );
-    let poetry = format!(
+    )
+}
+
+fn poetry_text() -> String {
+    format!(
         r#"
 [[package]]
 name = "acme-core"
@@ -206,17 +211,24 @@ lock-version = "2.0"
 [metadata.files]
 old-style = [{{ file = "old-style-3.tar.gz", hash = "md5:00" }}]
 "#
-    );
-    let pipfile = format!(
+    )
+}
+
+fn pipfile_text() -> String {
+    format!(
         r#"{{"_meta": {{"sources": []}},
             "default": {{"acme-core": {{"hashes": ["sha256:{HASH}"], "version": "==1.2"}}, "local": {{"path": "."}}}},
             "develop": {{"acme-core": {{"version": "==1.2"}}, "loose": {{"version": "*"}}}}}}"#
-    );
+    )
+}
+
+#[test]
+fn locks_give_what_comes_from_an_index() {
     for (path, text) in [
-        ("a/uv.lock", uv),
-        ("pylock.dev.toml", pylock),
-        ("poetry.lock", poetry),
-        ("Pipfile.lock", pipfile),
+        ("a/uv.lock", uv_text()),
+        ("pylock.dev.toml", pylock_text()),
+        ("poetry.lock", poetry_text()),
+        ("Pipfile.lock", pipfile_text()),
     ] {
         let read = read_lock(path, &text).unwrap();
         insta::assert_debug_snapshot!(read.kind.to_string(), read);
