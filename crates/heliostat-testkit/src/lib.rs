@@ -10,4 +10,5 @@
 pub mod fixture;
 pub mod process;
 pub mod pypi;
+pub mod tree;
 pub mod universe;
