@@ -1,5 +1,43 @@
 //! The only code that touches files and the catalog: one committer, many consistent readers.
+//!
+//! `Store` is one open data directory. Bytes come in through `Intake`, which hands out a `VerifiedBlob` only when they
+//! are what was promised; `Store::commit` is the only way into the tree. All calls block.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this crate is the owner of what is on disk"
+)]
 
+mod adopt;
+mod catalog;
+mod commit;
+mod disk;
+mod error;
+mod foreign;
+mod intake;
+mod kill;
+mod layout;
+mod lock;
+mod pages;
+mod public;
+mod read;
 mod record;
+mod recover;
+mod repair;
+mod root;
+mod store;
 
+pub use adopt::{FileDigest, hash};
+pub use catalog::{Root, Run, Totals};
+pub use commit::{Admission, Blobs, Change, CommitPolicy, Committed, Learned, Put, Refusal, Swept};
+pub use disk::{OpenFile, Stamp};
+pub use error::{ErrorKind, Mismatch, StoreError};
+pub use foreign::{Entry, EntryKind, Foreign, Walk};
+pub use intake::{Expected, Intake, VerifiedBlob};
+pub use kill::KILL_POINTS;
+pub use layout::{PageKind, RootKind};
+pub use lock::SyncLock;
+pub use public::LocalStat;
 pub use record::{FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators};
+pub use recover::{Recovery, RootState};
+pub use repair::document;
+pub use store::Store;

@@ -1,8 +1,9 @@
 //! What the catalog knows of a project and its files. Values only; reading and writing them is `catalog`'s work.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use heliostat_pypi::page::ProjectPage;
+use heliostat_pypi::page::{PageFile, ProjectPage};
 use heliostat_pypi::{ProjectName, Serial, TreePath};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,8 @@ pub struct ProjectState {
 }
 
 /// The three things that can stand for one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The file itself.
     File,
@@ -84,8 +86,42 @@ pub struct FileRow {
     pub held: Vec<Part>,
     /// Bytes on disk of the file itself, 0 where not held.
     pub size_bytes: u64,
-    /// When it was last asked for, in seconds since 1970.
+    /// Bytes on disk of all its parts.
+    pub bytes_held: u64,
+    /// When it was last asked for, in seconds since 1970; 0 where that is not kept (only on-demand files are evicted).
     pub used_at: i64,
+}
+
+impl ProjectRecord {
+    /// The files that our page lists.
+    pub fn listed(&self) -> impl Iterator<Item = &PageFile> {
+        self.page
+            .files
+            .iter()
+            .filter(|file| !self.hidden.contains(file.filename()))
+    }
+}
+
+impl Keeper {
+    /// Whether `sync` answers for the project.
+    pub const fn is_synced(self) -> bool {
+        matches!(self, Self::Mirror | Self::PagesOnly)
+    }
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::File, Self::Metadata, Self::Provenance];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "the file",
+            Self::Metadata => "the metadata of",
+            Self::Provenance => "the provenance of",
+        })
+    }
 }
 
 /// One failure that stands until it is made good.

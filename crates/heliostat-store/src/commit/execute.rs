@@ -1,0 +1,296 @@
+//! Carries a batch out, step by step, and does so again from the redo log after a kill.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use heliostat_pypi::ProjectName;
+
+use super::work::{Batch, LedgerChange, Target, Task};
+use super::{Committed, Refusal};
+use crate::catalog::{Applier, Before, CatalogFault};
+use crate::disk::{self, Unsynced};
+use crate::error::StoreError;
+use crate::kill::kill_point;
+use crate::layout;
+use crate::pages::Pages;
+use crate::record::ProjectRecord;
+use crate::store::Store;
+
+/// What finishing an unfinished batch came to.
+#[derive(Debug, Default)]
+pub(crate) struct Redone {
+    /// Projects whose unfinished commit was finished.
+    pub(crate) projects: u64,
+    /// Projects whose unfinished commit could not be finished and was undone.
+    pub(crate) refused: Vec<Refusal>,
+}
+
+/// Tasks that met trouble of their own while they were carried out; they are undone, the others are not affected.
+#[derive(Debug, Default)]
+struct Abandoned {
+    names: BTreeSet<ProjectName>,
+    refusals: Vec<Refusal>,
+}
+
+impl Store {
+    /// Carries out a planned batch, from its first step. The caller holds the commit lock.
+    pub(crate) fn execute(&self, mut batch: Batch) -> Result<Committed, StoreError> {
+        let inner = &self.inner;
+        if batch.is_empty() {
+            let generation = inner.catalog.counter("generation")?;
+            return Ok(Committed {
+                generation,
+                refused: batch.refused,
+                ..Committed::default()
+            });
+        }
+        if !batch.tasks.is_empty() {
+            self.make_durable(&batch)?;
+            kill_point("blobs-durable");
+            let lines = batch
+                .to_lines()
+                .map_err(|fault| inner.catalog.complete("write the redo log", fault))?;
+            inner.catalog.log_intents(&lines)?;
+            kill_point("intent-written");
+            for blob in batch.tasks.iter_mut().flat_map(|task| task.blobs.drain(..)) {
+                blob.hand_over();
+            }
+        }
+        let mut committed = self.carry_out(&mut batch)?;
+        let now = batch.notes.now;
+        committed.swept = self.sweep(now, &mut committed.refused)?;
+        Ok(committed)
+    }
+
+    /// Finishes what an earlier commit began and could not finish. The caller holds the commit lock.
+    pub(crate) fn redo(&self) -> Result<Redone, StoreError> {
+        let lines = self.inner.catalog.intents()?;
+        if lines.is_empty() {
+            return Ok(Redone::default());
+        }
+        let mut batch = Batch::from_lines(lines)
+            .map_err(|fault| self.inner.catalog.complete("redo a commit", fault))?;
+        let committed = self.carry_out(&mut batch)?;
+        Ok(Redone {
+            projects: batch.tasks.len() as u64,
+            refused: committed.refused,
+        })
+    }
+
+    /// Everything from the renames on; may be repeated.
+    fn carry_out(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
+        let inner = &self.inner;
+        let mut abandoned = Abandoned::default();
+        let mut unsynced = Unsynced::default();
+        for task in &batch.tasks {
+            abandoned.unless_general(task, self.rename_arrivals(task, &mut unsynced))?;
+        }
+        unsynced.sync(&inner.web)?;
+        kill_point("all-renamed");
+        let mut unsynced = Unsynced::default();
+        let pages = Pages::new(&inner.layout, &inner.incoming);
+        for task in &batch.tasks {
+            if abandoned.names.contains(&task.work.name) {
+                continue;
+            }
+            let written = match (&task.work.target, &task.after) {
+                (Target::Put(_), Some((record, _))) => pages.publish(record, &mut unsynced),
+                (Target::Drop, _) => pages.withdraw(&task.work.name, &mut unsynced),
+                _ => Ok(()),
+            };
+            abandoned.unless_general(task, written)?;
+        }
+        unsynced.sync(&inner.web)?;
+        kill_point("all-pages");
+        let generation = self.apply(batch, &abandoned)?;
+        kill_point("catalog-written");
+        let mut committed = Committed {
+            generation,
+            ..Committed::default()
+        };
+        for task in batch
+            .tasks
+            .iter()
+            .filter(|task| !abandoned.names.contains(&task.work.name))
+        {
+            committed.projects += u64::from(!matches!(task.work.target, Target::Keep));
+            committed.admitted += task.work.arrivals.len() as u64;
+            committed.admitted_bytes += task
+                .work
+                .arrivals
+                .iter()
+                .map(|arrival| arrival.size_bytes)
+                .sum::<u64>();
+        }
+        committed.refused = std::mem::take(&mut batch.refused);
+        committed.refused.append(&mut abandoned.refusals);
+        Ok(committed)
+    }
+
+    fn make_durable(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut unsynced = Unsynced::default();
+        for blob in batch.tasks.iter().flat_map(|task| &task.blobs) {
+            let path = blob.temporary().path();
+            unsynced.add_file(path.to_owned());
+            let mut directory = path.parent();
+            // The owner's directory may be new as well.
+            for _ in 0..2 {
+                if let Some(path) = directory {
+                    unsynced.add_directory(path);
+                    directory = path.parent();
+                }
+            }
+        }
+        unsynced.sync(&self.inner.web)
+    }
+
+    fn rename_arrivals(&self, task: &Task, unsynced: &mut Unsynced) -> Result<(), StoreError> {
+        for arrival in &task.work.arrivals {
+            let from = self.inner.incoming.root().join(&arrival.temporary);
+            let Some(to) = self.place(&task.work.name, &arrival.path, arrival.part) else {
+                continue;
+            };
+            match disk::move_into_place(&from, &to, unsynced) {
+                // Renaming one name of a file to another name of the same file does nothing, and a file that was
+                // adopted where it stands is such a pair.
+                Ok(()) if arrival.is_linked => drop(disk::remove_file(&from)?),
+                Ok(()) => {}
+                // It was moved before the kill.
+                Err(_) if !from.exists() && has_size(&to, arrival.size_bytes) => {}
+                Err(error) => return Err(error),
+            }
+            kill_point("one-renamed");
+        }
+        Ok(())
+    }
+
+    /// Applies the batch in one transaction; returns the new generation.
+    fn apply(&self, batch: &Batch, abandoned: &Abandoned) -> Result<u64, StoreError> {
+        let on_disk = |name: &ProjectName, path: &_, part| self.is_on_disk(name, path, part);
+        self.inner.catalog.write("commit a batch", |transaction| {
+            let mut applier =
+                Applier::new(transaction, batch.notes.now, batch.notes.due_at, &on_disk)?;
+            for task in &batch.tasks {
+                if abandoned.names.contains(&task.work.name) {
+                    undo(&mut applier, task)?;
+                } else {
+                    let before = self.record_before(task)?;
+                    apply_task(&mut applier, task, &before)?;
+                }
+            }
+            for touch in &batch.notes.touches {
+                applier.touch(&touch.name, touch.confirmed_at, &touch.validators)?;
+            }
+            for change in &batch.notes.ledger {
+                match change {
+                    LedgerChange::Settle(name) if abandoned.names.contains(name) => {}
+                    LedgerChange::Settle(name) => applier.settle(name)?,
+                    LedgerChange::Add(entry) => applier.fail(entry)?,
+                }
+            }
+            applier.finish()
+        })
+    }
+
+    /// The record before the batch, as far as the task needs it: the transaction's own readers still see it.
+    fn record_before(&self, task: &Task) -> Result<Option<Result<ProjectRecord, ()>>, StoreError> {
+        if matches!(task.work.target, Target::Keep) {
+            return Ok(None);
+        }
+        match self.inner.catalog.project(&task.work.name) {
+            Ok(record) => Ok(record.map(Ok)),
+            Err(StoreError::RecordDamaged { .. }) => Ok(Some(Err(()))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where a part of a file belongs.
+    pub(crate) fn place(
+        &self,
+        name: &ProjectName,
+        path: &heliostat_pypi::TreePath,
+        part: crate::record::Part,
+    ) -> Option<PathBuf> {
+        layout::part(name, path, part).map(|relative| self.inner.layout.in_web(&relative))
+    }
+
+    /// Whether a part of a file is really there.
+    pub(crate) fn is_on_disk(
+        &self,
+        name: &ProjectName,
+        path: &heliostat_pypi::TreePath,
+        part: crate::record::Part,
+    ) -> bool {
+        self.place(name, path, part).is_some_and(|place| {
+            fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_file())
+        })
+    }
+}
+
+impl Abandoned {
+    /// Notes trouble that is the task's own; trouble that everybody would meet ends the batch.
+    fn unless_general(
+        &mut self,
+        task: &Task,
+        outcome: Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_general() => Err(error),
+            Err(error) => {
+                let project = task.work.name.clone();
+                self.names.insert(project.clone());
+                self.refusals.push(Refusal {
+                    project: Some(project),
+                    item: String::new(),
+                    error,
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn apply_task(
+    applier: &mut Applier<'_>,
+    task: &Task,
+    before: &Option<Result<ProjectRecord, ()>>,
+) -> Result<(), CatalogFault> {
+    let name = &task.work.name;
+    let before = match before {
+        None => Before::Nothing,
+        Some(Ok(record)) => Before::Record(record),
+        Some(Err(())) => Before::Damaged,
+    };
+    match (&task.work.target, &task.after) {
+        (Target::Put(_), Some((record, body))) => applier.put(&before, record, body)?,
+        (Target::Drop, _) => applier.drop_project(name, &before)?,
+        _ => {}
+    }
+    for arrival in &task.work.arrivals {
+        applier.arrive(name, &arrival.path, arrival.part, arrival.size_bytes)?;
+    }
+    for path in &task.work.evicted {
+        applier.evict(name, path)?;
+    }
+    Ok(())
+}
+
+/// What came into place for a task that could not be finished is unlinked again, unless something lists it.
+fn undo(applier: &mut Applier<'_>, task: &Task) -> Result<(), CatalogFault> {
+    for arrival in &task.work.arrivals {
+        applier.strand(
+            &task.work.name,
+            &arrival.path,
+            arrival.part,
+            arrival.size_bytes,
+        )?;
+    }
+    Ok(())
+}
+
+fn has_size(path: &Path, size_bytes: u64) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size_bytes)
+}

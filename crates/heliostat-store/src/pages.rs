@@ -1,0 +1,146 @@
+//! Puts a project's documents into the tree, and takes them out of it. Which files they list is the record's word.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use heliostat_pypi::page::{Format, ProjectPage, render_legacy, render_page};
+use heliostat_pypi::{FileName, ProjectName, Version};
+
+use crate::disk::{self, Unsynced};
+use crate::error::StoreError;
+use crate::intake::Incoming;
+use crate::kill::kill_point;
+use crate::layout::{self, Layout, PageKind};
+use crate::record::ProjectRecord;
+
+/// From `pypi/<project>/json` to the tree's root, for the legacy document's addresses.
+pub(crate) const LEGACY_FILES_BASE: &str = "../..";
+
+/// Writes documents of projects.
+#[derive(Debug)]
+pub(crate) struct Pages<'a> {
+    layout: &'a Layout,
+    incoming: &'a Incoming,
+}
+
+/// The page that we publish for a record: what is hidden is left out, and the serial is the one we answer for.
+pub(crate) fn published(record: &ProjectRecord) -> ProjectPage {
+    let mut page = record.page.clone();
+    page.serial = record.published_serial;
+    if !record.hidden.is_empty() {
+        page.files
+            .retain(|file| !record.hidden.contains(file.filename()));
+        let listed: HashSet<Version> = page
+            .files
+            .iter()
+            .filter_map(|file| {
+                FileName::parse(file.filename(), &page.name)
+                    .ok()?
+                    .version()
+                    .cloned()
+            })
+            .collect();
+        page.versions
+            .retain(|version| listed.contains(&Version::parse(version)));
+    }
+    page
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) const fn new(layout: &'a Layout, incoming: &'a Incoming) -> Self {
+        Self { layout, incoming }
+    }
+
+    /// Replaces a project's documents, each in one step.
+    pub(crate) fn publish(
+        &self,
+        record: &ProjectRecord,
+        unsynced: &mut Unsynced,
+    ) -> Result<(), StoreError> {
+        let page = published(record);
+        let name = &page.name;
+        self.replace(
+            &layout::page(name, PageKind::Json),
+            &render_page(&page, Format::Json),
+            unsynced,
+        )?;
+        kill_point("one-page-json");
+        let html = render_page(&page, Format::Html);
+        self.replace_with_copy(
+            &layout::page(name, PageKind::Html),
+            &layout::page_index(name),
+            &html,
+            unsynced,
+        )?;
+        kill_point("one-page-html");
+        if let Some(legacy) = render_legacy(&page, None, LEGACY_FILES_BASE) {
+            self.replace(&layout::page(name, PageKind::Legacy), &legacy, unsynced)?;
+        }
+        kill_point("one-page-legacy");
+        Ok(())
+    }
+
+    /// Removes a project's documents.
+    pub(crate) fn withdraw(
+        &self,
+        name: &ProjectName,
+        unsynced: &mut Unsynced,
+    ) -> Result<(), StoreError> {
+        let documents = [
+            layout::page(name, PageKind::Json),
+            layout::page(name, PageKind::Html),
+            layout::page_index(name),
+            layout::page(name, PageKind::Legacy),
+        ];
+        for document in documents {
+            let path = self.layout.in_web(&document);
+            disk::remove_file(&path)?;
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            let root = directory.parent().unwrap_or(directory);
+            unsynced.add_directory(directory);
+            unsynced.add_directory(root);
+            disk::remove_empty_directories(directory, root);
+        }
+        Ok(())
+    }
+
+    /// Replaces one document of the tree.
+    pub(crate) fn replace(
+        &self,
+        relative: &str,
+        content: &[u8],
+        unsynced: &mut Unsynced,
+    ) -> Result<(), StoreError> {
+        let temporary = self.incoming.temporary()?;
+        disk::replace(
+            temporary.path(),
+            &self.layout.in_web(relative),
+            content,
+            unsynced,
+        )?;
+        temporary.release();
+        Ok(())
+    }
+
+    /// Replaces one document and makes its copy under another name the same file.
+    pub(crate) fn replace_with_copy(
+        &self,
+        relative: &str,
+        copy: &str,
+        content: &[u8],
+        unsynced: &mut Unsynced,
+    ) -> Result<(), StoreError> {
+        self.replace(relative, content, unsynced)?;
+        let temporary = self.incoming.temporary()?;
+        let original = self.layout.in_web(relative);
+        disk::replace_with_link(
+            &original,
+            temporary.path(),
+            &self.layout.in_web(copy),
+            content,
+            unsynced,
+        )?;
+        temporary.release();
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The read side: opening what stands in the tree, and asking the catalog. Nothing here changes anything.
+
+use std::ops::ControlFlow;
+
+use heliostat_pypi::{ProjectName, RelPath, TreePath};
+use serde::de::DeserializeOwned;
+
+use crate::catalog::{Root, Run, Totals};
+use crate::disk::{self, OpenFile, Stamp};
+use crate::error::StoreError;
+use crate::layout::{self, PageKind, RootKind};
+use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState};
+use crate::store::Store;
+
+/// Records read at a time when all of them are gone through, so that no reading transaction lasts long.
+const RECORDS_AT_ONCE: usize = 256;
+
+/// Where the root list's serial and time are noted.
+pub(crate) const ROOT_NOTE: &str = "root";
+
+impl Store {
+    /// Opens one of a project's documents.
+    pub fn open_page(
+        &self,
+        name: &ProjectName,
+        kind: PageKind,
+    ) -> Result<Option<OpenFile>, StoreError> {
+        self.open_relative(&layout::page(name, kind))
+    }
+
+    /// What identifies the present state of one of a project's documents, from one cheap call.
+    pub fn page_stamp(
+        &self,
+        name: &ProjectName,
+        kind: PageKind,
+    ) -> Result<Option<Stamp>, StoreError> {
+        self.stamp_relative(&layout::page(name, kind))
+    }
+
+    /// Opens a file or its metadata. Provenance documents have their own call, because a path does not tell their
+    /// project.
+    pub fn open_file(&self, path: &TreePath, part: Part) -> Result<Option<OpenFile>, StoreError> {
+        match part {
+            Part::File => self.open_relative(&path.to_string()),
+            Part::Metadata => self.open_relative(&format!("{path}.metadata")),
+            Part::Provenance => match self.file(path)? {
+                Some(row) => layout::part(&row.project, path, part)
+                    .map_or(Ok(None), |path| self.open_relative(&path)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Opens a provenance document (PEP 740) by what its address says.
+    pub fn open_provenance(
+        &self,
+        project: &ProjectName,
+        version: &str,
+        filename: &str,
+    ) -> Result<Option<OpenFile>, StoreError> {
+        match layout::provenance(project, version, filename).parse::<RelPath>() {
+            Ok(path) => self.open_relative(path.as_str()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Opens the root list.
+    pub fn open_root(&self, kind: RootKind) -> Result<Option<OpenFile>, StoreError> {
+        self.open_relative(layout::root(kind))
+    }
+
+    /// What identifies the present state of the root list.
+    pub fn root_stamp(&self, kind: RootKind) -> Result<Option<Stamp>, StoreError> {
+        self.stamp_relative(layout::root(kind))
+    }
+
+    /// Opens anything public.
+    pub fn open_public(&self, path: &RelPath) -> Result<Option<OpenFile>, StoreError> {
+        self.open_relative(path.as_str())
+    }
+
+    /// What identifies the present state of anything public.
+    pub fn public_stamp(&self, path: &RelPath) -> Result<Option<Stamp>, StoreError> {
+        self.stamp_relative(path.as_str())
+    }
+
+    /// All we know of a project.
+    pub fn project(&self, name: &ProjectName) -> Result<Option<ProjectRecord>, StoreError> {
+        self.inner.catalog.project(name)
+    }
+
+    /// The narrow row of a project.
+    pub fn project_state(&self, name: &ProjectName) -> Result<Option<ProjectState>, StoreError> {
+        self.inner.catalog.project_state(name)
+    }
+
+    /// The narrow rows of all projects, sorted by name.
+    pub fn project_states(&self) -> Result<Vec<ProjectState>, StoreError> {
+        self.inner.catalog.project_states()
+    }
+
+    /// Goes through all records in name order, or those after a name. Not one consistent state: projects committed
+    /// meanwhile are seen as they are when their turn comes.
+    pub fn for_each_project(
+        &self,
+        after: Option<&ProjectName>,
+        mut each: impl FnMut(&ProjectName, Result<ProjectRecord, StoreError>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut after = after.cloned();
+        loop {
+            let records = self
+                .inner
+                .catalog
+                .projects_after(after.as_ref(), RECORDS_AT_ONCE)?;
+            let Some((last, _)) = records.last() else {
+                return Ok(());
+            };
+            after = Some(last.clone());
+            for (name, record) in records {
+                if each(&name, record).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// A file's row, where a page lists the file.
+    pub fn file(&self, path: &TreePath) -> Result<Option<FileRow>, StoreError> {
+        self.inner.catalog.file(path)
+    }
+
+    /// The rows of all files that a project's page lists, in the page's order.
+    pub fn project_files(&self, name: &ProjectName) -> Result<Vec<FileRow>, StoreError> {
+        self.inner.catalog.project_files(name)
+    }
+
+    /// Everything that failed and has not been made good, sorted by project and item.
+    pub fn ledger(&self) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.inner.catalog.ledger()
+    }
+
+    /// The running counts.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        self.inner.catalog.totals()
+    }
+
+    /// Grows with every commit of any process.
+    pub fn generation(&self) -> Result<u64, StoreError> {
+        self.inner.catalog.counter("generation")
+    }
+
+    /// The root list as last published, if it ever was.
+    pub fn root(&self) -> Result<Option<Root>, StoreError> {
+        self.meta(ROOT_NOTE)
+    }
+
+    /// A value noted under a key with `set_meta`. One that is of another shape by now counts as damaged.
+    pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.inner.catalog.meta(key)? else {
+            return Ok(None);
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| StoreError::RecordDamaged {
+                project: format!("(the note {key})"),
+                source: error.into(),
+            })
+    }
+
+    /// The last finished runs, newest first.
+    pub fn runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.inner.catalog.runs(limit)
+    }
+
+    /// On-demand files to evict, least recently used first, until they add up to `bytes`. Files of projects in the
+    /// `pinned` list are left out.
+    pub fn eviction_candidates(
+        &self,
+        bytes: u64,
+        pinned: &[ProjectName],
+    ) -> Result<Vec<FileRow>, StoreError> {
+        self.inner.catalog.least_used(bytes, |project| {
+            pinned.iter().any(|name| name.as_str() == project)
+        })
+    }
+
+    fn open_relative(&self, relative: &str) -> Result<Option<OpenFile>, StoreError> {
+        disk::open_below(&self.inner.web, relative)
+            .map_err(|error| StoreError::io("open", self.inner.layout.in_web(relative), error))
+    }
+
+    fn stamp_relative(&self, relative: &str) -> Result<Option<Stamp>, StoreError> {
+        disk::stamp_below(&self.inner.web, relative)
+            .map_err(|error| StoreError::io("look at", self.inner.layout.in_web(relative), error))
+    }
+}

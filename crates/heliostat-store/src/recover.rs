@@ -1,0 +1,131 @@
+//! Start-up repair: finishes or undoes what a killed process left half-done, and removes what it left lying about.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use crate::commit::{Refusal, Swept};
+use crate::disk;
+use crate::error::StoreError;
+use crate::intake::OWNER_LOCK;
+use crate::store::Store;
+
+/// What recovery found and did.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// Projects whose unfinished commit was finished.
+    pub redone: u64,
+    /// Unfinished commits that could not be finished and were undone, each with its reason, and files that could not
+    /// be unlinked.
+    pub refused: Vec<Refusal>,
+    /// Temporary files of dead processes that were removed.
+    pub discarded_temporaries: u64,
+    /// Files unlinked whose grace was over.
+    pub swept: Swept,
+    /// What became of the root list.
+    pub root: RootState,
+}
+
+/// What recovery did about the root list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RootState {
+    /// It was never published, and is not now.
+    #[default]
+    Unpublished,
+    /// It shows what the catalog holds.
+    Current,
+    /// It was behind and has been rendered again.
+    Rendered,
+}
+
+impl Recovery {
+    /// Whether there was nothing to do.
+    pub fn is_clean(&self) -> bool {
+        self.redone == 0
+            && self.refused.is_empty()
+            && self.discarded_temporaries == 0
+            && self.swept == Swept::default()
+            && self.root != RootState::Rendered
+    }
+}
+
+impl Store {
+    /// Finishes or undoes half-done commits, sweeps what is due, removes temporary files of the dead and renders the
+    /// root list when it is behind. Waits for a commit that is under way. `now` is in seconds since 1970.
+    pub fn recover(&self, now: i64) -> Result<Recovery, StoreError> {
+        let _guard = self.inner.commit_lock.hold()?;
+        let redone = self.redo()?;
+        let mut recovery = Recovery {
+            redone: redone.projects,
+            refused: redone.refused,
+            ..Recovery::default()
+        };
+        recovery.discarded_temporaries = self.discard_temporaries()?;
+        recovery.swept = self.sweep(now, &mut recovery.refused)?;
+        recovery.root = match self.root()? {
+            None => RootState::Unpublished,
+            Some(_) if !self.is_root_behind()? => RootState::Current,
+            Some(root) => {
+                self.render_root(root.serial, now)?;
+                RootState::Rendered
+            }
+        };
+        Ok(recovery)
+    }
+
+    /// Removes what dead processes left in the incoming directory. The redo log is empty by now, so nothing in there
+    /// is wanted any more, except what the living are writing.
+    fn discard_temporaries(&self) -> Result<u64, StoreError> {
+        let root = self.inner.incoming.root();
+        let own = self.inner.incoming.own_directory();
+        let mut discarded = 0;
+        for entry in fs::read_dir(root).map_err(|error| StoreError::io("list", root, error))? {
+            let entry = entry.map_err(|error| StoreError::io("list", root, error))?;
+            let path = entry.path();
+            if own.as_ref() == Some(&path) {
+                continue;
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                discarded += discard_owner(&path)?;
+            } else {
+                discarded += u64::from(disk::remove_file(&path)?);
+            }
+        }
+        Ok(discarded)
+    }
+}
+
+/// Removes one owner's directory unless its owner lives, which is when it holds its lock.
+fn discard_owner(directory: &Path) -> Result<u64, StoreError> {
+    let lock_path = directory.join(OWNER_LOCK);
+    let lock = match File::open(&lock_path) {
+        Ok(lock) => Some(lock),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(StoreError::io("open", lock_path, error)),
+    };
+    match lock.as_ref().map(File::try_lock) {
+        None | Some(Ok(())) => {}
+        Some(Err(TryLockError::WouldBlock)) => return Ok(0),
+        Some(Err(TryLockError::Error(error))) => {
+            return Err(StoreError::io("lock", lock_path, error));
+        }
+    }
+    let mut discarded = 0;
+    let list = match fs::read_dir(directory) {
+        Ok(list) => list,
+        Err(error) if disk::is_absent(&error) => return Ok(0),
+        Err(error) => return Err(StoreError::io("list", directory, error)),
+    };
+    for entry in list {
+        let path = entry
+            .map_err(|error| StoreError::io("list", directory, error))?
+            .path();
+        if path != lock_path {
+            discarded += u64::from(disk::remove_file(&path)?);
+        }
+    }
+    disk::remove_file(&lock_path)?;
+    // An owner that is starting up this moment sees its lock file gone and takes another directory.
+    drop(fs::remove_dir(directory));
+    Ok(discarded)
+}

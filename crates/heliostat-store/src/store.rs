@@ -1,0 +1,145 @@
+//! The store itself: opening a data directory and everything that is asked of it as a whole.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::disk::{self, Unsynced};
+use crate::error::StoreError;
+use crate::intake::{Expected, Incoming, Intake, VerifiedBlob};
+use crate::layout::Layout;
+use crate::lock::{CommitLock, SyncLock};
+
+/// One data directory, open. Cheap to clone; every clone is the same store. All calls block.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) catalog: Catalog,
+    pub(crate) commit_lock: CommitLock,
+    pub(crate) incoming: Incoming,
+    /// The tree's root, for opening below it and for syncing its file system.
+    pub(crate) web: File,
+}
+
+impl Store {
+    /// Opens the data directory, making it where it is missing. Recovery is a call of its own: `recover`.
+    pub fn open(data: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(data);
+        let mut made = Unsynced::default();
+        for directory in [
+            layout.web(),
+            layout.state(),
+            layout.packages(),
+            layout.incoming(),
+        ] {
+            disk::create_directory(&directory, &mut made)?;
+        }
+        create_private_directory(&layout.keys())?;
+        check_devices(&layout)?;
+        let web = File::open(layout.web())
+            .map_err(|error| StoreError::io("open", layout.web(), error))?;
+        made.sync(&web)?;
+        let commit_lock = CommitLock::new(layout.commit_lock())?;
+        let catalog = {
+            let _guard = commit_lock.hold()?;
+            Catalog::open(&layout.catalog())?
+        };
+        let incoming = Incoming::new(layout.incoming());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                layout,
+                catalog,
+                commit_lock,
+                incoming,
+                web,
+            }),
+        })
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        self.inner.layout.data()
+    }
+
+    /// The public tree.
+    pub fn web(&self) -> PathBuf {
+        self.inner.layout.web()
+    }
+
+    /// Where keys are kept, readable by their owner only.
+    pub fn keys(&self) -> PathBuf {
+        self.inner.layout.keys()
+    }
+
+    /// Takes the right to run a sync, or tells who has it. `purpose` and `now`, in seconds since 1970, are what the next
+    /// one is told of us, beside our process and host.
+    pub fn lock_sync(&self, purpose: &str, now: i64) -> Result<SyncLock, StoreError> {
+        let since = jiff::Timestamp::from_second(now).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let system = rustix::system::uname();
+        let host = system.nodename().to_string_lossy();
+        let holder = format!(
+            "process {} on {host} since {since} ({purpose})",
+            std::process::id()
+        );
+        SyncLock::take(&self.inner.layout.sync_lock(), &holder)
+    }
+
+    /// Starts to take bytes in, at most this many.
+    pub fn intake(&self, limit_bytes: u64) -> Result<Intake, StoreError> {
+        Intake::start(&self.inner.incoming, limit_bytes)
+    }
+
+    /// A blob from bytes in memory.
+    pub fn blob_from_bytes(
+        &self,
+        bytes: &[u8],
+        expected: &Expected,
+    ) -> Result<VerifiedBlob, StoreError> {
+        let mut intake = self.intake(bytes.len() as u64)?;
+        intake.write(bytes)?;
+        intake.finish(expected)
+    }
+
+    /// Bytes that we may still write to the disk.
+    pub fn disk_free_bytes(&self) -> Result<u64, StoreError> {
+        let usage = rustix::fs::fstatvfs(&self.inner.web).map_err(|error| {
+            StoreError::io("ask for the free space of", self.inner.layout.web(), error)
+        })?;
+        Ok(usage.f_bavail.saturating_mul(usage.f_frsize))
+    }
+}
+
+fn create_private_directory(path: &Path) -> Result<(), StoreError> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::io("create the directory", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Files move into the tree by renaming, which works within one file system only.
+fn check_devices(layout: &Layout) -> Result<(), StoreError> {
+    let device = |path: &Path| {
+        fs::metadata(path)
+            .map(|metadata| metadata.dev())
+            .map_err(|error| StoreError::io("look at", path, error))
+    };
+    let incoming = device(&layout.incoming())?;
+    for tree in [layout.web(), layout.packages()] {
+        if device(&tree)? != incoming {
+            return Err(StoreError::CrossDevice {
+                incoming: layout.incoming(),
+                tree,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! A small made-up upstream to fill stores with, and the check that a whole data directory is as it must be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use heliostat_pypi::page::{CoreMetadata, PageFile, ProjectPage, ProjectStatus, Yanked};
+use heliostat_pypi::{ProjectName, Serial, Sha256, TreePath};
+use heliostat_store::{
+    Admission, Change, CommitPolicy, Committed, EntryKind, Expected, Foreign, Keeper, Part,
+    ProjectRecord, Put, Store, Validators, document,
+};
+
+pub(crate) const NOW: i64 = 1_790_000_000;
+
+pub(crate) fn name(text: &str) -> ProjectName {
+    text.parse().unwrap()
+}
+
+/// The bytes of one release of a project: a function of both, so that any test can tell what must be on disk.
+pub(crate) fn bytes(project: &str, release: u32) -> Vec<u8> {
+    format!("{project} {release} ")
+        .repeat(50 + release as usize)
+        .into_bytes()
+}
+
+pub(crate) fn metadata_bytes(project: &str, release: u32) -> Vec<u8> {
+    format!("Metadata-Version: 2.1\nName: {project}\nVersion: {release}\n").into_bytes()
+}
+
+pub(crate) fn filename(project: &str, release: u32) -> String {
+    format!("{}-{release}-py3-none-any.whl", project.replace('-', "_"))
+}
+
+pub(crate) fn entry(project: &str, release: u32) -> PageFile {
+    let content = bytes(project, release);
+    let sha256 = Sha256::of(&content);
+    let filename = filename(project, release);
+    let url = format!("https://files.example/{filename}");
+    PageFile {
+        path: TreePath::for_upstream(&url, &filename, Some(&sha256)).unwrap(),
+        url,
+        sha256: Some(sha256),
+        other_hashes: BTreeMap::new(),
+        size_bytes: Some(content.len() as u64),
+        upload_time: None,
+        requires_python: None,
+        core_metadata: CoreMetadata::Sha256(Sha256::of(&metadata_bytes(project, release))),
+        yanked: Yanked::No,
+        provenance: None,
+        gpg_sig: None,
+    }
+}
+
+pub(crate) fn record(project: &str, serial: u64, releases: &[u32], keeper: Keeper) -> ProjectRecord {
+    ProjectRecord {
+        page: ProjectPage {
+            name: name(project),
+            serial: Some(Serial(serial)),
+            status: ProjectStatus::default(),
+            versions: releases.iter().map(ToString::to_string).collect(),
+            files: releases
+                .iter()
+                .map(|release| entry(project, *release))
+                .collect(),
+        },
+        hidden: BTreeSet::new(),
+        keeper,
+        published_serial: Some(Serial(serial)),
+        validators: Validators::default(),
+        confirmed_at: NOW,
+        upstream: "https://index.example/simple/".to_owned(),
+    }
+}
+
+/// Both parts of one release, verified.
+pub(crate) fn admissions(store: &Store, project: &str, release: u32) -> Vec<Admission> {
+    let entry = entry(project, release);
+    let expected = Expected {
+        sha256: entry.sha256,
+        size_bytes: entry.size_bytes,
+    };
+    let file = store
+        .blob_from_bytes(&bytes(project, release), &expected)
+        .unwrap();
+    let metadata = store
+        .blob_from_bytes(&metadata_bytes(project, release), &Expected::default())
+        .unwrap();
+    vec![
+        Admission {
+            path: entry.path.clone(),
+            part: Part::File,
+            blob: file,
+        },
+        Admission {
+            path: entry.path,
+            part: Part::Metadata,
+            blob: metadata,
+        },
+    ]
+}
+
+/// A mirrored project's new page, with blobs for the releases that are not held yet.
+pub(crate) fn mirror(store: &Store, project: &str, serial: u64, releases: &[u32]) -> Change {
+    let blobs = releases
+        .iter()
+        .filter(|release| {
+            store
+                .file(&entry(project, **release).path)
+                .unwrap()
+                .is_none()
+        })
+        .flat_map(|release| admissions(store, project, *release))
+        .collect();
+    let record = record(project, serial, releases, Keeper::Mirror);
+    Change::Put(Box::new(Put {
+        record,
+        blobs,
+        failures: vec![],
+    }))
+}
+
+pub(crate) fn on_demand(project: &str, serial: u64, releases: &[u32]) -> Change {
+    let record = record(project, serial, releases, Keeper::OnDemand);
+    Change::Put(Box::new(Put {
+        record,
+        blobs: vec![],
+        failures: vec![],
+    }))
+}
+
+/// Commits and insists that nothing was refused.
+pub(crate) fn commit(store: &Store, changes: Vec<Change>) -> Committed {
+    let committed = store.commit(changes, &CommitPolicy::at(NOW)).unwrap();
+    assert!(committed.refused.is_empty(), "{:?}", committed.refused);
+    committed
+}
+
+/// The releases that each project's page on disk lists, as a client would read them.
+pub(crate) fn listed(data: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let tree = Foreign::new(&data.join("web"));
+    let simple = "simple".parse().unwrap();
+    let mut projects = BTreeMap::new();
+    for project in tree.names(Some(&simple)).unwrap() {
+        let path = format!("simple/{project}/index.v1_json").parse().unwrap();
+        let Some(body) = tree.read(&path, 1 << 24).unwrap() else {
+            continue;
+        };
+        let page: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let files = page["files"].as_array().unwrap();
+        let names = files
+            .iter()
+            .map(|file| file["filename"].as_str().unwrap().to_owned())
+            .collect();
+        projects.insert(project, names);
+    }
+    projects
+}
+
+/// What must be true of the tree at any moment, also between two steps of a commit: every file that a mirrored
+/// project's page names is there with the bytes that the page promises, and nothing is half-written.
+pub(crate) fn assert_readers_are_safe(data: &Path, keeper_of: impl Fn(&str) -> Keeper) {
+    let tree = Foreign::new(&data.join("web"));
+    for (project, files) in listed(data) {
+        if keeper_of(&project) != Keeper::Mirror {
+            continue;
+        }
+        for file in files {
+            let release = file.split('-').nth(1).unwrap().parse().unwrap();
+            let path = entry(&project, release).path.to_string();
+            let content = tree.read(&path.parse().unwrap(), 1 << 24).unwrap();
+            assert_eq!(
+                content,
+                Some(bytes(&project, release)),
+                "{path} is listed but not there"
+            );
+            let metadata = tree
+                .read(&format!("{path}.metadata").parse().unwrap(), 1 << 24)
+                .unwrap();
+            assert_eq!(
+                metadata,
+                Some(metadata_bytes(&project, release)),
+                "{path}.metadata"
+            );
+        }
+    }
+}
+
+/// What must be true when nothing is under way: the tree is exactly what the catalog says, nothing more, nothing less;
+/// the counts are the sums; nothing temporary is left.
+pub(crate) fn assert_whole(store: &Store) {
+    let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let (mut projects, mut listed, mut held_files, mut held_bytes) = (0, 0, 0, 0);
+    store
+        .for_each_project(None, |name, record| {
+            let record = record.unwrap();
+            projects += 1;
+            let json = document(&record, heliostat_store::PageKind::Json).unwrap();
+            let html = document(&record, heliostat_store::PageKind::Html).unwrap();
+            let legacy = document(&record, heliostat_store::PageKind::Legacy).unwrap();
+            expected.insert(format!("simple/{name}/index.v1_json"), json);
+            expected.insert(format!("simple/{name}/index.v1_html"), html.clone());
+            expected.insert(format!("simple/{name}/index.html"), html);
+            expected.insert(format!("pypi/{name}/json"), legacy);
+            let rows = store.project_files(name).unwrap();
+            assert_eq!(
+                rows.len(),
+                record.listed().count(),
+                "{name} has another number of rows than files"
+            );
+            for row in rows {
+                listed += 1;
+                let release = row
+                    .path
+                    .filename()
+                    .split('-')
+                    .nth(1)
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                held_files += u64::from(!row.held.is_empty());
+                held_bytes += row.bytes_held;
+                if record.keeper == Keeper::Mirror {
+                    assert_eq!(row.held, [Part::File, Part::Metadata], "{}", row.path);
+                }
+                for part in &row.held {
+                    let (path, content) = match part {
+                        Part::File => (row.path.to_string(), bytes(name.as_str(), release)),
+                        Part::Metadata => (
+                            format!("{}.metadata", row.path),
+                            metadata_bytes(name.as_str(), release),
+                        ),
+                        Part::Provenance => (
+                            format!(
+                                "integrity/{name}/{release}/{}/provenance",
+                                row.path.filename()
+                            ),
+                            b"{}".to_vec(),
+                        ),
+                    };
+                    expected.insert(path, content);
+                }
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    let totals = store.totals().unwrap();
+    assert_eq!(
+        (
+            totals.projects,
+            totals.files_listed,
+            totals.files_held,
+            totals.bytes_held
+        ),
+        (projects, listed, held_files, held_bytes)
+    );
+    assert_eq!((totals.files_doomed, totals.bytes_doomed), (0, 0));
+    for root in [
+        "simple/index.v1_json",
+        "simple/index.v1_html",
+        "simple/index.html",
+        "last-modified",
+    ] {
+        if let Some(content) = Foreign::new(&store.web())
+            .read(&root.parse().unwrap(), 1 << 24)
+            .unwrap()
+        {
+            expected.insert(root.to_owned(), content);
+        }
+    }
+    let mut found = BTreeMap::new();
+    for item in Foreign::new(&store.web()).walk(None) {
+        let item = item.unwrap();
+        let relative = item.relative.unwrap().to_string();
+        match item.kind {
+            EntryKind::File { .. } => {
+                found.insert(relative, std::fs::read(&item.path).unwrap());
+            }
+            EntryKind::EmptyDirectory => assert!(
+                relative == "packages" || relative == "simple" || relative == "pypi",
+                "{relative} is empty"
+            ),
+            EntryKind::Other => panic!("{relative} is neither file nor directory"),
+        }
+    }
+    let differing: Vec<&String> = expected
+        .keys()
+        .chain(found.keys())
+        .filter(|path| expected.get(*path) != found.get(*path))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "the tree is not what the catalog says: {differing:?}"
+    );
+    let temporaries: Vec<_> = Foreign::new(&store.data().join("state/incoming"))
+        .walk(None)
+        .map(|item| item.unwrap().path)
+        .filter(|path| path.file_name().unwrap() != "owner.lock")
+        .collect();
+    assert!(
+        temporaries.is_empty(),
+        "temporary files are left: {temporaries:?}"
+    );
+}
