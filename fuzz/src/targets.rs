@@ -6,8 +6,11 @@ use heliostat_pypi::page::{
 use heliostat_pypi::{FileName, ProjectName, RelPath, TreePath};
 use url::Url;
 
-/// Every target with the name of its corpus.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+/// A target with the name of its corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: &[Target] = &[
     ("page_json", page_json),
     ("page_html", page_html),
     ("list_json", list_json),
@@ -54,7 +57,7 @@ pub fn filename(bytes: &[u8]) {
     };
     for project in ["acme", "acme-sdk", "python-acme"] {
         if FileName::parse(text, &project_name(project)).is_ok() {
-            TreePath::new([0; 32], text).unwrap();
+            TreePath::new([0; 32], text).expect("a file name is a path segment");
         }
     }
 }
@@ -66,7 +69,8 @@ pub fn tree_path(bytes: &[u8]) {
     };
     if let Ok(path) = text.parse::<TreePath>() {
         assert_eq!(path.to_string(), text);
-        text.parse::<RelPath>().unwrap();
+        text.parse::<RelPath>()
+            .expect("a path of the tree is relative");
     }
     if let Ok(path) = text.parse::<RelPath>() {
         assert!(
@@ -80,7 +84,9 @@ pub fn tree_path(bytes: &[u8]) {
 
 fn page(body: &[u8], media: MediaType) {
     let project = project_name("acme");
-    let base: Url = "https://mirror.example/simple/acme/".parse().unwrap();
+    let base: Url = "https://mirror.example/simple/acme/"
+        .parse()
+        .expect("a constant");
     let Ok(read) = read_page(&project, body, media, &base) else {
         return;
     };
@@ -90,7 +96,8 @@ fn page(body: &[u8], media: MediaType) {
         } else {
             MediaType::Html
         };
-        let read = read_page(&project, &render_page(page, format), media, &base).unwrap();
+        let read = read_page(&project, &render_page(page, format), media, &base)
+            .expect("what we write can be read");
         assert!(read.rejected.is_empty(), "{:?}", read.rejected);
         assert!(read.dropped_values.is_empty(), "{:?}", read.dropped_values);
         read.page
@@ -115,10 +122,10 @@ fn list(body: &[u8], media: MediaType) {
     assert!(read.projects.is_sorted_by(|left, right| left.0 < right.0));
     let projects = read.projects.iter().map(|(name, serial)| (name, *serial));
     let written = render_list(projects, read.serial, Format::Json);
-    let again = read_list(&written, MediaType::Json).unwrap();
+    let again = read_list(&written, MediaType::Json).expect("what we write can be read");
     assert_eq!((again.projects, again.serial), (read.projects, read.serial));
 }
 
 fn project_name(text: &str) -> ProjectName {
-    text.parse().unwrap()
+    text.parse().expect("a constant")
 }

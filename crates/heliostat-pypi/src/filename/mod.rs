@@ -183,7 +183,8 @@ fn parse_wheel(stem: &str, project: &ProjectName) -> Option<FileName> {
         None => (front, None),
         Some((version, build)) => (version, Some(build)),
     };
-    if is_rest_of_a_name(front) {
+    let parsed = unescaped_version(version);
+    if parsed.as_pep440().is_none() && is_rest_of_a_name(front) {
         return None;
     }
     let (Some(python), Some(abi), Some(platform)) = (tags(python), tags(abi), tags(platform))
@@ -196,7 +197,7 @@ fn parse_wheel(stem: &str, project: &ProjectName) -> Option<FileName> {
         return Some(unnamed);
     }
     Some(FileName::Wheel(WheelName {
-        version: unescaped_version(version),
+        version: parsed,
         build: build.map(str::to_owned),
         python,
         abi,

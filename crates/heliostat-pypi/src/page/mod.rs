@@ -172,7 +172,10 @@ impl PageFile {
     /// Where the file's provenance object stands in the tree, PyPI's own shape:
     /// `integrity/<project>/<version>/<file>/provenance`. `None` where the name tells no version.
     pub fn provenance_path(&self, project: &ProjectName) -> Option<RelPath> {
-        let version = self.version(project)?;
+        self.provenance_path_at(project, &self.version(project)?)
+    }
+
+    fn provenance_path_at(&self, project: &ProjectName, version: &Version) -> Option<RelPath> {
         format!(
             "integrity/{project}/{version}/{}/provenance",
             self.filename()

@@ -233,9 +233,7 @@ impl<'p> PageCheck<'p> {
             .filter_map(|pair| pair.split_once('='))
             .filter(|(name, _)| is_hash_name(name));
         for (name, digest) in listed.chain(linked) {
-            let name = name.to_ascii_lowercase();
-            let digest = digest.to_ascii_lowercase();
-            if name == "sha256" {
+            if name.eq_ignore_ascii_case("sha256") {
                 let digest: Sha256 = digest
                     .parse()
                     .map_err(|_| "its sha256 is not 64 hexadecimal digits")?;
@@ -245,8 +243,10 @@ impl<'p> PageCheck<'p> {
                 {
                     return Err("it has two different sha256 digests".to_owned());
                 }
-            } else if is_hash_name(&name) && is_digest(&digest) && others.len() < OTHER_HASHES_MAX {
-                others.entry(name).or_insert(digest);
+            } else if is_hash_name(name) && is_digest(digest) && others.len() < OTHER_HASHES_MAX {
+                others
+                    .entry(name.to_ascii_lowercase())
+                    .or_insert_with(|| digest.to_ascii_lowercase());
             } else {
                 self.dropped
                     .push(Rejected::new(item, "one of its hashes makes no sense"));

@@ -96,7 +96,7 @@ fn write_file(body: &mut String, entry: &Entry<'_>, project: &ProjectName) -> fm
         Yanked::Yes => write_attribute(body, "yanked", "")?,
         Yanked::Because(reason) => write_attribute(body, "yanked", Escaped(reason))?,
     }
-    if let Some(address) = encoded_provenance(file, project) {
+    if let Some(address) = encoded_provenance(entry, project) {
         write_attribute(body, "provenance", Escaped(&address))?;
     }
     if let Some(signed) = file.gpg_sig {

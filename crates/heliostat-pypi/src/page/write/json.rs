@@ -153,7 +153,7 @@ fn file<'a>(entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
         upload_time: file.upload_time.as_deref(),
         yanked: &file.yanked,
         core_metadata: file.core_metadata,
-        provenance: encoded_provenance(file, project),
+        provenance: encoded_provenance(entry, project),
         gpg_sig: file.gpg_sig,
     }
 }

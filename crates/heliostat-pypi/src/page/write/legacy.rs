@@ -122,11 +122,11 @@ pub(super) fn document(
             Releases(
                 releases
                     .iter()
-                    .map(|release| (release.version.as_str(), files(release, page, files_base)))
+                    .map(|release| (release.version.as_str(), files(release, files_base)))
                     .collect(),
             )
         }),
-        urls: files(chosen, page, files_base),
+        urls: files(chosen, files_base),
     };
     let mut body = Vec::with_capacity(1_500 + listing.files.len() * 900);
     serde_json::to_writer(&mut body, &document).expect("texts and numbers go into memory");
@@ -134,11 +134,11 @@ pub(super) fn document(
     Some(body)
 }
 
-fn files<'a>(release: &Release<'a>, page: &ProjectPage, files_base: &str) -> Vec<File<'a>> {
+fn files<'a>(release: &Release<'a>, files_base: &str) -> Vec<File<'a>> {
     release
         .entries
         .iter()
-        .map(|entry| file(entry.file, &page.name, files_base))
+        .map(|entry| file(entry, files_base))
         .collect()
 }
 
@@ -153,7 +153,7 @@ fn releases<'l>(listing: &'l Listing<'_>) -> Vec<Release<'l>> {
         })
         .collect();
     for entry in &listing.files {
-        let Some(version) = &entry.version else {
+        let Some(version) = entry.version() else {
             continue;
         };
         let spelt_so = |release: &Release<'_>| release.version.as_str() == version.as_str();
@@ -236,9 +236,10 @@ fn info<'a>(page: &'a ProjectPage, release: &'a Release<'_>) -> Info<'a> {
     }
 }
 
-fn file<'a>(file: &'a PageFile, project: &ProjectName, files_base: &str) -> File<'a> {
+fn file<'a>(entry: &Entry<'a>, files_base: &str) -> File<'a> {
+    let file = entry.file;
     let time = file.upload_time.as_deref();
-    let (packagetype, python_version) = kind(file, project);
+    let (packagetype, python_version) = kind(file, entry.name.as_ref());
     File {
         comment_text: "",
         digests: digests(file),
@@ -285,10 +286,10 @@ fn digests(file: &PageFile) -> BTreeMap<&str, String> {
     digests
 }
 
-fn kind(file: &PageFile, project: &ProjectName) -> (&'static str, String) {
-    match file.parsed(project) {
-        Ok(FileName::Wheel(wheel)) => ("bdist_wheel", wheel.python.join(".")),
-        Ok(FileName::Other { kind, .. }) => match kind {
+fn kind(file: &PageFile, name: Option<&FileName>) -> (&'static str, String) {
+    match name {
+        Some(FileName::Wheel(wheel)) => ("bdist_wheel", wheel.python.join(".")),
+        Some(FileName::Other { kind, .. }) => match kind {
             LegacyKind::Egg => ("bdist_egg", python_of(file.filename())),
             LegacyKind::WindowsInstaller => ("bdist_wininst", python_of(file.filename())),
             LegacyKind::Msi => ("bdist_msi", python_of(file.filename())),
@@ -297,7 +298,7 @@ fn kind(file: &PageFile, project: &ProjectName) -> (&'static str, String) {
             LegacyKind::Deb | LegacyKind::Dumb => ("bdist_dumb", "any".to_owned()),
             LegacyKind::Unnamed => ("sdist", "source".to_owned()),
         },
-        Ok(FileName::Sdist(_)) | Err(_) => ("sdist", "source".to_owned()),
+        Some(FileName::Sdist(_)) | None => ("sdist", "source".to_owned()),
     }
 }
 

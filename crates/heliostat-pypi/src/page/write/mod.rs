@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{PageFile, ProjectPage, StatusKind};
-use crate::{ProjectName, Serial, Version};
+use crate::{FileName, ProjectName, Serial, Version};
 
 /// The two shapes of a Simple API document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,10 +70,16 @@ struct Listing<'p> {
     versions: Vec<Version>,
 }
 
-/// One file with its version, where known.
+/// One file with what its name says, `None` where it says nothing.
 struct Entry<'p> {
     file: &'p PageFile,
-    version: Option<Version>,
+    name: Option<FileName>,
+}
+
+impl Entry<'_> {
+    fn version(&self) -> Option<&Version> {
+        self.name.as_ref()?.version()
+    }
 }
 
 impl<'p> Listing<'p> {
@@ -89,11 +95,11 @@ impl<'p> Listing<'p> {
             .iter()
             .map(|file| Entry {
                 file,
-                version: file.version(&page.name),
+                name: file.parsed(&page.name).ok(),
             })
             .collect();
         files.sort_by(|left, right| {
-            let versions = match (&left.version, &right.version) {
+            let versions = match (left.version(), right.version()) {
                 (Some(left), Some(right)) => listing_order(left, right),
                 (left, right) => right.is_some().cmp(&left.is_some()),
             };
@@ -110,7 +116,7 @@ impl<'p> Listing<'p> {
         versions.dedup_by(|later, earlier| later.as_str() == earlier.as_str());
         // Every file's version must be listed (PEP 700), also where the upstream forgot it or told none at all.
         let mut missing: Vec<Version> = Vec::new();
-        for version in files.iter().filter_map(|entry| entry.version.as_ref()) {
+        for version in files.iter().filter_map(|entry| entry.version()) {
             let listed = versions
                 .binary_search_by(|listed| listing_order(listed, version))
                 .is_ok();
@@ -152,9 +158,9 @@ fn encoded_path(file: &PageFile) -> String {
 }
 
 /// `../../integrity/…` as it stands in an address, where the file has provenance and a version.
-fn encoded_provenance(file: &PageFile, project: &ProjectName) -> Option<String> {
-    file.provenance.as_ref()?;
-    let path = file.provenance_path(project)?;
+fn encoded_provenance(entry: &Entry<'_>, project: &ProjectName) -> Option<String> {
+    entry.file.provenance.as_ref()?;
+    let path = entry.file.provenance_path_at(project, entry.version()?)?;
     let segments: Vec<String> = path.as_str().split('/').map(encoded).collect();
     Some(format!("../../{}", segments.join("/")))
 }
