@@ -1,5 +1,9 @@
 //! Replays the fuzz corpora through the fuzz targets' own functions, so that every run of the tests does.
 
+#[expect(
+    unreachable_pub,
+    reason = "public for the fuzz crate, whose library this file is"
+)]
 #[path = "../../../../fuzz/src/targets.rs"]
 mod targets;
 
