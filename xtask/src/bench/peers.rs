@@ -101,14 +101,7 @@ pub(super) fn start_devpi(
     client(&["use", &server.address])?;
     client(&["login", "root", "--password="])?;
     let mirror_url = format!("mirror_url={upstream_root}");
-    client(&[
-        "index",
-        "-c",
-        "root/up",
-        "type=mirror",
-        &mirror_url,
-        "mirror_title=upstream",
-    ])?;
+    client(&["index", "-c", "root/up", "type=mirror", &mirror_url])?;
     let simple_root = format!("{}/root/up/+simple/", server.address);
     Ok(Cache {
         title: environment.version("devpi-server")?,

@@ -4,8 +4,10 @@
 
 mod edges;
 mod layout;
+mod links;
 mod source;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Result, bail};
@@ -69,11 +71,17 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let files = workspace.files()?;
     let mut findings = edges::check(&workspace.metadata.packages);
     findings.extend(layout::check(&files));
+    let mut documents = BTreeMap::new();
     for file in &files {
-        if let Some(text) = workspace.text(file)? {
-            findings.extend(source::check(file, &text));
+        let Some(text) = workspace.text(file)? else {
+            continue;
+        };
+        findings.extend(source::check(file, &text));
+        if file.extension().is_some_and(|extension| extension == "md") {
+            documents.insert(file.clone(), text);
         }
     }
+    findings.extend(links::check(&documents, &files));
     findings.sort();
     Ok(findings)
 }

@@ -41,7 +41,15 @@ pub(super) fn check(path: &Path, text: &str) -> Vec<Finding> {
         findings.extend(check_rust_file(&place, text));
         findings.extend(check_rust_lines(&place, text));
     }
+    if is_member_manifest(path) && !text.contains("[lints]\nworkspace = true") {
+        findings.push(Finding::whole(place, "does not take the workspace's lints"));
+    }
     findings
+}
+
+fn is_member_manifest(path: &Path) -> bool {
+    let in_member = path.starts_with("crates") || path.starts_with("xtask");
+    in_member && path.file_name().is_some_and(|name| name == "Cargo.toml")
 }
 
 fn check_every_line(place: &str, text: &str) -> Vec<Finding> {
@@ -202,6 +210,16 @@ mod tests {
             ),
             0
         );
+    }
+
+    #[test]
+    fn members_take_the_lints() {
+        assert_eq!(
+            faults("crates/a/Cargo.toml", "[lints]\nworkspace = true\n"),
+            0
+        );
+        assert_eq!(faults("crates/a/Cargo.toml", "[package]\n"), 1);
+        assert_eq!(faults("Cargo.toml", "[workspace]\n"), 0);
     }
 
     #[test]
