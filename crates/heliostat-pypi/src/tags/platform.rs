@@ -287,7 +287,7 @@ fn macos_rank((has, own): ((u32, u32), &str), (needs, machine): ((u32, u32), &st
     };
     let format = formats.iter().position(|format| *format == machine)?;
     let is_old_enough = match (has.0, needs.0) {
-        (11.., 11..) => needs.0 <= has.0 && needs.1 == 0,
+        (11.., 11..) => needs == has || (needs.0 <= has.0 && needs.1 == 0),
         (11.., 10) => needs.1 <= 16,
         _ => needs <= has,
     };
