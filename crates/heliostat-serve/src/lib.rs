@@ -1,1 +1,82 @@
-//! placeholder
+//! HTTP in: what pip, uv, other mirrors and people are answered.
+//!
+//! Reads the tree through `heliostat-store` and asks `heliostat-engine` for what the tree lacks. Decides about media
+//! types, codings, preconditions, ranges, caching and what a failure looks like outside; owns the sockets, TLS and
+//! the tasks behind them. Writes nothing but download statistics, and reads no configuration.
+//!
+//! A request goes `listen` → `connection` → `service` → `route` → one of `handlers` → `reply`; the modules
+//! `negotiate`, `encoding`, `conditional`, `range`, `host`, `route` and `user_agent` are pure.
+
+mod account;
+mod body;
+mod conditional;
+mod connection;
+mod documents;
+mod downloads;
+mod encoding;
+mod error;
+mod handlers;
+mod host;
+mod listen;
+mod metrics;
+mod negotiate;
+mod on_demand;
+mod options;
+mod problem;
+mod range;
+mod reply;
+mod route;
+mod service;
+mod site;
+mod stall;
+mod tls;
+mod tree;
+mod user_agent;
+
+use std::sync::Arc;
+
+use heliostat_engine::Clock;
+use heliostat_engine::on_demand::OnDemand;
+use heliostat_store::Store;
+
+pub use error::ServeError;
+pub use listen::{Bound, Drained};
+pub use options::{Limits, ServeOptions, TlsFiles};
+
+/// A server, before it has an address.
+#[derive(Debug)]
+pub struct Server {
+    options: ServeOptions,
+    store: Store,
+    on_demand: Option<OnDemand>,
+    clock: Clock,
+}
+
+impl Server {
+    /// A server of `store`'s tree. Without `on_demand` it is offline: it makes no request of its own.
+    pub fn new(
+        options: ServeOptions,
+        store: Store,
+        on_demand: Option<OnDemand>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            options,
+            store,
+            on_demand,
+            clock,
+        }
+    }
+
+    /// Takes the address and reads the certificate. Must be called within a Tokio runtime with time and network.
+    pub fn bind(self) -> Result<Bound, ServeError> {
+        let Self {
+            options,
+            store,
+            on_demand,
+            clock,
+        } = self;
+        let site = site::Site::new(&options, store, on_demand, clock);
+        Bound::new(&options, Arc::new(site))
+    }
+}

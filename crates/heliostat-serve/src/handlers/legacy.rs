@@ -1,0 +1,67 @@
+//! The legacy JSON documents, made from the catalog's record for the very host that was asked.
+//!
+//! The tree's own `pypi/<project>/json` has relative addresses, for plain web servers; clients of this API expect
+//! absolute ones, which only a server that knows its name can give.
+
+use std::sync::Arc;
+
+use heliostat_pypi::ProjectName;
+use heliostat_pypi::page::{ProjectPage, render_legacy};
+use heliostat_store::{ProjectRecord, StoreError};
+use http::HeaderValue;
+use http::header::VARY;
+
+use super::{Label, blocking, document_reply, failed};
+use crate::documents::Document;
+use crate::host::base_url;
+use crate::on_demand::{PageSource, no_such_project};
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::service::Asked;
+use crate::site::Site;
+
+/// `/pypi/<project>/json` and `/pypi/<project>/<version>/json`
+pub(crate) async fn legacy(
+    site: &Arc<Site>,
+    name: ProjectName,
+    version: Option<String>,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
+    let base = base_url(asked)?;
+    let state = site.demand.page(&name).await?;
+    let (store, project) = (site.tree.store.clone(), name.clone());
+    let make = move || -> Result<Option<Vec<u8>>, StoreError> {
+        let record = store.project(&project)?;
+        Ok(record.and_then(|record| render_legacy(&published(record), version.as_deref(), &base)))
+    };
+    let body = blocking(make).await?.map_err(|error| failed(&error))?;
+    let Some(body) = body else {
+        return Err(match state {
+            PageSource::Tree => no_such_project(&name),
+            // Its record is committed in a moment.
+            PageSource::Passing(_) => super::busy(),
+        });
+    };
+    let label = Label {
+        content_type: "application/json",
+        cache_control: site.page_cache_control.clone(),
+        vary: "Host, X-Forwarded-Proto",
+    };
+    let reply = document_reply(&Document::passing(body.into(), None), asked, &label)?;
+    Ok(reply.with(VARY, HeaderValue::from_static(label.vary)))
+}
+
+/// The page as it stands in the tree: what is hidden stays hidden.
+fn published(record: ProjectRecord) -> ProjectPage {
+    let ProjectRecord {
+        mut page,
+        hidden,
+        published_serial,
+        ..
+    } = record;
+    if !hidden.is_empty() {
+        page.files.retain(|file| !hidden.contains(file.filename()));
+    }
+    page.serial = published_serial;
+    page
+}

@@ -1,0 +1,181 @@
+//! From a listening socket to requests: accepting, TLS, connection limits and the orderly end.
+//!
+//! Owns every task of the server. A permit is taken before a connection is accepted, so that at the cap clients wait
+//! in the system's backlog; every task is tracked, and `run` returns only when all have ended.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::Connector;
+use crate::error::ServeError;
+use crate::options::ServeOptions;
+use crate::site::Site;
+use crate::tls::{Reload, Tls};
+
+/// Time to wait after a failed `accept`, which mostly means that file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that holds its address but does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    local_address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    site: Arc<Site>,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every answer under way was finished.
+    Finished,
+    /// The time was up and connections were cut.
+    Cut {
+        /// How many.
+        connections: usize,
+    },
+}
+
+impl Bound {
+    /// Takes the address and reads the certificate. Must be called within a Tokio runtime.
+    pub(crate) fn new(options: &ServeOptions, site: Arc<Site>) -> Result<Self, ServeError> {
+        let tls = options
+            .tls
+            .clone()
+            .map(Tls::load)
+            .transpose()?
+            .map(Arc::new);
+        let address = options.listen;
+        let failed = |source| ServeError::Listen { address, source };
+        let listener = bind(address, options.limits.backlog_max).map_err(failed)?;
+        let local_address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            local_address,
+            tls,
+            site,
+        })
+    }
+
+    /// The address that was taken, with its real port.
+    pub const fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Answers until `shutdown` completes, then finishes what is under way within the drain timeout.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Drained {
+        let Self {
+            listener,
+            tls,
+            site,
+            ..
+        } = self;
+        let (connections, background) = (TaskTracker::new(), TaskTracker::new());
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let cut = Arc::new(AtomicUsize::new(0));
+        background.spawn(Arc::clone(&site).keep_statistics(stop.clone()));
+        if let Some(tls) = tls.clone() {
+            background.spawn(watch_certificate(
+                tls,
+                site.limits.tls_poll_interval,
+                stop.clone(),
+            ));
+        }
+        let connector = Connector::new(Arc::clone(&site), tls);
+        let permits = Arc::new(Semaphore::new(site.limits.connections_max));
+        tokio::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &permits) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, permit)) => {
+                    let (connector, drain, cut) =
+                        (connector.clone(), drain.child_token(), Arc::clone(&cut));
+                    connections.spawn(async move {
+                        if connector.serve(stream, peer, drain).await.is_cut() {
+                            cut.fetch_add(1, Ordering::Relaxed);
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    site.metrics.accepts_failed.inc();
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot accept a connection"
+                    );
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        site.start_draining();
+        drain.cancel();
+        connections.close();
+        connections.wait().await;
+        stop.cancel();
+        background.close();
+        background.wait().await;
+        match cut.load(Ordering::Relaxed) {
+            0 => Drained::Finished,
+            connections => Drained::Cut { connections },
+        }
+    }
+}
+
+fn bind(address: SocketAddr, backlog_max: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Without it, a restart has to wait for the connections of the last run to be forgotten by the system.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog_max)
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    // Small answers must not wait for the client's delayed acknowledgement.
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+async fn watch_certificate(tls: Arc<Tls>, interval: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(interval);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let tls = Arc::clone(&tls);
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Reload::Unchanged) => {}
+            Ok(Reload::Replaced) => tracing::info!("the new certificate is in force"),
+            Ok(Reload::Refused(error)) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the new certificate cannot be used; the old one stays in force"
+            ),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "reading the certificate failed"
+            ),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Every address we answer, in one place: a path in, a typed route out. Pure.
+//!
+//! Does not know methods, headers or whether the thing exists. Anything that is not a route is `NotFound`, so a path
+//! that reaches the store has been parsed into types that cannot leave the tree.
+
+use std::borrow::Cow;
+use std::str::FromStr as _;
+
+use heliostat_pypi::{ProjectName, RelPath, TreePath};
+use heliostat_store::Part;
+use percent_encoding::percent_decode_str;
+
+/// The longest path we look at, in bytes: PyPI's longest file address is under 400.
+pub(crate) const PATH_BYTES_MAX: usize = 2048;
+
+/// One address, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/`: the page for people.
+    Home,
+    /// `/simple/`: the root list. pip (`index versions`), bandersnatch, another heliostat.
+    SimpleList,
+    /// `/simple/<project>/`: a project page. Every installer.
+    SimplePage(ProjectName),
+    /// `/packages/aa/bb/<60 hex>/<file>` and `<file>.metadata`. Every installer.
+    File(TreePath, Part),
+    /// `/integrity/<project>/<version>/<file>/provenance` (PEP 740). `pypi-attestations`.
+    Provenance(Provenance),
+    /// `/pypi/<project>/json` and `/pypi/<project>/<version>/json`. bandersnatch, pip-audit, poetry, editors.
+    Legacy(ProjectName, Option<String>),
+    /// `/last-modified` (PEP 381). Mirror monitors.
+    LastModified,
+    /// `/local-stats/days/<day>.bz2` (PEP 381). Mirror monitors.
+    LocalStats(RelPath),
+    /// `/.well-known/…`: who runs this mirror.
+    WellKnown(RelPath),
+    /// `/healthz`: the process answers. Supervisors.
+    Liveness,
+    /// `/readyz`: the process can serve. Load balancers.
+    Readiness,
+    /// `/metrics`. Prometheus.
+    Metrics,
+    /// `/robots.txt`. Crawlers.
+    Robots,
+    /// `/favicon.ico`: browsers ask by themselves; we have none.
+    Favicon,
+    /// Another spelling of one of the above: 301 to this path.
+    Moved(String),
+    /// Nothing of ours.
+    NotFound,
+}
+
+/// The three names in the address of a provenance document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provenance {
+    /// The project.
+    pub(crate) project: ProjectName,
+    /// The version as the address spells it.
+    pub(crate) version: String,
+    /// The file's name.
+    pub(crate) filename: String,
+}
+
+/// The route without its parameters: what metrics and the access log count by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum RouteKind {
+    /// `/`
+    Home,
+    /// `/simple/`
+    List,
+    /// `/simple/<project>/`
+    Page,
+    /// A file.
+    File,
+    /// `<file>.metadata`
+    Metadata,
+    /// A provenance document.
+    Provenance,
+    /// The legacy JSON documents.
+    Legacy,
+    /// Everything small and static.
+    Other,
+    /// A redirect to the normal spelling.
+    Moved,
+    /// No route.
+    NotFound,
+}
+
+impl RouteKind {
+    /// Every kind, in the order of their numbers.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Home,
+        Self::List,
+        Self::Page,
+        Self::File,
+        Self::Metadata,
+        Self::Provenance,
+        Self::Legacy,
+        Self::Other,
+        Self::Moved,
+        Self::NotFound,
+    ];
+
+    /// The label in metrics.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::List => "list",
+            Self::Page => "page",
+            Self::File => "file",
+            Self::Metadata => "metadata",
+            Self::Provenance => "provenance",
+            Self::Legacy => "legacy",
+            Self::Other => "other",
+            Self::Moved => "moved",
+            Self::NotFound => "not-found",
+        }
+    }
+}
+
+impl Route {
+    /// Parses the path of a request, still percent-encoded.
+    pub(crate) fn parse(path: &str) -> Self {
+        Self::recognise(path).unwrap_or(Self::NotFound)
+    }
+
+    /// What this counts as.
+    pub(crate) const fn kind(&self) -> RouteKind {
+        match self {
+            Self::Home => RouteKind::Home,
+            Self::SimpleList => RouteKind::List,
+            Self::SimplePage(_) => RouteKind::Page,
+            Self::File(_, Part::Metadata) => RouteKind::Metadata,
+            Self::File(..) => RouteKind::File,
+            Self::Provenance(_) => RouteKind::Provenance,
+            Self::Legacy(..) => RouteKind::Legacy,
+            Self::Moved(_) => RouteKind::Moved,
+            Self::NotFound => RouteKind::NotFound,
+            Self::LastModified
+            | Self::LocalStats(_)
+            | Self::WellKnown(_)
+            | Self::Liveness
+            | Self::Readiness
+            | Self::Metrics
+            | Self::Robots
+            | Self::Favicon => RouteKind::Other,
+        }
+    }
+
+    fn recognise(path: &str) -> Option<Self> {
+        let encoded = path.strip_prefix('/')?;
+        if PATH_BYTES_MAX < path.len() {
+            return None;
+        }
+        match encoded {
+            "" => return Some(Self::Home),
+            "simple/" => return Some(Self::SimpleList),
+            "simple" => return Some(Self::Moved("/simple/".to_owned())),
+            "last-modified" => return Some(Self::LastModified),
+            "healthz" => return Some(Self::Liveness),
+            "readyz" => return Some(Self::Readiness),
+            "metrics" => return Some(Self::Metrics),
+            "robots.txt" => return Some(Self::Robots),
+            "favicon.ico" => return Some(Self::Favicon),
+            _ => {}
+        }
+        let (family, rest) = encoded.split_once('/')?;
+        match family {
+            "simple" => Self::simple(rest),
+            "packages" => Self::file(encoded),
+            "pypi" => Self::legacy(rest),
+            "integrity" => Self::provenance(rest),
+            "local-stats" => Self::local_stats(encoded),
+            ".well-known" => Some(Self::WellKnown(decode(encoded)?.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// `<name>/`; every other spelling of the name, and the missing slash, move (PEP 503).
+    fn simple(rest: &str) -> Option<Self> {
+        let bare = rest.strip_suffix('/').unwrap_or(rest);
+        let decoded = decode(bare)?;
+        let project = ProjectName::from_str(&decoded).ok()?;
+        if project.as_str() == bare && bare.len() < rest.len() {
+            return Some(Self::SimplePage(project));
+        }
+        Some(Self::Moved(format!("/simple/{project}/")))
+    }
+
+    fn file(encoded: &str) -> Option<Self> {
+        let decoded = decode(encoded)?;
+        // An escaped slash must not become a separator: TreePath wants exactly five segments of the decoded text.
+        let (path, part) = match decoded.strip_suffix(".metadata") {
+            Some(path) => (path, Part::Metadata),
+            None => (decoded.as_ref(), Part::File),
+        };
+        Some(Self::File(path.parse().ok()?, part))
+    }
+
+    fn legacy(rest: &str) -> Option<Self> {
+        let segments: Vec<&str> = rest.split('/').collect();
+        let (name, version) = match segments[..] {
+            [name, "json"] => (name, None),
+            [name, version, "json"] => (name, Some(one_segment(version)?)),
+            _ => return None,
+        };
+        let project = ProjectName::from_str(&decode(name)?).ok()?;
+        if project.as_str() == name {
+            return Some(Self::Legacy(project, version));
+        }
+        // The version keeps its spelling, escapes included.
+        let tail = rest.split_once('/').map_or("json", |(_, tail)| tail);
+        Some(Self::Moved(format!("/pypi/{project}/{tail}")))
+    }
+
+    fn provenance(rest: &str) -> Option<Self> {
+        let segments: Vec<&str> = rest.split('/').collect();
+        let [name, version, filename, "provenance"] = segments[..] else {
+            return None;
+        };
+        let project = ProjectName::from_str(&decode(name)?).ok()?;
+        if project.as_str() != name {
+            return Some(Self::Moved(format!(
+                "/integrity/{project}/{version}/{filename}/provenance"
+            )));
+        }
+        let (version, filename) = (one_segment(version)?, one_segment(filename)?);
+        Some(Self::Provenance(Provenance {
+            project,
+            version,
+            filename,
+        }))
+    }
+
+    fn local_stats(encoded: &str) -> Option<Self> {
+        let day = encoded
+            .strip_prefix("local-stats/days/")?
+            .strip_suffix(".bz2")?;
+        let dated = day.len() == 10
+            && day.bytes().enumerate().all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+        dated.then(|| encoded.parse().ok().map(Self::LocalStats))?
+    }
+}
+
+impl Provenance {
+    /// Where the document stands in the tree.
+    pub(crate) fn tree_path(&self) -> Option<RelPath> {
+        let Self {
+            project,
+            version,
+            filename,
+        } = self;
+        format!("integrity/{project}/{version}/{filename}/provenance")
+            .parse()
+            .ok()
+    }
+}
+
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('%') {
+        percent_decode_str(text).decode_utf8().ok()
+    } else {
+        Some(Cow::Borrowed(text))
+    }
+}
+
+/// A decoded segment that still is one: no slash came out of an escape, and it is not empty or a dot name.
+fn one_segment(text: &str) -> Option<String> {
+    let decoded = decode(text)?;
+    if decoded.contains('/') {
+        return None;
+    }
+    RelPath::from_str(&decoded).ok().map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: &str =
+        "/packages/e3/b0/c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/a-1.0+l.whl";
+
+    fn check(path: &str, expected: &Route) {
+        assert_eq!(&Route::parse(path), expected, "{path}");
+    }
+
+    #[test]
+    fn every_route_is_recognised() {
+        let name: ProjectName = "zope-interface".parse().unwrap();
+        let file: TreePath = FILE[1..].parse().unwrap();
+        let day = "local-stats/days/2026-08-01.bz2".parse().unwrap();
+        let known = ".well-known/heliostat-mirror.json".parse().unwrap();
+        let provenance = Provenance {
+            project: name.clone(),
+            version: "1.0+l".to_owned(),
+            filename: "a-1.0.whl".to_owned(),
+        };
+        for (path, expected) in [
+            ("/", Route::Home),
+            ("/simple/", Route::SimpleList),
+            ("/simple/zope-interface/", Route::SimplePage(name.clone())),
+            (FILE, Route::File(file.clone(), Part::File)),
+            (
+                &FILE.replace('+', "%2B"),
+                Route::File(file.clone(), Part::File),
+            ),
+            (
+                &format!("{FILE}.metadata"),
+                Route::File(file, Part::Metadata),
+            ),
+            (
+                "/integrity/zope-interface/1.0%2Bl/a-1.0.whl/provenance",
+                Route::Provenance(provenance),
+            ),
+            (
+                "/pypi/zope-interface/json",
+                Route::Legacy(name.clone(), None),
+            ),
+            (
+                "/pypi/zope-interface/1.0/json",
+                Route::Legacy(name, Some("1.0".to_owned())),
+            ),
+            ("/last-modified", Route::LastModified),
+            ("/local-stats/days/2026-08-01.bz2", Route::LocalStats(day)),
+            (
+                "/.well-known/heliostat-mirror.json",
+                Route::WellKnown(known),
+            ),
+            ("/healthz", Route::Liveness),
+            ("/readyz", Route::Readiness),
+            ("/metrics", Route::Metrics),
+            ("/robots.txt", Route::Robots),
+            ("/favicon.ico", Route::Favicon),
+        ] {
+            check(path, &expected);
+        }
+    }
+
+    #[test]
+    fn other_spellings_move_to_the_normal_one() {
+        for (path, target) in [
+            ("/simple", "/simple/"),
+            ("/simple/requests", "/simple/requests/"),
+            ("/simple/Zope.Interface/", "/simple/zope-interface/"),
+            ("/simple/Zope%2EInterface", "/simple/zope-interface/"),
+            ("/pypi/Zope.Interface/json", "/pypi/zope-interface/json"),
+            ("/pypi/A_b/1.0%2Bl/json", "/pypi/a-b/1.0%2Bl/json"),
+            (
+                "/integrity/A_b/1.0/a.whl/provenance",
+                "/integrity/a-b/1.0/a.whl/provenance",
+            ),
+        ] {
+            check(path, &Route::Moved(target.to_owned()));
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_route() {
+        for path in [
+            "",
+            "*",
+            "simple/",
+            "//",
+            "/simple//",
+            "/simple/acme%20sdk/",
+            "/simple/_x/",
+            "/simple/x-/",
+            "/simple/a/b/",
+            "/simple/a%2Fb/",
+            "/simple/%ff/",
+            "/simple/simple/x/",
+            "/packages/",
+            "/packages/../../etc/passwd",
+            "/packages/e3/b0/c4/a.whl",
+            &FILE.replace("/e3/", "/E3/"),
+            &FILE.replace("a-1.0+l.whl", "%2e%2e"),
+            &FILE.replace("a-1.0+l.whl", "a%2Fb"),
+            &format!("{FILE}/"),
+            "/.well-known/../state/catalog.sqlite",
+            "/.well-known/%2e%2e/state/catalog.sqlite",
+            "/.well-known/",
+            "/local-stats/days/2026-8-1.bz2",
+            "/local-stats/days/../../x.bz2",
+            "/integrity/a/%2e%2e/a.whl/provenance",
+            "/pypi/a/json/",
+            "/state/catalog.sqlite",
+            &format!("/simple/{}/", "a".repeat(3000)),
+        ] {
+            check(path, &Route::NotFound);
+        }
+    }
+
+    #[test]
+    fn kinds_are_numbered_as_they_are_listed() {
+        for (number, kind) in RouteKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_parsed(path in "/?(simple|packages|pypi|integrity|.well-known)?(/|[%a-zA-Z0-9._-]){0,40}") {
+            let _route = Route::parse(&path);
+        }
+
+        #[test]
+        fn a_move_ends_at_a_route(name in "[a-zA-Z0-9]([a-zA-Z0-9._-]{0,8}[a-zA-Z0-9])?") {
+            if let Route::Moved(target) = Route::parse(&format!("/simple/{name}")) {
+                prop_assert!(matches!(Route::parse(&target), Route::SimplePage(_)), "{}", target);
+            } else {
+                prop_assert!(false, "{} did not move", name);
+            }
+        }
+    }
+}
