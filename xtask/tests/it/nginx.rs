@@ -34,11 +34,7 @@ impl Site {
         // Workers of a master that root started run as somebody else.
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
         write_tree(&scratch.path().join("web"));
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let configuration = configuration(scratch.path(), port, files_upstream);
         fs::write(scratch.path().join("nginx.conf"), configuration).unwrap();
         let mut command = Command::new(nginx);
@@ -103,6 +99,14 @@ impl Drop for Site {
             .status();
         let _status = self.nginx.wait();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn configuration(scratch: &Path, port: u16, files_upstream: &str) -> String {
@@ -371,4 +375,39 @@ fn documents_have_their_types() {
         );
     }
     assert_eq!(site.get("/", &[]).status().as_u16(), 302);
+}
+
+#[test]
+fn nginx_takes_the_site_as_it_is_handed_out() {
+    let Some(nginx) = program("nginx") else {
+        return;
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let site = fs::read_to_string(contrib("nginx").join("heliostat.conf")).unwrap();
+    let tree = contrib("nginx")
+        .join("heliostat-tree.conf")
+        .display()
+        .to_string();
+    // nginx opens its sockets even to check; not every machine has IPv6, or gives port 80 to everybody.
+    let site = site
+        .replace("snippets/heliostat-tree.conf", &tree)
+        .replace("listen 80;", &format!("listen 127.0.0.1:{};", free_port()))
+        .replace("listen [::]:80;", "");
+    let maps = contrib("nginx").join("heliostat-maps.conf");
+    let whole = format!(
+        "pid nginx.pid; events {{ }} http {{ access_log off; include {}; {site} }}",
+        maps.display()
+    );
+    fs::write(scratch.path().join("nginx.conf"), whole).unwrap();
+    let mut check = Command::new(nginx);
+    check
+        .arg("-p")
+        .arg(scratch.path())
+        .args(["-e", "error.log", "-t", "-c", "nginx.conf"]);
+    let output = check.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
