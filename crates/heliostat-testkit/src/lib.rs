@@ -7,6 +7,7 @@
     reason = "test tools make files, start programs and read the environment"
 )]
 
+pub mod clients;
 pub mod fixture;
 pub mod process;
 pub mod pypi;

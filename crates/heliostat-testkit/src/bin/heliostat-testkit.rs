@@ -1,10 +1,16 @@
-//! Starts the fake PyPI by hand, for trying things out and for measurements from outside.
+//! The test tools by hand: starts the fake PyPI, installs the real clients.
 #![expect(
     clippy::print_stdout,
-    reason = "the address line is this program's output"
+    clippy::print_stderr,
+    reason = "this program talks to a person"
 )]
 
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
+use heliostat_testkit::clients::{DebianPackage, install_all, install_debian};
 use heliostat_testkit::pypi::{FilesHost, LogDepth, Options, Scheme};
 use heliostat_testkit::universe::BenchSet;
 
@@ -19,6 +25,15 @@ struct Arguments {
 enum Command {
     /// Serve a made-up PyPI on loopback until interrupted; prints its Simple API root first.
     Pypi(PypiArguments),
+    /// Install the real clients that tests run: Python tools below target/clients, nginx from Debian when root.
+    InstallClients {
+        /// Also chromium, which is large.
+        #[arg(long)]
+        chromium: bool,
+        /// Also wrk, for measurements.
+        #[arg(long)]
+        wrk: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,13 +61,53 @@ struct PypiArguments {
     tls_ca: Option<std::path::PathBuf>,
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Pypi(arguments) => pypi(&arguments),
+        Command::Pypi(arguments) => match pypi(&arguments) {
+            Ok(never) => match never {},
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::InstallClients { chromium, wrk } => {
+            let mut packages = vec![DebianPackage::Nginx];
+            packages.extend(chromium.then_some(DebianPackage::Chromium));
+            packages.extend(wrk.then_some(DebianPackage::Wrk));
+            install(&packages)
+        }
     }
 }
 
-fn pypi(arguments: &PypiArguments) -> std::io::Result<()> {
+/// Installs what can be had; what cannot is told, and its tests will skip aloud.
+fn install(packages: &[DebianPackage]) -> ExitCode {
+    let tools = install_all()
+        .into_iter()
+        .map(|(tool, result)| (tool.name().to_owned(), result));
+    let debian = packages.iter().map(|package| {
+        (
+            format!("{package:?}").to_lowercase(),
+            install_debian(*package),
+        )
+    });
+    let mut code = ExitCode::SUCCESS;
+    for (name, result) in tools.chain(debian) {
+        match result {
+            Ok(()) => println!("{name}: ready"),
+            Err(error) => {
+                let cause = error
+                    .source()
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                eprintln!("{name}: {error}{cause}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+fn pypi(arguments: &PypiArguments) -> std::io::Result<Infallible> {
     let wheels = (arguments.files * 3).div_ceil(5).min(4);
     let set = BenchSet {
         projects: arguments.projects,

@@ -154,6 +154,15 @@ impl Running {
         self.signal(Signal::HUP);
     }
 
+    /// Asks it to stop (SIGTERM) and gives it so long; for the ends of tests, where nobody looks at how it ended.
+    pub fn stop_within(&mut self, patience: Duration) {
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + patience;
+        while !self.has_ended() && Instant::now() < deadline {
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
     /// Kills it (SIGKILL).
     #[track_caller]
     pub fn kill(self) -> Finished {
