@@ -1,1 +1,31 @@
-//! placeholder
+//! Use-cases: the only place that knows the order of steps. Sync, on-demand taking, verifying, adopting, status.
+//!
+//! Does not parse pages (`heliostat-pypi`), write files (`heliostat-store`), speak HTTP (`heliostat-upstream`,
+//! `heliostat-serve`) or print (`heliostat`).
+
+pub mod adopt;
+mod clock;
+mod closure;
+mod context;
+mod error;
+mod events;
+mod learned;
+mod ledger;
+pub mod on_demand;
+mod status;
+pub mod sync;
+mod take;
+mod take_parts;
+pub mod verify;
+
+pub use clock::Clock;
+pub use closure::{Closure, closure};
+pub use context::Context;
+pub use error::EngineError;
+pub use events::{Event, Events, ProjectOutcome};
+pub use on_demand::{
+    FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
+    Passing,
+};
+pub use status::{MirrorStatus, RunSummary, status};
+pub use take::TakeError;

@@ -9,6 +9,7 @@
 
 mod adopt;
 mod catalog;
+mod check;
 mod commit;
 mod disk;
 mod error;
@@ -27,7 +28,8 @@ mod root;
 mod store;
 
 pub use adopt::{FileDigest, hash};
-pub use catalog::{Root, Run, Totals};
+pub use catalog::{CheckPlace, Root, Run, Totals};
+pub use check::{CheckStep, Lost};
 pub use commit::{Admission, Blobs, Change, CommitPolicy, Committed, Learned, Put, Refusal, Swept};
 pub use disk::{OpenFile, Stamp};
 pub use error::{ErrorKind, Mismatch, StoreError};

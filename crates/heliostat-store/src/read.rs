@@ -124,6 +124,15 @@ impl Store {
         }
     }
 
+    /// Up to `limit` records after a name, in name order. A damaged record is an element, not the end.
+    pub fn projects_after(
+        &self,
+        after: Option<&ProjectName>,
+        limit: usize,
+    ) -> Result<Vec<(ProjectName, Result<ProjectRecord, StoreError>)>, StoreError> {
+        self.inner.catalog.projects_after(after, limit)
+    }
+
     /// A file's row, where a page lists the file.
     pub fn file(&self, path: &TreePath) -> Result<Option<FileRow>, StoreError> {
         self.inner.catalog.file(path)

@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Whether the catalog wants a file where it is. What is none of its business it is careful with.
-    fn answers_for(&self, path: &RelPath) -> Result<bool, StoreError> {
+    pub fn answers_for(&self, path: &RelPath) -> Result<bool, StoreError> {
         let segments: Vec<&str> = path.as_str().split('/').collect();
         match segments[..] {
             ["packages", ..] => {

@@ -21,6 +21,20 @@ impl Store {
         self.render_root(serial, now)
     }
 
+    /// The root list as the tree should have it.
+    pub fn root_document(&self, kind: RootKind) -> Result<Vec<u8>, StoreError> {
+        let serial = self.root()?.and_then(|root| root.serial);
+        let states = self.inner.catalog.project_states()?;
+        let format = match kind {
+            RootKind::Json => Format::Json,
+            RootKind::Html => Format::Html,
+        };
+        let projects = states
+            .iter()
+            .map(|state| (&state.name, state.published_serial));
+        Ok(render_list(projects, serial, format))
+    }
+
     /// Whether the root list would look different if it were rendered now.
     pub fn is_root_behind(&self) -> Result<bool, StoreError> {
         Ok(self.inner.catalog.counter("list_generation")?

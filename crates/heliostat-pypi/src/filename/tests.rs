@@ -178,3 +178,15 @@ proptest! {
         prop_assert_eq!(parsed.version().unwrap().as_str(), version);
     }
 }
+
+#[test]
+fn a_path_alone_tells_the_likely_projects() {
+    let names = |filename: &str| {
+        super::project_candidates(filename).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("zope.interface-6.0-cp312-cp312-any.whl"), "zope-interface");
+    assert_eq!(names("a-b-1.0.tar.gz"), "a-b a");
+    assert_eq!(names("requests-2.0.zip"), "requests");
+    assert_eq!(names("nothing.tar.gz"), "");
+    assert_eq!(names("a-1-2-3-4-5-6.tar.gz").split(' ').count(), 4);
+}

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use crate::error::StoreError;
 
 pub(crate) use read::Doomed;
-pub use read::{Root, Run, Totals};
+pub use read::{CheckPlace, Root, Run, Totals};
 pub(crate) use record_body::{Columns, decode_record, encode_body};
 pub(crate) use write::{Applier, Before};
 

@@ -37,6 +37,21 @@ pub struct Run {
     pub outcome: serde_json::Value,
 }
 
+/// A place in the order of the table of files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CheckPlace {
+    pub(crate) id: Vec<u8>,
+    pub(crate) name: String,
+}
+
+/// What should be on disk of one file.
+#[derive(Debug)]
+pub(crate) struct HeldRow {
+    pub(crate) path: TreePath,
+    pub(crate) project: ProjectName,
+    pub(crate) held: Held,
+}
+
 /// The root list as last published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
@@ -105,6 +120,30 @@ impl Catalog {
                 let name = read_name(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
                 let record = full_record(row).map_err(|fault| fault.at("read a project", self.path()));
                 found.push((name, record));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Up to `limit` rows with something on disk, after a place in the order of the table.
+    pub(crate) fn held_after(
+        &self,
+        after: &CheckPlace,
+        limit: usize,
+    ) -> Result<Vec<HeldRow>, StoreError> {
+        self.read("read what is held", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT f.id, f.name, p.name, f.size_bytes, f.metadata_bytes, f.provenance_bytes \
+                 FROM file f JOIN project p ON p.id = f.project \
+                 WHERE (f.id, f.name, f.project) > (?1, ?2, ?3) ORDER BY f.id, f.name, f.project LIMIT ?4",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![after.id, after.name, i64::MAX, limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let path = read_path(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+                let project = read_name(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+                found.push(HeldRow { path, project, held: Held::from_row(row, 3)? });
             }
             Ok(found)
         })

@@ -191,6 +191,18 @@ impl<'a> Applier<'a> {
         self.doom(name, path, held, self.now)
     }
 
+    /// Notes that parts are not on disk any more, or not as they should be, though a page lists the file.
+    pub(crate) fn lose(&mut self, path: &TreePath, parts: &[Part]) -> Result<(), CatalogFault> {
+        let Some(old) = read::held(self.transaction, path)? else {
+            return Ok(());
+        };
+        let mut new = old;
+        for part in parts {
+            new.set(*part, None);
+        }
+        self.set_held(path, old, new)
+    }
+
     /// Notes that the upstream confirmed a page unchanged.
     pub(crate) fn touch(
         &mut self,

@@ -51,7 +51,12 @@ pub(crate) fn entry(project: &str, release: u32) -> PageFile {
     }
 }
 
-pub(crate) fn record(project: &str, serial: u64, releases: &[u32], keeper: Keeper) -> ProjectRecord {
+pub(crate) fn record(
+    project: &str,
+    serial: u64,
+    releases: &[u32],
+    keeper: Keeper,
+) -> ProjectRecord {
     ProjectRecord {
         page: ProjectPage {
             name: name(project),

@@ -1,0 +1,43 @@
+//! What every use-case works with: the store, the upstream, who listens, and the clock.
+
+use heliostat_store::Store;
+use heliostat_upstream::Upstream;
+
+use crate::clock::Clock;
+use crate::error::EngineError;
+use crate::events::Events;
+
+/// What every use-case works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The disk and the catalog.
+    pub store: Store,
+    /// Where we take from.
+    pub upstream: Upstream,
+    /// Who listens.
+    pub events: Events,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// Runs blocking work on the store off the async threads.
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, heliostat_store::StoreError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = self.store.clone();
+        blocking(move || work(&store))
+            .await?
+            .map_err(EngineError::Store)
+    }
+}
+
+/// Runs blocking work off the async threads; a panic in it is an error here, not a hang.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| EngineError::Worker(error.to_string()))
+}

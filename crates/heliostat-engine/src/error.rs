@@ -1,0 +1,44 @@
+//! Everything that can go wrong in a use-case as a whole. What goes wrong with one project stands in the ledger.
+
+use heliostat_pypi::ProjectName;
+use heliostat_store::StoreError;
+use heliostat_upstream::UpstreamError;
+
+/// Why a use-case could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The disk or the catalog.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The upstream as a whole.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The upstream has no root list where one is needed.
+    #[error("the upstream `{root}` has no list of projects (it answered 404)")]
+    NoList {
+        /// The upstream's root, redacted.
+        root: String,
+    },
+    /// Nothing was selected, now or before.
+    #[error("nothing is selected to be mirrored")]
+    NothingSelected,
+    /// Dependencies cannot be resolved.
+    #[error("the requirements cannot be resolved for {target}: {report}")]
+    Unresolvable {
+        /// The Python and platform.
+        target: String,
+        /// Why, in words.
+        report: String,
+    },
+    /// A project that dependency resolution needs.
+    #[error("cannot read what `{project}` depends on: {reason}")]
+    ResolveMetadata {
+        /// The project.
+        project: ProjectName,
+        /// Why.
+        reason: String,
+    },
+    /// A worker died.
+    #[error("a worker stopped unexpectedly: {0}")]
+    Worker(String),
+}

@@ -1,0 +1,193 @@
+//! Answers any project from the upstream, keeping pages and files as they pass.
+//!
+//! Owns when a page is fresh enough, what happens while the upstream is down, and that each thing is asked for once
+//! however many wait for it. Does not speak HTTP to clients; `heliostat-serve` does.
+
+mod file;
+mod live;
+mod negative;
+mod page;
+mod single;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use heliostat_pypi::{ProjectName, TreePath};
+use heliostat_store::Part;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use live::{LiveDownload, LiveError};
+
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::take::TakeError;
+use heliostat_upstream::UpstreamError;
+use negative::Negative;
+use single::Single;
+
+/// How on-demand answers are kept.
+#[derive(Debug, Clone)]
+pub struct OnDemandOptions {
+    /// A page confirmed no longer ago than this is served without asking.
+    pub max_age: Duration,
+    /// How long an old page is served while the upstream cannot be reached; `None` is for ever.
+    pub stale_for: Option<Duration>,
+    /// How long a 404 from the upstream is remembered.
+    pub negative_age: Duration,
+    /// How long a client waits for a fresh page while an old one is at hand.
+    pub patience: Duration,
+    /// Bytes of on-demand files to keep; `None` keeps everything.
+    pub cache_bytes_max: Option<u64>,
+    /// Projects whose files are never evicted.
+    pub pinned: Vec<ProjectName>,
+}
+
+impl Default for OnDemandOptions {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_mins(10),
+            stale_for: None,
+            negative_age: Duration::from_mins(1),
+            patience: Duration::from_secs(5),
+            cache_bytes_max: None,
+            pinned: Vec::new(),
+        }
+    }
+}
+
+/// Takes from the upstream what clients ask for. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct OnDemand {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    context: Context,
+    options: OnDemandOptions,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    negative: Negative,
+    pages: Single<ProjectName, Result<page::Refreshed, Arc<OnDemandError>>>,
+    parts: Single<(TreePath, Part), Result<Option<Bytes>, Arc<OnDemandError>>>,
+    live: live::LiveTable,
+}
+
+/// A page that has just come and is on its way into the tree.
+#[derive(Debug, Clone)]
+pub struct Passing {
+    /// The JSON page.
+    pub json: Bytes,
+    /// The HTML page.
+    pub html: Bytes,
+    /// The serial it claims.
+    pub serial: Option<heliostat_pypi::Serial>,
+}
+
+/// Where a page stands.
+#[derive(Debug, Clone)]
+pub enum PageState {
+    /// In the tree, fresh enough.
+    Ready,
+    /// In the tree, old; the upstream cannot be reached.
+    Stale,
+    /// Just fetched; the tree has it in a moment.
+    Passing(Arc<Passing>),
+    /// The upstream says that there is no such project.
+    NoSuchProject,
+}
+
+/// Where a file stands.
+#[derive(Debug)]
+pub enum FileState {
+    /// In the tree.
+    Held,
+    /// On its way; stream it.
+    Live(LiveDownload),
+    /// A small document that just came; the tree has it in a moment.
+    Passing(Bytes),
+    /// Pages only are kept here; the upstream has the file at this address.
+    Redirect(String),
+    /// No page we or the upstream know names it.
+    NotFound,
+}
+
+/// Why something cannot be had on demand.
+#[derive(Debug, thiserror::Error)]
+pub enum OnDemandError {
+    /// The upstream, for a page.
+    #[error(transparent)]
+    Upstream(UpstreamError),
+    /// A file.
+    #[error(transparent)]
+    Take(TakeError),
+    /// The engine or the disk.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// Somebody else's request for the same thing failed.
+    #[error("{0}")]
+    Shared(Arc<OnDemandError>),
+    /// This server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl OnDemandError {
+    /// Whether the upstream could not be reached or was not able to answer (502 or 503, never 404).
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Upstream(_) | Self::Stopping => true,
+            Self::Take(error) => !error.is_integrity(),
+            Self::Engine(_) => false,
+            Self::Shared(error) => error.is_outage(),
+        }
+    }
+
+    /// Whether bytes were not what they should be (422: installers stop).
+    pub fn is_integrity(&self) -> bool {
+        match self {
+            Self::Take(error) => error.is_integrity(),
+            Self::Shared(error) => error.is_integrity(),
+            _ => false,
+        }
+    }
+}
+
+impl OnDemand {
+    /// Nothing is asked for until somebody asks.
+    pub fn new(context: Context, options: OnDemandOptions) -> Self {
+        let negative = Negative::new(options.negative_age);
+        let inner = Inner {
+            context,
+            options,
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            negative,
+            pages: Single::default(),
+            parts: Single::default(),
+            live: live::LiveTable::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Makes sure that the page can be served.
+    pub async fn page(&self, name: &ProjectName) -> Result<PageState, OnDemandError> {
+        page::page(&self.inner, name).await
+    }
+
+    /// Makes sure that a file or its metadata can be served.
+    pub async fn file(&self, path: &TreePath, part: Part) -> Result<FileState, OnDemandError> {
+        file::file(&self.inner, path, part).await
+    }
+
+    /// Stops taking: downloads under way are cut, commits under way are finished.
+    pub async fn stop(&self) {
+        self.inner.cancel.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}

@@ -1,0 +1,216 @@
+//! Pages on demand: fresh ones as they are, old ones confirmed, and the old one again when the upstream is down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat_pypi::ProjectName;
+use heliostat_pypi::page::{Format, render_page};
+use heliostat_store::{Change, CommitPolicy, Keeper, ProjectRecord, Put};
+use heliostat_upstream::{Answer, Caches, Validators};
+
+use super::single::Answering;
+use super::{Inner, OnDemandError, PageState, Passing};
+use crate::error::EngineError;
+use crate::learned::carry_over;
+
+/// What asking the upstream came to.
+#[derive(Debug, Clone)]
+pub(super) enum Refreshed {
+    InTree,
+    Passing(Arc<Passing>),
+    Gone,
+}
+
+type Shared = Result<Refreshed, Arc<OnDemandError>>;
+
+pub(super) async fn page(
+    inner: &Arc<Inner>,
+    name: &ProjectName,
+) -> Result<PageState, OnDemandError> {
+    if inner.negative.knows(name) {
+        return Ok(PageState::NoSuchProject);
+    }
+    let record = record(inner, name).await?;
+    let now = inner.context.clock.now();
+    if record
+        .as_ref()
+        .is_some_and(|record| is_fresh(record, inner.options.max_age, now))
+    {
+        return Ok(PageState::Ready);
+    }
+    let age_seconds = record
+        .as_ref()
+        .map(|record| now.saturating_sub(record.confirmed_at).max(0));
+    let may_be_stale = age_seconds.is_some_and(|age| {
+        inner
+            .options
+            .stale_for
+            .is_none_or(|limit| age.unsigned_abs() <= limit.as_secs())
+    });
+    let running = {
+        let inner = Arc::clone(inner);
+        let name = name.clone();
+        async move {
+            let work = Arc::clone(&inner);
+            inner
+                .pages
+                .run(&inner.tasks, name.clone(), |answering| {
+                    refresh(work, name, record, answering)
+                })
+                .await
+        }
+    };
+    let answer = if may_be_stale {
+        // The work goes on behind; whoever asks next has the new page.
+        match tokio::time::timeout(inner.options.patience, running).await {
+            Ok(answer) => answer,
+            Err(_) => return Ok(PageState::Stale),
+        }
+    } else {
+        running.await
+    };
+    match answer {
+        Some(Ok(Refreshed::InTree)) => Ok(PageState::Ready),
+        Some(Ok(Refreshed::Passing(passing))) => Ok(PageState::Passing(passing)),
+        Some(Ok(Refreshed::Gone)) => Ok(PageState::NoSuchProject),
+        Some(Err(error)) if may_be_stale && error.is_outage() => Ok(PageState::Stale),
+        Some(Err(error)) => Err(OnDemandError::Shared(error)),
+        None => Err(OnDemandError::Stopping),
+    }
+}
+
+/// The catalog's record of a project.
+pub(super) async fn record(
+    inner: &Inner,
+    name: &ProjectName,
+) -> Result<Option<ProjectRecord>, OnDemandError> {
+    let name = name.clone();
+    inner
+        .context
+        .on_disk(move |store| store.project(&name))
+        .await
+        .map_err(OnDemandError::Engine)
+}
+
+/// Pages that `sync` answers for are served as they stand; others while they are young enough.
+fn is_fresh(record: &ProjectRecord, max_age: Duration, now: i64) -> bool {
+    let age_seconds = now.saturating_sub(record.confirmed_at);
+    // A clock that was set back makes a page look young for ever; then it counts as old.
+    record.keeper.is_synced()
+        || (0..=i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)).contains(&age_seconds)
+}
+
+async fn refresh(
+    inner: Arc<Inner>,
+    name: ProjectName,
+    record: Option<ProjectRecord>,
+    answering: Answering<Shared>,
+) {
+    let work = try_refresh(&inner, &name, record, &answering);
+    let result = tokio::select! {
+        biased;
+        () = inner.cancel.cancelled() => Err(OnDemandError::Stopping),
+        result = work => result,
+    };
+    if let Err(error) = result {
+        answering.answer(Err(Arc::new(error)));
+    }
+}
+
+async fn try_refresh(
+    inner: &Inner,
+    name: &ProjectName,
+    record: Option<ProjectRecord>,
+    answering: &Answering<Shared>,
+) -> Result<(), OnDemandError> {
+    let context = &inner.context;
+    let root = context.upstream.root().to_string();
+    let known = record.as_ref().filter(|record| record.upstream == root);
+    let validators = known.map_or_else(Validators::default, |record| Validators {
+        etag: record.validators.etag.clone(),
+        last_modified: record.validators.last_modified.clone(),
+    });
+    let now = context.clock.now();
+    match context
+        .upstream
+        .page(name, &validators, Caches::Allow)
+        .await
+        .map_err(OnDemandError::Upstream)?
+    {
+        Answer::Unchanged => {
+            let validators = known
+                .map(|record| record.validators.clone())
+                .unwrap_or_default();
+            commit(
+                inner,
+                Change::Touch {
+                    name: name.clone(),
+                    confirmed_at: now,
+                    validators,
+                },
+            )
+            .await?;
+            answering.answer(Ok(Refreshed::InTree));
+        }
+        Answer::Gone => {
+            inner.negative.remember(name);
+            answering.answer(Ok(Refreshed::Gone));
+            if record.is_some() {
+                commit(inner, Change::Drop { name: name.clone() }).await?;
+            }
+        }
+        Answer::Fresh(fetched) => {
+            inner.negative.forget(name);
+            let mut page = fetched.read.page;
+            if known.is_some_and(|record| page.serial < record.page.serial) {
+                // An older page than ours is a stale cache on the way; ours stays.
+                answering.answer(Ok(Refreshed::InTree));
+                return Ok(());
+            }
+            if let Some(record) = &record {
+                carry_over(&mut page, &record.page);
+            }
+            answering.answer(Ok(Refreshed::Passing(Arc::new(Passing {
+                json: render_page(&page, Format::Json).into(),
+                html: render_page(&page, Format::Html).into(),
+                serial: page.serial,
+            }))));
+            let record = ProjectRecord {
+                hidden: std::collections::BTreeSet::new(),
+                keeper: Keeper::OnDemand,
+                published_serial: page.serial,
+                validators: heliostat_store::Validators {
+                    etag: fetched.validators.etag,
+                    last_modified: fetched.validators.last_modified,
+                },
+                confirmed_at: now,
+                upstream: root,
+                page,
+            };
+            commit(
+                inner,
+                Change::Put(Box::new(Put {
+                    record,
+                    blobs: Vec::new(),
+                    failures: Vec::new(),
+                })),
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Commits one change of an on-demand project.
+pub(super) async fn commit(inner: &Inner, change: Change) -> Result<(), OnDemandError> {
+    let policy = CommitPolicy::at(inner.context.clock.now());
+    let committed = inner
+        .context
+        .on_disk(move |store| store.commit(vec![change], &policy))
+        .await
+        .map_err(OnDemandError::Engine)?;
+    match committed.refused.into_iter().next() {
+        Some(refusal) => Err(OnDemandError::Engine(EngineError::Store(refusal.error))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,143 @@
+//! What a mirror holds, how fresh it is, and what failed: read off the catalog.
+
+use heliostat_pypi::Serial;
+use heliostat_store::{LedgerEntry, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::sync::SyncReport;
+
+/// Runs shown in a status.
+const RUNS_SHOWN: usize = 30;
+
+/// What a mirror holds and how it does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MirrorStatus {
+    /// Projects with a page.
+    pub projects: u64,
+    /// Files on disk.
+    pub files: u64,
+    /// Their bytes.
+    pub size_bytes: u64,
+    /// Room left on the disk, in bytes.
+    pub disk_free_bytes: u64,
+    /// The serial that the root list claims.
+    pub serial: Option<Serial>,
+    /// The age of the oldest change we know to lack, in seconds: 0 when the last sync was complete, `None` when none
+    /// ever was.
+    pub behind_seconds: Option<u64>,
+    /// The last syncs, the oldest first.
+    pub runs: Vec<RunSummary>,
+    /// Everything that stands in the ledger.
+    pub failures: Vec<LedgerEntry>,
+}
+
+/// One finished sync.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Seconds since 1970.
+    pub started_at: i64,
+    /// Seconds since 1970.
+    pub finished_at: i64,
+    /// Whether everything asked for was done.
+    pub complete: bool,
+    /// New or changed pages.
+    pub updated: u64,
+    /// Projects removed.
+    pub dropped: u64,
+    /// Projects that failed.
+    pub failed: u64,
+    /// Files committed.
+    pub files: u64,
+    /// Bytes committed.
+    pub size_bytes: u64,
+    /// The serial claimed at the end.
+    pub serial: Option<Serial>,
+}
+
+impl RunSummary {
+    /// What is remembered of a sync.
+    pub fn of(report: &SyncReport, started_at: i64, finished_at: i64) -> Self {
+        Self {
+            started_at,
+            finished_at,
+            complete: report.is_complete(),
+            updated: report.updated,
+            dropped: report.dropped,
+            failed: report.failed,
+            files: report.files,
+            size_bytes: report.size_bytes,
+            serial: report.serial,
+        }
+    }
+}
+
+/// Reads a mirror's status. Blocking; cheap at any size.
+pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, StoreError> {
+    let totals = store.totals()?;
+    let failures = store.ledger()?;
+    let mut runs: Vec<RunSummary> = store
+        .runs(RUNS_SHOWN)?
+        .into_iter()
+        .filter_map(|run| serde_json::from_value(run.outcome).ok())
+        .collect();
+    runs.sort_by_key(|run: &RunSummary| run.finished_at);
+    Ok(MirrorStatus {
+        projects: totals.projects,
+        files: totals.files_held,
+        size_bytes: totals.bytes_held,
+        disk_free_bytes: store.disk_free_bytes()?,
+        serial: store.root()?.and_then(|root| root.serial),
+        behind_seconds: behind_seconds(&runs, &failures, now),
+        runs,
+        failures,
+    })
+}
+
+/// The age of the oldest change we know to lack. Pure.
+fn behind_seconds(runs: &[RunSummary], failures: &[LedgerEntry], now: i64) -> Option<u64> {
+    let oldest_failure = failures.iter().map(|entry| entry.first_failed_at).min();
+    let last_complete = runs
+        .iter()
+        .filter(|run| run.complete)
+        .map(|run| run.finished_at)
+        .max();
+    let last = runs.last()?;
+    let since = match (oldest_failure, last.complete) {
+        (Some(failed_at), _) => failed_at,
+        (None, true) => return Some(0),
+        (None, false) => last_complete?,
+    };
+    Some(u64::try_from(now.saturating_sub(since)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(finished_at: i64, complete: bool) -> RunSummary {
+        RunSummary {
+            started_at: finished_at - 1,
+            finished_at,
+            complete,
+            updated: 0,
+            dropped: 0,
+            failed: 0,
+            files: 0,
+            size_bytes: 0,
+            serial: None,
+        }
+    }
+
+    #[test]
+    fn freshness_is_the_age_of_the_oldest_change_we_lack() {
+        assert_eq!(behind_seconds(&[], &[], 100), None);
+        assert_eq!(behind_seconds(&[run(10, true)], &[], 100), Some(0));
+        assert_eq!(
+            behind_seconds(&[run(10, true), run(50, false)], &[], 100),
+            Some(90)
+        );
+        assert_eq!(behind_seconds(&[run(50, false)], &[], 100), None);
+        let failed = crate::ledger::failure(&[], &"a".parse().unwrap(), "", String::new(), 70);
+        assert_eq!(behind_seconds(&[run(80, false)], &[failed], 100), Some(30));
+    }
+}

@@ -1,0 +1,538 @@
+//! Brings the mirror in step with its upstream: list, plan, bounded fetching, one committer, publish.
+
+mod commit;
+mod fetch;
+mod plan;
+mod preview;
+mod wishes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use heliostat_pypi::select::{Selection, Wanted};
+use heliostat_pypi::{ProjectName, Serial};
+use heliostat_store::{Change, CheckPlace, LedgerEntry, ProjectState, Put, RootKind};
+use heliostat_upstream::{Answer, Caches, Validators};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+pub use plan::{
+    DeleteLimit, Drop, DropReason, Listed, Plan, PlanInput, Refresh, RefreshReason, plan,
+};
+pub use preview::Preview;
+pub use wishes::{Others, Wishes, WishesGiven};
+
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::events::{Event, ProjectOutcome};
+use crate::ledger::claimable;
+use commit::{Committer, Tally};
+use fetch::Fetcher;
+
+/// Explicitly named projects above which one request for the root list is politer than one for each page.
+const NAMED_WITHOUT_LIST_MAX: usize = 500;
+/// How long a run looks for missing files before it plans. What it does not reach, the next run goes on with.
+const CHECK_BUDGET: Duration = Duration::from_millis(500);
+/// Files looked at in one step of that.
+const CHECK_STEP_FILES: usize = 4_096;
+/// Items on their way to the committer.
+const WORK_QUEUE: usize = 64;
+const LIST_KEY: &str = "upstream-list";
+const CHECK_KEY: &str = "check-cursor";
+
+/// What a sync is asked to do.
+#[derive(Debug, Clone)]
+pub struct SyncRequest {
+    /// What is wanted, after this call.
+    pub wishes: Wishes,
+    /// Removals allowed.
+    pub delete_limit: DeleteLimit,
+    /// Projects under way at once, and files of one project.
+    pub jobs: usize,
+    /// How long files of removed releases stay.
+    pub grace_seconds: u32,
+    /// Whether pages at the listed serial are looked at again.
+    pub depth: Depth,
+    /// The pause before a stale page is asked for again; doubles.
+    pub stale_pause: Duration,
+}
+
+/// Whether files are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Files {
+    /// Every listed file is held.
+    #[default]
+    Take,
+    /// Pages only; files redirect to the upstream.
+    PagesOnly,
+}
+
+/// How far a run trusts serials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// A page at the listed serial needs no look.
+    Serials,
+    /// Every page is looked at again.
+    EveryPage,
+}
+
+/// What a sync came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// New or changed pages committed.
+    pub updated: u64,
+    /// Pages found unchanged, and projects that needed no look.
+    pub unchanged: u64,
+    /// Projects removed.
+    pub dropped: u64,
+    /// Projects that failed in this run.
+    pub failed: u64,
+    /// Failed before and not tried in this run.
+    pub waiting: u64,
+    /// Projects left undone because the run was stopped.
+    pub left: u64,
+    /// Removals that were not made because they were too many.
+    pub held_back: u64,
+    /// Files committed.
+    pub files: u64,
+    /// Bytes committed.
+    pub size_bytes: u64,
+    /// The serial our root list claims.
+    pub serial: Option<Serial>,
+    /// Everything that stands in the ledger now.
+    pub failures: Vec<LedgerEntry>,
+}
+
+impl SyncReport {
+    /// Whether everything asked for is done.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && self.left == 0 && self.held_back == 0
+    }
+}
+
+/// Something for the committer: changes of one project that belong together.
+#[derive(Debug)]
+struct Work {
+    project: ProjectName,
+    changes: Vec<Change>,
+    /// `None` for an intermediate commit.
+    outcome: Option<ProjectOutcome>,
+}
+
+impl Work {
+    fn change(change: Change, project: ProjectName, outcome: ProjectOutcome) -> Self {
+        Self {
+            project,
+            changes: vec![change],
+            outcome: Some(outcome),
+        }
+    }
+
+    fn put(
+        mut put: Put,
+        blobs: Vec<heliostat_store::Admission>,
+        outcome: Option<ProjectOutcome>,
+    ) -> Self {
+        put.blobs = blobs;
+        let project = put.record.page.name.clone();
+        Self {
+            project,
+            changes: vec![Change::Put(Box::new(put))],
+            outcome,
+        }
+    }
+
+    fn failed(entry: LedgerEntry) -> Self {
+        let project = entry.project.clone();
+        Self::change(Change::Failed(entry), project, ProjectOutcome::Failed)
+    }
+
+    /// The upstream answers 404 for a project we hold: it goes, and the ledger keeps it while somebody names it.
+    fn gone(project: ProjectName, entry: LedgerEntry) -> Self {
+        let changes = vec![
+            Change::Drop {
+                name: project.clone(),
+            },
+            Change::Failed(entry),
+        ];
+        Self {
+            project,
+            changes,
+            outcome: Some(ProjectOutcome::Failed),
+        }
+    }
+}
+
+/// What the last completed sync saw of the upstream's list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ListState {
+    root: String,
+    validators: Validators,
+    serial: Option<Serial>,
+    fingerprint: String,
+}
+
+/// Everything known before the first page is asked for.
+struct Prepared {
+    plan: Plan,
+    selection: Selection,
+    ledger: Vec<LedgerEntry>,
+    list: Option<ListState>,
+    held: usize,
+}
+
+/// Runs a sync. The caller holds the sync lock. Stopping through `cancel` is clean: what is complete is committed.
+pub async fn sync(
+    context: &Context,
+    request: &SyncRequest,
+    cancel: &CancellationToken,
+) -> Result<SyncReport, EngineError> {
+    let wishes = request.wishes.clone();
+    context.on_disk(move |store| wishes.save(store)).await?;
+    let mut prepared = prepare(context, request).await?;
+    let held_back = if request
+        .delete_limit
+        .allows(&prepared.plan.drop, prepared.held)
+    {
+        0
+    } else {
+        std::mem::take(&mut prepared.plan.drop).len() as u64
+    };
+    let (tally, left) = carry_out(context, request, &prepared, cancel).await?;
+    let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
+    let listed = prepared.list.as_ref().and_then(|list| list.serial);
+    let complete = left == 0 && held_back == 0;
+    let serial = if complete {
+        claimable(listed, &ledger)
+    } else {
+        previous_serial(context).await?
+    };
+    publish(context, serial).await?;
+    if complete && let Some(list) = prepared.list {
+        context
+            .on_disk(move |store| store.set_meta(LIST_KEY, &list))
+            .await?;
+    }
+    Ok(SyncReport {
+        updated: tally.updated,
+        unchanged: tally.unchanged + prepared.plan.keep,
+        dropped: tally.dropped,
+        failed: tally.failed,
+        waiting: prepared.plan.waiting,
+        left,
+        held_back,
+        files: tally.files,
+        size_bytes: tally.size_bytes,
+        serial,
+        failures: ledger,
+    })
+}
+
+/// Tells what a sync would do, and changes nothing.
+pub async fn preview(
+    context: &Context,
+    request: &SyncRequest,
+    cancel: &CancellationToken,
+) -> Result<Preview, EngineError> {
+    let prepared = prepare(context, request).await?;
+    preview::preview(context, request, prepared, cancel).await
+}
+
+/// Fetches projects again of which something is missing on disk, with what was wanted last. What cannot be had is
+/// dropped from its page and stands in the ledger.
+pub(crate) async fn refetch(
+    context: &Context,
+    names: Vec<ProjectName>,
+    jobs: usize,
+) -> Result<(), EngineError> {
+    let (wishes, ledger) = context
+        .on_disk(|store| Ok((Wishes::load(store)?, store.ledger()?)))
+        .await?;
+    let refresh = names
+        .into_iter()
+        .map(|name| Refresh {
+            name,
+            reason: RefreshReason::Damaged,
+            wanted_serial: None,
+        })
+        .collect();
+    let prepared = Prepared {
+        plan: Plan {
+            refresh,
+            ..Plan::default()
+        },
+        selection: wishes.selection(),
+        ledger,
+        list: None,
+        held: 0,
+    };
+    let request = SyncRequest {
+        wishes,
+        delete_limit: DeleteLimit::AtMost(0),
+        jobs,
+        grace_seconds: 0,
+        depth: Depth::Serials,
+        stale_pause: Duration::ZERO,
+    };
+    let _tally = carry_out(context, &request, &prepared, &CancellationToken::new()).await?;
+    Ok(())
+}
+
+async fn prepare(context: &Context, request: &SyncRequest) -> Result<Prepared, EngineError> {
+    let selection = request.wishes.selection();
+    let held = context
+        .on_disk(heliostat_store::Store::project_states)
+        .await?;
+    if selection.is_empty() && held.iter().all(|state| !state.keeper.is_synced()) {
+        return Err(EngineError::NothingSelected);
+    }
+    let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
+    let damaged = find_damage(context, &held).await?;
+    let fingerprint = request.wishes.fingerprint();
+    let before = context
+        .on_disk(|store| store.meta::<ListState>(LIST_KEY))
+        .await?;
+    let root = context.upstream.root().to_string();
+    let same_upstream = before.as_ref().filter(|state| state.root == root);
+    let same_wishes = same_upstream.is_some_and(|state| state.fingerprint == fingerprint);
+    let wishes = if same_wishes && request.depth == Depth::Serials {
+        plan::Wishes::Same
+    } else {
+        plan::Wishes::Changed
+    };
+    let (listed, list) = if needs_list(&selection) {
+        let validators = match same_upstream {
+            Some(state) if wishes == plan::Wishes::Same => state.validators.clone(),
+            _ => Validators::default(),
+        };
+        read_list(context, &validators, same_upstream, fingerprint).await?
+    } else {
+        (Listed::NotAsked, None)
+    };
+    let input = PlanInput {
+        listed: &listed,
+        selection: &selection,
+        held: &held,
+        ledger: &ledger,
+        damaged: &damaged,
+        wishes,
+        now: context.clock.now(),
+    };
+    let plan = plan(&input);
+    context.events.tell(Event::Planned {
+        refresh: plan.refresh.len() as u64,
+        drop: plan.drop.len() as u64,
+        keep: plan.keep,
+        waiting: plan.waiting,
+    });
+    let held = held.iter().filter(|state| state.keeper.is_synced()).count();
+    Ok(Prepared {
+        plan,
+        selection,
+        ledger,
+        list,
+        held,
+    })
+}
+
+fn needs_list(selection: &Selection) -> bool {
+    selection
+        .named()
+        .is_none_or(|named| named.count() > NAMED_WITHOUT_LIST_MAX)
+}
+
+async fn read_list(
+    context: &Context,
+    validators: &Validators,
+    before: Option<&ListState>,
+    fingerprint: String,
+) -> Result<(Listed, Option<ListState>), EngineError> {
+    let root = context.upstream.root().to_string();
+    match context.upstream.list(validators, Caches::Allow).await? {
+        Answer::Gone => Err(EngineError::NoList { root }),
+        Answer::Unchanged => {
+            context.events.tell(Event::Listed {
+                projects: None,
+                serial: None,
+                rejected: 0,
+            });
+            Ok((Listed::Unchanged, before.cloned()))
+        }
+        Answer::Fresh(list) => {
+            context.events.tell(Event::Listed {
+                projects: Some(list.projects.len() as u64),
+                serial: list.serial,
+                rejected: list.rejected.len() as u64,
+            });
+            let state = ListState {
+                root,
+                validators: list.validators,
+                serial: list.serial,
+                fingerprint,
+            };
+            Ok((Listed::Projects(list.projects), Some(state)))
+        }
+    }
+}
+
+/// Looks for pages and files that are missing or of the wrong size, for a bounded time, in turn over everything held;
+/// what is lost is forgotten, so that it is taken again.
+async fn find_damage(
+    context: &Context,
+    held: &[ProjectState],
+) -> Result<BTreeSet<ProjectName>, EngineError> {
+    let started = Instant::now();
+    let names: Vec<ProjectName> = held
+        .iter()
+        .filter(|state| state.keeper.is_synced())
+        .map(|state| state.name.clone())
+        .collect();
+    let without = context
+        .on_disk(move |store| Ok(store.without_pages(&names)))
+        .await?;
+    let mut damaged: BTreeSet<ProjectName> = without.into_iter().collect();
+    let begin = context
+        .on_disk(|store| store.meta::<Option<CheckPlace>>(CHECK_KEY))
+        .await?
+        .flatten();
+    let mut place = begin.clone();
+    loop {
+        let after = place.clone();
+        let now = context.clock.now();
+        let step = context
+            .on_disk(move |store| {
+                let step = store.quick_check_files(after.as_ref(), CHECK_STEP_FILES)?;
+                if !step.lost.is_empty() {
+                    store.forget_lost(&step.lost, now)?;
+                }
+                Ok(step)
+            })
+            .await?;
+        damaged.extend(step.lost.into_iter().map(|lost| lost.project));
+        place = step.next;
+        // Once around from the first file on is a whole look; a run that began further on ends at the end.
+        if place.is_none() || started.elapsed() >= CHECK_BUDGET {
+            break;
+        }
+    }
+    context
+        .on_disk(move |store| store.set_meta(CHECK_KEY, &place))
+        .await?;
+    Ok(damaged)
+}
+
+async fn carry_out(
+    context: &Context,
+    request: &SyncRequest,
+    prepared: &Prepared,
+    cancel: &CancellationToken,
+) -> Result<(Tally, u64), EngineError> {
+    let (sender, receiver) = mpsc::channel(WORK_QUEUE);
+    let committer = Committer::new(context.clone(), request.grace_seconds);
+    let fetching = fetch_all(context, request, prepared, cancel, sender);
+    let (fetched, committed) = tokio::join!(fetching, committer.run(receiver));
+    let tally = committed?;
+    let started = fetched?;
+    let undone = (prepared.plan.refresh.len() as u64 + prepared.plan.drop.len() as u64)
+        .saturating_sub(started);
+    Ok((tally, undone))
+}
+
+/// Feeds the committer; answers how many projects were carried through.
+async fn fetch_all(
+    context: &Context,
+    request: &SyncRequest,
+    prepared: &Prepared,
+    cancel: &CancellationToken,
+    work: mpsc::Sender<Work>,
+) -> Result<u64, EngineError> {
+    let mut done = 0;
+    for drop in &prepared.plan.drop {
+        if cancel.is_cancelled() {
+            return Ok(done);
+        }
+        let item = Work::change(
+            Change::Drop {
+                name: drop.name.clone(),
+            },
+            drop.name.clone(),
+            ProjectOutcome::Dropped,
+        );
+        work.send(item)
+            .await
+            .map_err(|_| EngineError::Worker("the committer stopped".to_owned()))?;
+        done += 1;
+    }
+    let fetcher = Arc::new(Fetcher {
+        context: context.clone(),
+        filter: request.wishes.filter.clone(),
+        files: request.wishes.files,
+        jobs: request.jobs,
+        now: context.clock.now(),
+        root: context.upstream.root().to_string(),
+        stale_pause: request.stale_pause,
+        removals_left: request
+            .delete_limit
+            .gone_max(prepared.held)
+            .saturating_sub(done)
+            .into(),
+    });
+    let mut ledger: BTreeMap<&ProjectName, Vec<LedgerEntry>> = BTreeMap::new();
+    for entry in &prepared.ledger {
+        ledger
+            .entry(&entry.project)
+            .or_default()
+            .push(entry.clone());
+    }
+    let none = Vec::new();
+    let fetches = stream::iter(&prepared.plan.refresh).map(|refresh| {
+        let wanted = prepared
+            .selection
+            .wants(&refresh.name)
+            .unwrap_or(Wanted::AllVersions);
+        let (fetcher, work) = (Arc::clone(&fetcher), &work);
+        let older = ledger.get(&refresh.name).unwrap_or(&none);
+        async move { fetcher.fetch(refresh, &wanted, older, work).await }
+    });
+    let mut fetches = std::pin::pin!(fetches.buffer_unordered(request.jobs));
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(done),
+            next = fetches.next() => match next {
+                None => return Ok(done),
+                Some(result) => result?,
+            }
+        }
+        done += 1;
+    }
+}
+
+async fn previous_serial(context: &Context) -> Result<Option<Serial>, EngineError> {
+    let root = context.on_disk(heliostat_store::Store::root).await?;
+    Ok(root.and_then(|root| root.serial))
+}
+
+/// Publishes the root list where it would say something new, or is not there.
+async fn publish(context: &Context, serial: Option<Serial>) -> Result<(), EngineError> {
+    let now = context.clock.now();
+    let published = context
+        .on_disk(move |store| {
+            let same = store.root()?.is_some_and(|root| root.serial == serial);
+            let is_there = store.root_stamp(RootKind::Json)?.is_some()
+                && store.root_stamp(RootKind::Html)?.is_some();
+            if same && is_there && !store.is_root_behind()? {
+                return Ok(false);
+            }
+            store.publish_root(serial, now).map(|()| true)
+        })
+        .await?;
+    if published {
+        context.events.tell(Event::Published { serial });
+    }
+    Ok(())
+}

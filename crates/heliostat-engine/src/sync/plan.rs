@@ -1,0 +1,273 @@
+//! Decides what a sync does: which projects to refresh, drop and keep, and why. Pure: the catalog, the upstream's
+//! list and the selection come in as values, a `Plan` comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heliostat_pypi::select::Selection;
+use heliostat_pypi::{ProjectName, Serial};
+use heliostat_store::{LedgerEntry, ProjectState};
+use serde::Serialize;
+
+/// Tries after which a failing project waits for its `next_try_at` instead of being tried in every run.
+const EAGER_TRIES: u32 = 8;
+
+/// What the upstream's root list told.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// Not asked for: the selection names its projects, and each page is asked for conditionally.
+    NotAsked,
+    /// 304: nothing changed since the last completed sync with this selection.
+    Unchanged,
+    /// The list, sorted by name.
+    Projects(Vec<(ProjectName, Option<Serial>)>),
+}
+
+/// What planning looks at.
+#[derive(Debug)]
+pub struct PlanInput<'a> {
+    /// What the upstream lists.
+    pub listed: &'a Listed,
+    /// What is wanted.
+    pub selection: &'a Selection,
+    /// What we hold, sorted by name.
+    pub held: &'a [ProjectState],
+    /// What failed before.
+    pub ledger: &'a [LedgerEntry],
+    /// Projects of which something is missing on disk.
+    pub damaged: &'a BTreeSet<ProjectName>,
+    /// Whether the selection or the filters differ from those of the last completed sync.
+    pub wishes: Wishes,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// Whether what is wanted differs from what the last completed sync wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wishes {
+    /// The same: pages at the listed serial need no look.
+    Same,
+    /// Changed: every page is looked at again, because its files may be chosen differently.
+    Changed,
+}
+
+/// What a sync will do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Projects whose page is to be asked for.
+    pub refresh: Vec<Refresh>,
+    /// Projects to be removed.
+    pub drop: Vec<Drop>,
+    /// Projects held that need nothing.
+    pub keep: u64,
+    /// Failed before and waiting for their next try.
+    pub waiting: u64,
+}
+
+/// One project to refresh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refresh {
+    /// The project.
+    pub name: ProjectName,
+    /// Why.
+    pub reason: RefreshReason,
+    /// The serial that the list promises.
+    pub wanted_serial: Option<Serial>,
+}
+
+/// Why a project is refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshReason {
+    /// Not held yet.
+    New,
+    /// The list has another serial than our page.
+    Changed,
+    /// The upstream gives no serials, or the list was not asked for.
+    Unknown,
+    /// It failed before.
+    Failed,
+    /// Something of it is missing on disk.
+    Damaged,
+    /// The selection or the filters changed.
+    Wishes,
+}
+
+/// One project to remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drop {
+    /// The project.
+    pub name: ProjectName,
+    /// Why.
+    pub reason: DropReason,
+}
+
+/// Why a project is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropReason {
+    /// The upstream no longer lists it.
+    GoneUpstream,
+    /// It is no longer selected.
+    NotSelected,
+}
+
+impl Drop {
+    /// The name and the reason, for people.
+    pub fn project_line(&self) -> String {
+        let reason = match self.reason {
+            DropReason::GoneUpstream => "gone upstream",
+            DropReason::NotSelected => "no longer selected",
+        };
+        format!("{} ({reason})", self.name)
+    }
+}
+
+/// How many removals one run may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteLimit {
+    /// At most a fifth of what is held, and always two, because the upstream dropped them; at most half, and always
+    /// ten, because the selection changed.
+    Default,
+    /// At most this many altogether.
+    AtMost(u64),
+}
+
+impl DeleteLimit {
+    /// How many projects may be removed because the upstream dropped them.
+    pub fn gone_max(self, held: usize) -> u64 {
+        match self {
+            Self::AtMost(limit) => limit,
+            Self::Default => (held as u64 / 5).max(2),
+        }
+    }
+
+    /// Whether these removals may be made without a person.
+    pub fn allows(self, drops: &[Drop], held: usize) -> bool {
+        let count = |reason| drops.iter().filter(|drop| drop.reason == reason).count();
+        match self {
+            Self::AtMost(limit) => drops.len() as u64 <= limit,
+            Self::Default => {
+                count(DropReason::GoneUpstream) as u64 <= self.gone_max(held)
+                    && count(DropReason::NotSelected) <= (held / 2).max(10)
+            }
+        }
+    }
+}
+
+/// Decides. Only projects that `sync` answers for are ever dropped; on-demand ones are taken over when selected.
+pub fn plan(input: &PlanInput<'_>) -> Plan {
+    let failed: BTreeMap<&ProjectName, (&LedgerEntry, Option<Serial>)> =
+        failed_projects(input.ledger);
+    let held: BTreeMap<&ProjectName, &ProjectState> = input
+        .held
+        .iter()
+        .filter(|state| state.keeper.is_synced())
+        .map(|state| (&state.name, state))
+        .collect();
+    let named: BTreeSet<&ProjectName> = input.selection.named().into_iter().flatten().collect();
+    let mut plan = Plan::default();
+    let mut seen = BTreeSet::new();
+    let consider = |name: &ProjectName, listed_serial: Option<Serial>, plan: &mut Plan| {
+        let failure = failed.get(name);
+        if let Some((entry, _)) = failure
+            && entry.tries >= EAGER_TRIES
+            && entry.next_try_at > input.now
+            && !named.contains(name)
+        {
+            plan.waiting += 1;
+            return;
+        }
+        let state = held.get(name);
+        let reason = match (state, failure, listed_serial) {
+            (_, Some(_), _) => RefreshReason::Failed,
+            (Some(_), None, _) if input.damaged.contains(name) => RefreshReason::Damaged,
+            (None, None, _) => RefreshReason::New,
+            (Some(_), None, None) => RefreshReason::Unknown,
+            (Some(state), None, Some(serial)) if state.published_serial != Some(serial) => {
+                RefreshReason::Changed
+            }
+            (Some(_), None, Some(_)) if input.wishes == Wishes::Changed => RefreshReason::Wishes,
+            (Some(_), None, Some(_)) => {
+                plan.keep += 1;
+                return;
+            }
+        };
+        let wanted_serial = listed_serial.or_else(|| failure.and_then(|(_, serial)| *serial));
+        plan.refresh.push(Refresh {
+            name: name.clone(),
+            reason,
+            wanted_serial,
+        });
+    };
+    match input.listed {
+        Listed::Projects(projects) => {
+            for (name, serial) in projects {
+                if input.selection.wants(name).is_some() {
+                    seen.insert(name);
+                    consider(name, *serial, &mut plan);
+                }
+            }
+        }
+        Listed::NotAsked => {
+            for name in &named {
+                seen.insert(*name);
+                consider(name, None, &mut plan);
+            }
+        }
+        Listed::Unchanged => {
+            let looked_at: BTreeSet<&ProjectName> =
+                failed.keys().copied().chain(input.damaged).collect();
+            for name in looked_at {
+                if input.selection.wants(name).is_some() {
+                    consider(name, None, &mut plan);
+                }
+            }
+            let refreshed = plan.refresh.len() as u64;
+            plan.keep = (held.len() as u64).saturating_sub(refreshed);
+            return plan;
+        }
+    }
+    for name in held.keys() {
+        if input.selection.wants(name).is_none() {
+            plan.drop.push(Drop {
+                name: (*name).clone(),
+                reason: DropReason::NotSelected,
+            });
+        } else if !seen.contains(*name) {
+            plan.drop.push(Drop {
+                name: (*name).clone(),
+                reason: DropReason::GoneUpstream,
+            });
+        }
+    }
+    // A name that was asked for and never listed is a failure that must be told again, not forgotten.
+    if let Listed::Projects(_) = input.listed {
+        for name in &named {
+            if !seen.contains(*name) && !held.contains_key(*name) {
+                let reason = if failed.contains_key(*name) {
+                    RefreshReason::Failed
+                } else {
+                    RefreshReason::New
+                };
+                plan.refresh.push(Refresh {
+                    name: (*name).clone(),
+                    reason,
+                    wanted_serial: None,
+                });
+            }
+        }
+    }
+    plan
+}
+
+/// One entry for each failing project: the page's own, else the first file's, and the highest serial promised.
+fn failed_projects(
+    ledger: &[LedgerEntry],
+) -> BTreeMap<&ProjectName, (&LedgerEntry, Option<Serial>)> {
+    let mut failed: BTreeMap<&ProjectName, (&LedgerEntry, Option<Serial>)> = BTreeMap::new();
+    for entry in ledger {
+        let slot = failed.entry(&entry.project).or_insert((entry, None));
+        slot.1 = slot.1.max(entry.wanted_serial);
+    }
+    failed
+}

@@ -1,0 +1,102 @@
+//! What is wanted, remembered between runs: the selection by its sources, the filters, whether files are taken.
+
+use std::collections::BTreeMap;
+
+use heliostat_pypi::Sha256;
+use heliostat_pypi::filter::FileFilter;
+use heliostat_pypi::select::Selection;
+use heliostat_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::Files;
+
+const KEY: &str = "wishes";
+
+/// What is wanted. Each source of the selection (what was typed, a requirements file, the configuration) is kept
+/// apart, so that giving one of them again replaces just what it said before.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Wishes {
+    /// Source to what it selects.
+    pub sources: BTreeMap<String, Selection>,
+    /// Which files of the selected projects.
+    #[serde(default)]
+    pub filter: FileFilter,
+    /// Whether files are taken.
+    #[serde(default)]
+    pub files: Files,
+}
+
+/// What one call says about the wishes.
+#[derive(Debug, Clone, Default)]
+pub struct WishesGiven {
+    /// Sources named in this call, each to replace what it said before.
+    pub replaced: BTreeMap<String, Selection>,
+    /// A selection that is added to what its source said before.
+    pub added: BTreeMap<String, Selection>,
+    /// What happens to sources that this call does not name.
+    pub others: Others,
+    /// The filters, where this call gives any.
+    pub filter: Option<FileFilter>,
+    /// Whether files are taken.
+    pub files: Files,
+}
+
+/// What happens to sources that a call does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Others {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are forgotten.
+    Forget,
+}
+
+impl Wishes {
+    /// What was wanted last.
+    pub fn load(store: &Store) -> Result<Self, StoreError> {
+        Ok(store.meta::<Self>(KEY)?.unwrap_or_default())
+    }
+
+    /// Remembers what is wanted.
+    pub fn save(&self, store: &Store) -> Result<(), StoreError> {
+        store.set_meta(KEY, self)
+    }
+
+    /// What is wanted after a call said `given`.
+    #[must_use]
+    pub fn after(&self, given: WishesGiven) -> Self {
+        let mut sources = match given.others {
+            Others::Keep => self.sources.clone(),
+            Others::Forget => BTreeMap::new(),
+        };
+        for (source, selection) in given.replaced {
+            if selection == Selection::default() {
+                sources.remove(&source);
+            } else {
+                sources.insert(source, selection);
+            }
+        }
+        for (source, selection) in given.added {
+            sources.entry(source).or_default().merge(selection);
+        }
+        Self {
+            sources,
+            filter: given.filter.unwrap_or_else(|| self.filter.clone()),
+            files: given.files,
+        }
+    }
+
+    /// Everything selected, as one.
+    pub fn selection(&self) -> Selection {
+        let mut whole = Selection::default();
+        for selection in self.sources.values() {
+            whole.merge(selection.clone());
+        }
+        whole
+    }
+
+    /// Tells one set of wishes from another.
+    pub(super) fn fingerprint(&self) -> String {
+        Sha256::of(serde_json::to_string(self).unwrap_or_default().as_bytes()).to_hex()
+    }
+}

@@ -1,0 +1,145 @@
+//! Takes what stands beside a file: its core metadata (PEP 658) and its provenance (PEP 740).
+//!
+//! The page can do without either, so a failure here is a blemish: the part is not advertised, and the ledger says why.
+
+use heliostat_pypi::metadata::extract_wheel_metadata;
+use heliostat_pypi::page::{CoreMetadata, PageFile};
+use heliostat_pypi::{FileName, ProjectName, Sha256};
+use heliostat_store::{Expected, VerifiedBlob};
+use heliostat_upstream::Answer;
+
+use crate::context::{Context, blocking};
+use crate::take::TakeError;
+
+/// A part that was looked for.
+#[derive(Debug)]
+pub(crate) enum PartTaken {
+    /// Here it is, with its digest.
+    Blob(VerifiedBlob, Sha256),
+    /// There is none, and none was promised.
+    None,
+    /// It was promised and cannot be had; why.
+    Blemish(String),
+}
+
+/// The metadata of a file: the upstream's where it offers one that matches its promise, else, for a wheel, extracted
+/// byte-exact from the verified wheel, which must then keep the promise in the upstream's place.
+pub(crate) async fn take_metadata(
+    context: &Context,
+    project: &ProjectName,
+    entry: &PageFile,
+    wheel: Option<std::fs::File>,
+) -> Result<PartTaken, TakeError> {
+    let promised = match entry.core_metadata {
+        CoreMetadata::Absent => None,
+        CoreMetadata::Offered => Some(None),
+        CoreMetadata::Sha256(digest) => Some(Some(digest)),
+    };
+    let mut reason = None;
+    if let Some(wanted) = promised {
+        match offered(context, entry, wanted).await? {
+            Ok(bytes) => return admit(context, bytes, wanted).await,
+            Err(why) => reason = Some(why),
+        }
+    }
+    if let Some(wheel) = wheel.filter(|_| entry.is_wheel()) {
+        match extracted(project, entry, wheel).await? {
+            Ok(bytes) => {
+                let digest = Sha256::of(&bytes);
+                match promised.flatten() {
+                    Some(wanted) if wanted != digest => {
+                        reason = Some(format!(
+                            "its metadata has digest {digest}, not {wanted} as its page promises"
+                        ));
+                    }
+                    _ => return admit(context, bytes, Some(digest)).await,
+                }
+            }
+            Err(why) => reason = reason.or(Some(why)).filter(|_| promised.is_some()),
+        }
+    }
+    Ok(reason.map_or(PartTaken::None, PartTaken::Blemish))
+}
+
+/// The provenance document of a file, as it comes.
+pub(crate) async fn take_provenance(
+    context: &Context,
+    entry: &PageFile,
+) -> Result<PartTaken, TakeError> {
+    let Some(address) = &entry.provenance else {
+        return Ok(PartTaken::None);
+    };
+    let limit = context.upstream.limits().document_bytes_max;
+    let Ok(url) = address.parse() else {
+        return Ok(PartTaken::Blemish(format!("`{address}` is not an address")));
+    };
+    match context.upstream.document(&url, limit).await {
+        Ok(Answer::Fresh(bytes)) => admit(context, bytes.to_vec(), None).await,
+        Ok(_) => Ok(PartTaken::Blemish(format!(
+            "the upstream has no provenance at `{address}`"
+        ))),
+        Err(error) if error.is_outage() => Err(error.into()),
+        Err(error) => Ok(PartTaken::Blemish(error.to_string())),
+    }
+}
+
+async fn offered(
+    context: &Context,
+    entry: &PageFile,
+    wanted: Option<Sha256>,
+) -> Result<Result<Vec<u8>, String>, TakeError> {
+    let address = format!("{}.metadata", entry.url);
+    let Ok(url) = address.parse() else {
+        return Ok(Err(format!("`{address}` is not an address")));
+    };
+    let limit = context.upstream.limits().document_bytes_max;
+    match context.upstream.document(&url, limit).await {
+        Ok(Answer::Fresh(bytes)) => {
+            let found = Sha256::of(&bytes);
+            match wanted {
+                Some(wanted) if wanted != found => Ok(Err(format!(
+                    "`{}.metadata` has digest {found}, not {wanted}",
+                    entry.filename()
+                ))),
+                _ => Ok(Ok(bytes.to_vec())),
+            }
+        }
+        Ok(_) => Ok(Err(format!(
+            "the upstream does not have `{}.metadata`",
+            entry.filename()
+        ))),
+        Err(error) if error.is_outage() => Err(error.into()),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+async fn extracted(
+    project: &ProjectName,
+    entry: &PageFile,
+    wheel: std::fs::File,
+) -> Result<Result<Vec<u8>, String>, TakeError> {
+    let Ok(FileName::Wheel(name)) = FileName::parse(entry.filename(), project) else {
+        return Ok(Err("its name is not that of a wheel".to_owned()));
+    };
+    let project = project.clone();
+    blocking(move || {
+        extract_wheel_metadata(wheel, &project, &name).map_err(|error| error.to_string())
+    })
+    .await
+    .map_err(|error| TakeError::Engine(Box::new(error)))
+}
+
+async fn admit(
+    context: &Context,
+    bytes: Vec<u8>,
+    sha256: Option<Sha256>,
+) -> Result<PartTaken, TakeError> {
+    let store = context.store.clone();
+    let size_bytes = Some(bytes.len() as u64);
+    let blob = blocking(move || store.blob_from_bytes(&bytes, &Expected { sha256, size_bytes }))
+        .await
+        .map_err(|error| TakeError::Engine(Box::new(error)))?
+        .map_err(TakeError::Store)?;
+    let digest = blob.sha256();
+    Ok(PartTaken::Blob(blob, digest))
+}
