@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use heliostat_pypi::TreePath;
-use http::header::{HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use tokio::time::sleep;
-use url::{Host, Url};
+use url::Url;
 
 use crate::auth::{Basic, Credentials};
 use crate::body::Reply;
@@ -15,7 +14,7 @@ use crate::counters::{Counters, count};
 use crate::error::quoted;
 use crate::gate::Gate;
 use crate::redact::bare;
-use crate::{Limits, Stats, UpstreamError, UpstreamOptions, redacted, redirect, retry, tls};
+use crate::{Limits, Stats, UpstreamError, UpstreamOptions, redacted, redirect, retry, transport};
 
 /// One upstream index, with its connection pool. Cheap to clone; clones share the pool, the limit on requests under
 /// way, the pauses and the counters.
@@ -23,9 +22,6 @@ use crate::{Limits, Stats, UpstreamError, UpstreamOptions, redacted, redirect, r
 pub struct Upstream {
     inner: Arc<Inner>,
 }
-
-/// The kinds of proxy that the HTTP client can use; it takes others without a word and fails on each request.
-const PROXY_SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 struct Inner {
     http: reqwest::Client,
@@ -53,7 +49,7 @@ impl Upstream {
         }
         Ok(Self {
             inner: Arc::new(Inner {
-                http: http_client(&options)?,
+                http: transport::http_client(&options)?,
                 root: with_slash(bare(&options.root)),
                 credentials: Credentials::gather(&options)?,
                 file_mirrors: options
@@ -205,56 +201,6 @@ impl fmt::Debug for Upstream {
     }
 }
 
-fn http_client(options: &UpstreamOptions) -> Result<reqwest::Client, UpstreamError> {
-    let refused = |reason: String| UpstreamError::Configure { reason };
-    let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| {
-        refused("the user agent has characters that a header cannot carry".to_owned())
-    })?;
-    let limits = &options.limits;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(&options.ca_certificates_pem)?)
-        .default_headers([(USER_AGENT, user_agent)].into_iter().collect())
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_gzip()
-        .no_zstd()
-        .no_brotli()
-        .no_deflate()
-        .tcp_nodelay(true)
-        .connect_timeout(limits.connect_timeout)
-        .read_timeout(limits.read_timeout)
-        .pool_max_idle_per_host(limits.requests_max);
-    if let Some(proxy) = &options.proxy {
-        let known = PROXY_SCHEMES.contains(&proxy.scheme());
-        let proxy = known
-            .then(|| reqwest::Proxy::all(proxy.clone()).ok())
-            .flatten()
-            .ok_or_else(|| {
-                refused(format!(
-                    "`{}` is not the address of an http or socks proxy",
-                    redacted(proxy)
-                ))
-            })?;
-        builder = builder.proxy(proxy);
-    } else if is_loopback(&options.root) {
-        builder = builder.no_proxy();
-    }
-    builder
-        .build()
-        .map_err(|error| refused(error.without_url().to_string()))
-}
-
-/// Whether an address is on this machine.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// An address under which others are found: http or https, and nothing after its path.
 fn check_base(url: &Url, what: &str) -> Result<(), UpstreamError> {
     let refuse = |reason| {
@@ -346,19 +292,5 @@ mod tests {
             upstream.file_sources(&path, "../x"),
             Err(UpstreamError::Address { .. })
         ));
-    }
-
-    #[test]
-    fn loopback_is_recognised() {
-        for (url, expected) in [
-            ("http://localhost/", true),
-            ("http://x.localhost/", true),
-            ("http://127.8.9.1/", true),
-            ("http://[::1]/", true),
-            ("http://localhost.example/", false),
-            ("http://10.0.0.1/", false),
-        ] {
-            assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
-        }
     }
 }

@@ -25,6 +25,7 @@ mod redirect;
 mod retry;
 mod speed;
 mod tls;
+mod transport;
 
 pub use answer::{Answer, Download, DownloadDone, FetchedList, FetchedPage, FileRequest};
 pub use client::Upstream;

@@ -106,6 +106,24 @@ async fn credentials_stay_with_their_origin() {
 }
 
 #[tokio::test]
+async fn credentials_of_one_address_stay_there_too() {
+    let elsewhere = Server::start(|_, _| reply(200, &[], "there")).await;
+    let away = elsewhere
+        .url("/x")
+        .replace("http://", "http://planted:secret@");
+    let home = Server::start(move |_, _| reply(302, &[("location", &away)], "")).await;
+    let upstream = Upstream::new(options("http://127.0.0.1:1/simple/")).unwrap();
+    let url = home.url("/x").replace("http://", "http://user:pass@");
+    let answer = upstream.document(&url.parse().unwrap(), 100).await.unwrap();
+    assert!(matches!(answer, Answer::Fresh(body) if body == "there"));
+    assert_eq!(
+        home.asked()[0].header("authorization"),
+        "Basic dXNlcjpwYXNz"
+    );
+    assert_eq!(elsewhere.asked()[0].header("authorization"), "");
+}
+
+#[tokio::test]
 async fn netrc_gives_credentials_by_host() {
     let server = Server::start(|_, _| json("foo")).await;
     let mut options = options(&server.url("/simple/"));

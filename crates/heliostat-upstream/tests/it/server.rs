@@ -36,6 +36,17 @@ pub(crate) enum Step {
     Close,
 }
 
+/// What stands between a connection and its requests.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// Nothing.
+    Plain,
+    /// TLS.
+    Tls(TlsAcceptor),
+    /// The greeting of a SOCKS 5 proxy, which is then every server there is.
+    Socks,
+}
+
 /// What a server does with its n-th request (the first is 0).
 type Handler = dyn Fn(&Asked, usize) -> Vec<Step> + Send + Sync;
 
@@ -70,12 +81,12 @@ impl Server {
     pub(crate) async fn start(
         handler: impl Fn(&Asked, usize) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
-        Self::start_with(None, handler).await
+        Self::start_with(Door::Plain, handler).await
     }
 
-    /// Serves over TLS where there is an acceptor.
+    /// Serves HTTP/1.1 behind a door.
     pub(crate) async fn start_with(
-        tls: Option<TlsAcceptor>,
+        door: Door,
         handler: impl Fn(&Asked, usize) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,14 +97,18 @@ impl Server {
         let remembered = Arc::clone(&seen);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (handler, seen, tls) =
-                    (Arc::clone(&handler), Arc::clone(&remembered), tls.clone());
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (handler, seen, door) =
+                    (Arc::clone(&handler), Arc::clone(&remembered), door.clone());
                 connections.spawn(async move {
                     // A client that goes away in the middle is part of many tests.
-                    let _gone: std::io::Result<()> = match tls {
-                        None => talk(stream, &*handler, &seen).await,
-                        Some(tls) => match tls.accept(stream).await {
+                    let _gone: std::io::Result<()> = match door {
+                        Door::Plain => talk(stream, &*handler, &seen).await,
+                        Door::Socks => match socks_hello(&mut stream).await {
+                            Ok(()) => talk(stream, &*handler, &seen).await,
+                            Err(error) => Err(error),
+                        },
+                        Door::Tls(acceptor) => match acceptor.accept(stream).await {
                             Ok(stream) => talk(stream, &*handler, &seen).await,
                             Err(error) => Err(error),
                         },
@@ -247,4 +262,23 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<
         at: Instant::now(),
         headers,
     }))
+}
+
+/// RFC 1928: no authentication, and whatever it is asked to connect to, it says yes.
+async fn socks_hello(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
+    let mut hello = [0; 2];
+    stream.read_exact(&mut hello).await?;
+    let mut methods = vec![0; usize::from(hello[1])];
+    stream.read_exact(&mut methods).await?;
+    stream.write_all(&[5, 0]).await?;
+    let mut request = [0; 5];
+    stream.read_exact(&mut request).await?;
+    assert_eq!(
+        request[..4],
+        [5, 1, 0, 3],
+        "a connection to a name, which the proxy looks up"
+    );
+    let mut name_and_port = vec![0; usize::from(request[4]) + 2];
+    stream.read_exact(&mut name_and_port).await?;
+    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await
 }

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::server::{JSON, Server, json, json_page, options};
+use crate::server::{Door, JSON, Server, json, json_page, options};
 
 /// A certificate for `localhost` and what trusts it.
 fn certificate(alpn: &[&[u8]]) -> (TlsAcceptor, Vec<u8>) {
@@ -55,7 +55,7 @@ async fn fetch(options: UpstreamOptions) -> Result<(), UpstreamError> {
 #[tokio::test]
 async fn an_added_certificate_is_trusted_and_no_other() {
     let (acceptor, pem) = certificate(&[b"http/1.1"]);
-    let server = Server::start_with(Some(acceptor), |_, _| json("foo")).await;
+    let server = Server::start_with(Door::Tls(acceptor), |_, _| json("foo")).await;
     let mut options = https(server.address);
     let error = fetch(options.clone()).await.unwrap_err();
     assert!(
@@ -113,6 +113,16 @@ async fn a_proxy_is_asked_for_everything() {
     assert_eq!(asked.target, "http://index.invalid/simple/foo/");
     assert_eq!(asked.header("proxy-authorization"), "Basic d2hvOndvcmQ=");
     assert_eq!(asked.header("authorization"), "");
+}
+
+#[tokio::test]
+async fn a_socks_proxy_looks_names_up() {
+    let proxy = Server::start_with(Door::Socks, |_, _| json("foo")).await;
+    let mut options = options("http://index.invalid/simple/");
+    options.proxy = Some(proxy.url("/").replace("http:", "socks5h:").parse().unwrap());
+    fetch(options).await.unwrap();
+    assert_eq!(proxy.asked()[0].target, "/simple/foo/");
+    assert_eq!(proxy.asked()[0].header("host"), "index.invalid");
 }
 
 #[tokio::test]
