@@ -203,13 +203,18 @@ pub fn install_debian(package: DebianPackage) -> Result<(), InstallError> {
 const MARKER: &str = "installed";
 
 fn clients_directory() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), PathBuf::from);
     std::path::absolute(target)
         .expect("the target directory has a path")
         .join("clients")
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates lie two folders down")
 }
 
 fn run(command: &mut Command) -> Result<(), InstallError> {

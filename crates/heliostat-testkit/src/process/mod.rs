@@ -92,7 +92,11 @@ impl Invocation {
 
     /// Starts it.
     pub fn start(mut self) -> Running {
-        let shown = format!("{:?}", self.command);
+        let words: Vec<_> = std::iter::once(self.command.get_program())
+            .chain(self.command.get_args())
+            .map(OsStr::to_string_lossy)
+            .collect();
+        let shown = words.join(" ");
         let child = self
             .command
             .spawn()

@@ -32,6 +32,7 @@ pub(super) fn answer(
         fault,
     };
     match asked.kind {
+        Kind::List if !asked.path.ends_with('/') => Reply::redirect(301, &shared.options.root),
         Kind::List => context.list(state),
         Kind::Page => context.page(state, asked),
         Kind::Legacy => context.legacy(state, asked),

@@ -85,6 +85,9 @@ fn classify_decoded(options: &Options, path: &str) -> (Kind, Option<String>, Opt
             _ => (Kind::Other, None, None),
         };
     }
+    if path == options.root.trim_end_matches('/') {
+        return (Kind::List, None, None);
+    }
     let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
     match segments[..] {
         ["pypi", name, "json"] => (Kind::Legacy, Some(name.to_owned()), None),
@@ -122,6 +125,7 @@ mod tests {
     fn paths_of_an_ordinary_index() {
         let options = Options::default();
         assert_eq!(kind(&options, "/simple/"), (Kind::List, None));
+        assert_eq!(kind(&options, "/simple"), (Kind::List, None));
         assert_eq!(
             kind(&options, "/simple/alpha/"),
             (Kind::Page, Some("alpha".to_owned()))

@@ -3,5 +3,6 @@
 
 mod misbehaving;
 mod raw;
+mod real_clients;
 mod tls;
 mod well_behaved;

@@ -190,6 +190,11 @@ fn names_are_redirected_to_their_normal_form() {
             (301, Some("/simple/alpha-beta/"))
         );
     }
+    let answer = get(pypi.address(), "/simple", &[]);
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (301, Some("/simple/"))
+    );
     pypi.edit(|universe| universe.rename("alpha-beta", "gamma"));
     let answer = get(pypi.address(), "/simple/alpha-beta/", &[]);
     assert_eq!(
