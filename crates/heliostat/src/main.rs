@@ -1,1 +1,41 @@
-fn main() {}
+//! The program: reads what was typed, runs one command, exits with one code. Nothing else happens here.
+
+mod cli;
+mod commands;
+mod outcome;
+mod reference;
+mod render;
+mod reporter;
+mod settings;
+mod wire;
+
+use std::process::ExitCode;
+
+use crate::outcome::Outcome;
+use crate::settings::ReadError;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// PyPI's Simple API root: where projects come from when nobody says otherwise.
+pub(crate) const PYPI_SIMPLE_ROOT: &str = "https://pypi.org/simple/";
+
+/// Version and commit.
+pub(crate) const VERSION_LONG: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("HELIOSTAT_COMMIT"),
+    ")"
+);
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().collect();
+    let settings = match settings::read(arguments) {
+        Ok(settings) => settings,
+        Err(ReadError::Usage(error)) => return outcome::usage(&error),
+        Err(ReadError::Config(error)) => return outcome::finish(Err(error.into())),
+    };
+    wire::start_logging(&settings.cli.common);
+    let result = commands::run(settings);
+    outcome::finish(result.map(Outcome::code))
+}

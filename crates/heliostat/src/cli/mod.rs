@@ -1,0 +1,102 @@
+//! What can be typed. Nothing here acts; each command's own file in `commands` does.
+//!
+//! Every option is also an environment variable (`HELIOSTAT_` and its name) and a key of `heliostat.toml`; `settings`
+//! derives both from these definitions, so an option is declared once.
+
+mod filter;
+mod serve;
+mod sync;
+mod tend;
+mod upstream;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use filter::FilterArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use sync::SyncArgs;
+pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
+pub(crate) use upstream::UpstreamArgs;
+
+/// Keep a mirror of PyPI, serve it, prove it, and move people onto it.
+#[derive(Debug, Parser)]
+#[command(name = "heliostat", version, long_version = crate::VERSION_LONG, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 everything asked for is done; 1 done, but with findings or failed projects; \
+    2 wrong usage or configuration; 3 could not run; 4 something failed verification."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CommonArgs {
+    /// The data directory [default: the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file [default: heliostat.toml here, in the user's or in the system's configuration directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How much is logged on stderr
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log: LogLevel,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the mirror over HTTP, taking what is missing from the upstream when it is asked for
+    Serve(Box<ServeArgs>),
+    /// Bring the mirror in step with the upstream
+    Sync(Box<SyncArgs>),
+    /// Check every file and page against the catalog
+    Verify(Box<VerifyArgs>),
+    /// Take over a tree made by bandersnatch, shadowmire or by hand, without downloading what is right
+    Adopt(Box<AdoptArgs>),
+    /// Tell what the mirror holds, how fresh it is and what failed
+    Status(StatusArgs),
+    /// Write or explain the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Print the reference documentation as Markdown
+    #[command(hide = true)]
+    Reference {
+        /// Which part
+        part: ReferencePart,
+    },
+}

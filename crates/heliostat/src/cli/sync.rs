@@ -1,0 +1,65 @@
+//! Options of `heliostat sync`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{FilterArgs, UpstreamArgs};
+
+/// Options of `heliostat sync`. What is selected is remembered: a later `sync` without a selection brings the same up
+/// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
+/// is removed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamArgs,
+    /// Keep pages only; files redirect to the upstream
+    #[arg(long)]
+    pub(crate) no_files: bool,
+    /// Print what would be done, with counts and bytes, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Remove at most N projects in this run [default: a fifth of what is held, at least 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_delete: Option<u64>,
+    /// Keep files of removed releases for so long after their page let go of them
+    #[arg(long, value_name = "SECONDS", default_value = "0")]
+    pub(crate) grace: u32,
+    /// Look at every page again, also those at the serial the upstream lists
+    #[arg(long)]
+    pub(crate) recheck: bool,
+}
+
+/// What is mirrored.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Selection")]
+pub(crate) struct SelectionArgs {
+    /// Projects to mirror, besides those selected before; `*` and `?` match as in file names
+    #[arg(value_name = "PROJECT")]
+    pub(crate) projects: Vec<String>,
+    /// Mirror what this requirements file, uv.lock, pylock.toml, poetry.lock or Pipfile.lock names
+    #[arg(short = 'r', long = "requirement", value_name = "FILE")]
+    pub(crate) requirement: Vec<PathBuf>,
+    /// Keep to the versions that this constraints file allows
+    #[arg(short = 'c', long = "constraint", value_name = "FILE")]
+    pub(crate) constraint: Vec<PathBuf>,
+    /// Mirror everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Leave projects out that match; may be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Forget everything selected before
+    #[arg(long)]
+    pub(crate) only: bool,
+    /// Mirror what the named requirements depend on too, for the Pythons and platforms given
+    #[arg(long)]
+    pub(crate) with_deps: bool,
+}

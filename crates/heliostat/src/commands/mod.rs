@@ -1,0 +1,38 @@
+//! One file for each command: settings in, engine call, what to print and how it ended out.
+
+mod adopt;
+mod bandersnatch;
+mod config;
+mod filters;
+mod selection;
+mod serve;
+mod shell;
+mod signals;
+mod status;
+mod sync;
+mod verify;
+
+use crate::cli::Command;
+use crate::outcome::Outcome;
+use crate::settings::Settings;
+
+/// Wrong words that only show once files have been read: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Runs what was typed.
+pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
+    let Settings { cli, typed, .. } = settings;
+    match cli.command {
+        Command::Serve(args) => serve::run(&cli.common, &args),
+        Command::Sync(args) => sync::run(&cli.common, &args, typed),
+        Command::Verify(args) => verify::run(&cli.common, &args),
+        Command::Adopt(args) => adopt::run(&cli.common, &args),
+        Command::Status(args) => status::run(&cli.common, &args),
+        Command::Config(command) => config::run(&cli.common, &command),
+        Command::Completions { shell } => Ok(shell::completions(shell)),
+        Command::Man => shell::manual(),
+        Command::Reference { part } => Ok(shell::reference(part)),
+    }
+}

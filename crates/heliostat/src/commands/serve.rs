@@ -1,0 +1,98 @@
+//! `heliostat serve`.
+
+use std::time::Duration;
+
+use heliostat_engine::{Events, OnDemand, OnDemandOptions};
+use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
+use tokio_util::sync::CancellationToken;
+
+use super::{UsageError, signals};
+use crate::cli::{CommonArgs, ServeArgs};
+use crate::outcome::Outcome;
+use crate::{reporter, wire};
+
+pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outcome> {
+    let events = Events::none();
+    let store = wire::open_store(common, &events)?;
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        _ => return Err(UsageError("`--tls-cert` and `--tls-key` go together".to_owned()).into()),
+    };
+    if tls.is_none() && !args.listen.ip().is_loopback() {
+        tracing::warn!(listen = %args.listen, "listening beyond this machine without TLS: give --tls-cert and --tls-key, or put a TLS server in front");
+    }
+    let runtime = wire::runtime()?;
+    let result = runtime.block_on(async {
+        let on_demand = if args.offline {
+            None
+        } else {
+            let context = wire::context(store.clone(), &args.upstream, events)?;
+            Some(OnDemand::new(context, on_demand_options(args)?))
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let limits = Limits {
+            connections_max: args.connections as usize,
+            drain_timeout: Duration::from_secs(args.drain),
+            ..Limits::default()
+        };
+        let options = ServeOptions {
+            listen: args.listen,
+            tls,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits,
+        };
+        let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock()).bind()?;
+        reporter::print(&format!(
+            "listening on {scheme}://{}\n",
+            bound.local_address()
+        ));
+        let cancel = CancellationToken::new();
+        let stopped = cancel.clone();
+        let drained = tokio::select! {
+            drained = bound.run(async move { stopped.cancelled().await }) => Some(drained),
+            () = signals::watch(&cancel) => None,
+        };
+        if let Some(on_demand) = on_demand {
+            on_demand.stop().await;
+        }
+        anyhow::Ok(drained)
+    });
+    runtime.shutdown_background();
+    match result? {
+        Some(Drained::Finished) => Ok(Outcome::Done),
+        Some(Drained::Cut { connections }) => {
+            tracing::warn!(
+                connections,
+                "stopped with answers under way, because the drain time was up"
+            );
+            Ok(Outcome::Done)
+        }
+        None => Ok(Outcome::Findings),
+    }
+}
+
+fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {
+    args.cache
+        .pin
+        .iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|error| UsageError(format!("`--pin`: {error}")).into())
+        })
+        .collect()
+}
+
+fn on_demand_options(args: &ServeArgs) -> anyhow::Result<OnDemandOptions> {
+    Ok(OnDemandOptions {
+        max_age: Duration::from_secs(args.cache.max_age),
+        stale_for: args.cache.stale_for.map(Duration::from_secs),
+        negative_age: Duration::from_secs(args.cache.negative_age),
+        cache_bytes_max: args.cache.cache_size,
+        pinned: pins(args)?,
+        ..OnDemandOptions::default()
+    })
+}

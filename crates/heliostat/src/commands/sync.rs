@@ -1,0 +1,248 @@
+//! `heliostat sync`: one run, or a preview of it.
+
+use heliostat_engine::sync::{
+    DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
+};
+use heliostat_engine::{Context, RunSummary};
+use heliostat_store::Run;
+use tokio_util::sync::CancellationToken;
+
+use super::{selection, signals};
+use crate::cli::{CommonArgs, SyncArgs};
+use crate::outcome::Outcome;
+use crate::render::{self, plural};
+use crate::reporter::{self, Output};
+use crate::settings::Typed;
+use crate::wire;
+
+/// Failures and removals listed in the summary; the ledger has them all.
+const LISTED_MAX: usize = 50;
+/// The pause before a stale page is asked for again; doubles.
+const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
+pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow::Result<Outcome> {
+    let output = if args.json {
+        Output::JsonLines
+    } else {
+        Output::Text
+    };
+    let events = reporter::events(output);
+    let mut given = selection::given(args, typed)?;
+    let store = wire::open_store(common, &events)?;
+    let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
+    let context = wire::context(store, &args.upstream, events)?;
+    let runtime = wire::runtime()?;
+    let ended = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let work = async {
+            for note in &given.notes {
+                reporter::talk(note);
+            }
+            if args.selection.with_deps {
+                for note in selection::close_over(&context, args, &mut given).await? {
+                    reporter::talk(&note);
+                }
+            }
+            let wishes = Wishes::load(&context.store)?.after(given.wishes);
+            let request = request(args, wishes);
+            if args.dry_run {
+                look(&context, &request, &cancel, output).await
+            } else {
+                act(&context, &request, &cancel, output).await
+            }
+        };
+        tokio::select! {
+            ended = work => ended,
+            () = signals::watch(&cancel) => Ok(Outcome::Findings),
+        }
+    });
+    // What a second signal cut off is not waited for; recovery discards it.
+    runtime.shutdown_background();
+    drop(lock);
+    ended
+}
+
+fn request(args: &SyncArgs, wishes: Wishes) -> SyncRequest {
+    SyncRequest {
+        wishes,
+        delete_limit: args
+            .max_delete
+            .map_or(DeleteLimit::Default, DeleteLimit::AtMost),
+        jobs: usize::from(args.upstream.jobs),
+        grace_seconds: args.grace,
+        depth: if args.recheck {
+            Depth::EveryPage
+        } else {
+            Depth::Serials
+        },
+        stale_pause: STALE_PAUSE,
+    }
+}
+
+async fn act(
+    context: &Context,
+    request: &SyncRequest,
+    cancel: &CancellationToken,
+    output: Output,
+) -> anyhow::Result<Outcome> {
+    let started_at = context.clock.now();
+    let report = sync(context, request, cancel).await?;
+    let finished_at = context.clock.now();
+    let summary_of_run = serde_json::to_value(RunSummary::of(&report, started_at, finished_at))?;
+    context.store.record_run(&Run {
+        started_at,
+        finished_at,
+        outcome: summary_of_run,
+    })?;
+    match output {
+        Output::JsonLines => {
+            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }))
+        }
+        Output::Text => reporter::print(&summary(&report)),
+    }
+    Ok(if report.is_complete() {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
+}
+
+async fn look(
+    context: &Context,
+    request: &SyncRequest,
+    cancel: &CancellationToken,
+    output: Output,
+) -> anyhow::Result<Outcome> {
+    let preview = preview(context, request, cancel).await?;
+    match output {
+        Output::JsonLines => {
+            reporter::json_line(&serde_json::json!({ "event": "plan", "plan": preview }))
+        }
+        Output::Text => reporter::print(&plan_text(&preview)),
+    }
+    let unreadable = preview
+        .projects
+        .iter()
+        .any(|project| project.error.is_some());
+    Ok(if unreadable || preview.drop_held_back {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
+}
+
+fn summary(report: &SyncReport) -> String {
+    let mut lines = vec![format!(
+        "{} updated, {} unchanged, {} removed; {} ({}) taken",
+        plural(report.updated, "project"),
+        render::count(report.unchanged),
+        render::count(report.dropped),
+        plural(report.files, "file"),
+        render::bytes(report.size_bytes)
+    )];
+    if let Some(serial) = report.serial {
+        lines.push(format!("serial {serial}"));
+    }
+    if report.left > 0 {
+        lines.push(format!(
+            "stopped: {} left; the next run goes on from here",
+            plural(report.left, "project")
+        ));
+    }
+    if report.held_back > 0 {
+        lines.push(format!(
+            "{} to be removed were kept, because they are more than one run may remove; look at \
+             `heliostat sync --dry-run`, then allow them with `--max-delete {}`",
+            plural(report.held_back, "project"),
+            report.held_back
+        ));
+    }
+    if !report.failures.is_empty() {
+        lines.push(format!(
+            "{} in the ledger:",
+            plural(report.failures.len() as u64, "failure")
+        ));
+        for entry in report.failures.iter().take(LISTED_MAX) {
+            let item = if entry.item.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", entry.item)
+            };
+            lines.push(format!("  {}{item}: {}", entry.project, entry.reason));
+        }
+        if report.failures.len() > LISTED_MAX {
+            lines.push(format!(
+                "  … and {} more; `heliostat status --json` has them all",
+                report.failures.len() - LISTED_MAX
+            ));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn plan_text(preview: &Preview) -> String {
+    let mut lines = Vec::new();
+    for project in &preview.projects {
+        let mut line = match &project.error {
+            Some(error) => format!("{}: {error}", project.project),
+            None => format!(
+                "{}: fetch {} ({}), keep {}, remove {}",
+                project.project,
+                render::count(project.fetch),
+                render::bytes(project.size_bytes),
+                render::count(project.keep),
+                render::count(project.remove)
+            ),
+        };
+        for (reason, count) in &project.filtered {
+            line.push_str(&format!("; {} left out: {reason}", render::count(*count)));
+        }
+        lines.push(line);
+    }
+    for drop in preview.drop.iter().take(LISTED_MAX) {
+        lines.push(format!("{}: remove", drop.project_line()));
+    }
+    if preview.drop.len() > LISTED_MAX {
+        lines.push(format!(
+            "… and {} more to remove",
+            preview.drop.len() - LISTED_MAX
+        ));
+    }
+    let estimate = if preview.estimated_projects == 0 {
+        String::new()
+    } else {
+        format!(
+            " (an estimate: {} not looked at)",
+            plural(preview.estimated_projects, "project")
+        )
+    };
+    lines.push(format!(
+        "would refresh {}, remove {}, leave {}; would fetch {}, {}{estimate}",
+        plural(preview.refresh.values().sum(), "project"),
+        render::count(preview.drop.len() as u64),
+        render::count(preview.keep + preview.waiting),
+        plural(preview.files, "file"),
+        render::bytes(preview.size_bytes)
+    ));
+    if preview.drop_held_back {
+        lines.push(
+            "the removals are more than one run may make; allow them with `--max-delete N`"
+                .to_owned(),
+        );
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What the command line decides about files.
+pub(super) const fn files(no_files: bool) -> Files {
+    if no_files {
+        Files::PagesOnly
+    } else {
+        Files::Take
+    }
+}
+
+/// What the command line decides about what was selected before.
+pub(super) const fn others(only: bool) -> Others {
+    if only { Others::Forget } else { Others::Keep }
+}

@@ -1,0 +1,126 @@
+//! `heliostat verify`: every problem, one line each, and what was done about it.
+
+use heliostat_engine::verify::{
+    Problem, Repair, Repaired, Start, VerifyOptions, VerifyReport, verify,
+};
+use heliostat_pypi::ProjectName;
+use tokio_util::sync::CancellationToken;
+
+use super::{UsageError, signals};
+use crate::cli::{CommonArgs, VerifyArgs};
+use crate::outcome::Outcome;
+use crate::render::{self, plural};
+use crate::reporter::{self, Output};
+use crate::wire;
+
+pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let data = wire::data_directory(common);
+    if !data.exists() {
+        return Err(UsageError(format!(
+            "there is no mirror at `{}`; name one with `--data`",
+            data.display()
+        ))
+        .into());
+    }
+    let output = if args.json {
+        Output::JsonLines
+    } else {
+        Output::Text
+    };
+    let events = reporter::events(output);
+    let store = wire::open_store(common, &events)?;
+    // A repair changes what a sync works on; looking does not.
+    let now = wire::clock().now();
+    let lock = args
+        .repair
+        .then(|| store.lock_sync("heliostat verify --repair", now))
+        .transpose()?;
+    let context = wire::context(store, &args.upstream, events)?;
+    let options = options(args)?;
+    let runtime = wire::runtime()?;
+    let report = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let tell = |problem: &Problem| match output {
+            Output::JsonLines => reporter::json_line(&serde_json::json!({ "event": "problem", "problem": problem })),
+            Output::Text => reporter::print(&line(problem)),
+        };
+        let report = tokio::select! {
+            report = verify(&context, &options, &cancel, tell) => report?,
+            () = signals::watch(&cancel) => VerifyReport { stopped: true, ..VerifyReport::default() },
+        };
+        anyhow::Ok(report)
+    })?;
+    runtime.shutdown_background();
+    drop(lock);
+    match output {
+        Output::JsonLines => {
+            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }))
+        }
+        Output::Text => reporter::print(&summary(&report)),
+    }
+    Ok(if report.problems > report.repaired || report.stopped {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
+}
+
+fn options(args: &VerifyArgs) -> anyhow::Result<VerifyOptions> {
+    let projects = args
+        .projects
+        .iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|error| UsageError(format!("{error}")).into())
+        })
+        .collect::<anyhow::Result<Vec<ProjectName>>>()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(VerifyOptions {
+        repair: if args.repair {
+            Repair::Fetch
+        } else {
+            Repair::No
+        },
+        projects,
+        start: if args.resume {
+            Start::Resume
+        } else {
+            Start::Beginning
+        },
+        readers: args.readers.map_or(processors, usize::from),
+        bytes_per_second_max: args.rate,
+        jobs: usize::from(args.upstream.jobs),
+    })
+}
+
+fn line(problem: &Problem) -> String {
+    let mut text = format!("{}: {}", problem.path, problem.kind.text());
+    if let Some(expected) = &problem.expected {
+        text.push_str(&format!("; expected {expected}"));
+    }
+    if let Some(found) = &problem.found {
+        text.push_str(&format!(", found {found}"));
+    }
+    match problem.repaired {
+        Repaired::No => {}
+        Repaired::Again => text.push_str(" [made good]"),
+        Repaired::Dropped => text.push_str(" [dropped from its page]"),
+    }
+    text + "\n"
+}
+
+fn summary(report: &VerifyReport) -> String {
+    let stopped = if report.stopped {
+        "; stopped, `--resume` goes on from here"
+    } else {
+        ""
+    };
+    format!(
+        "{}, {} ({}) checked; {} found, {} made good{stopped}\n",
+        plural(report.projects, "project"),
+        plural(report.files, "file"),
+        render::bytes(report.size_bytes),
+        plural(report.problems, "problem"),
+        render::count(report.repaired)
+    )
+}

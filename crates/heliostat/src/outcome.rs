@@ -1,0 +1,145 @@
+//! Exit codes, and the one place where errors are shown on a terminal.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use heliostat_engine::EngineError;
+use heliostat_serve::ServeError;
+use heliostat_store::{ErrorKind, StoreError};
+use heliostat_upstream::UpstreamError;
+
+use crate::commands::UsageError;
+use crate::settings::ConfigError;
+
+/// How a command ended, when it could run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything asked for is done.
+    Done,
+    /// Done, but with findings or failed projects, which were listed.
+    Findings,
+}
+
+/// The exit codes of design.md section 9.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Done = 0,
+    Findings = 1,
+    Usage = 2,
+    CouldNotRun = 3,
+    Integrity = 4,
+}
+
+impl Outcome {
+    pub(crate) const fn code(self) -> Code {
+        match self {
+            Self::Done => Code::Done,
+            Self::Findings => Code::Findings,
+        }
+    }
+}
+
+/// Shows an error, if any, and ends with its code.
+pub(crate) fn finish(result: Result<Code, anyhow::Error>) -> ExitCode {
+    let code = match result {
+        Ok(code) => code,
+        Err(error) => {
+            show(&render(&error));
+            code_of(&error)
+        }
+    };
+    ExitCode::from(code as u8)
+}
+
+/// Shows what clap has to say: help on stdout with code 0, wrong usage on stderr with code 2.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let _nobody_to_tell = error.print();
+    ExitCode::from(if error.use_stderr() {
+        Code::Usage as u8
+    } else {
+        Code::Done as u8
+    })
+}
+
+/// The code of an error: one total function over everything that can end a command.
+fn code_of(error: &anyhow::Error) -> Code {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() || cause.is::<ConfigError>() {
+            return Code::Usage;
+        }
+        if let Some(error) = cause.downcast_ref::<EngineError>() {
+            return match error {
+                EngineError::NothingSelected => Code::Usage,
+                EngineError::Unresolvable { .. } => Code::Findings,
+                EngineError::Store(error) => store_code(error),
+                _ => Code::CouldNotRun,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return store_code(error);
+        }
+    }
+    Code::CouldNotRun
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error.kind() {
+        ErrorKind::Damaged => Code::Integrity,
+        _ => Code::CouldNotRun,
+    }
+}
+
+fn render(error: &anyhow::Error) -> String {
+    let mut text = format!("error: {error}\n");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let line = cause.to_string();
+        // A transparent variant repeats what it wraps; once is enough.
+        if !last.contains(&line) {
+            let _infallible = writeln!(text, "  Caused by: {line}");
+        }
+        last = line;
+    }
+    if let Some(hint) = error.chain().find_map(hint) {
+        let _infallible = writeln!(text, "\nhint: {hint}");
+    }
+    text
+}
+
+/// What to do next; names the exact flag or path.
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<EngineError>() {
+        return match error {
+            EngineError::NothingSelected => Some(
+                "name projects, or give `-r FILE` or `--all`; what is selected is remembered"
+                    .to_owned(),
+            ),
+            EngineError::NoList { .. } => Some(
+                "check `--upstream`: it must be the Simple API root, as in https://host/simple/"
+                    .to_owned(),
+            ),
+            EngineError::Unresolvable { .. } => Some(
+                "loosen the requirements, or give other `--python` and `--platform`".to_owned(),
+            ),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<StoreError>() {
+        return error.hint().map(str::to_owned);
+    }
+    if cause.is::<UpstreamError>() {
+        return Some(
+            "check the network and `--upstream`; what is held stays, and the next run goes on"
+                .to_owned(),
+        );
+    }
+    if cause.is::<ServeError>() {
+        return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());
+    }
+    None
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where errors are shown")]
+fn show(text: &str) {
+    eprint!("{text}");
+}

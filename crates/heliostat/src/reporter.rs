@@ -1,0 +1,268 @@
+//! Shows a run while it goes: bars on a terminal, one line per interval elsewhere, JSON lines when asked for.
+//!
+//! stdout is data (`--json`), stderr is talk. Counts what the engine tells; decides nothing.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use heliostat_engine::{Event, Events, ProjectOutcome};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::render;
+
+/// How often a line is printed when there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Failures named while the run goes; the rest stands in the ledger and the summary.
+const FAILURES_NAMED_MAX: u64 = 20;
+
+/// What stdout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A summary for people.
+    Text,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// Events that are shown as the output and the terminal ask for.
+pub(crate) fn events(output: Output) -> Events {
+    let reporter = Mutex::new(Reporter::new(output));
+    Events::new(move |event| {
+        reporter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .show(&event)
+    })
+}
+
+/// Prints one JSON line to stdout. A closed pipe ends the program's talk, not its work.
+pub(crate) fn json_line(value: &impl serde::Serialize) {
+    if let Ok(mut line) = serde_json::to_vec(value) {
+        line.push(b'\n');
+        let _closed_pipe = std::io::stdout().lock().write_all(&line);
+    }
+}
+
+/// Prints text to stdout.
+pub(crate) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _closed_pipe = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Prints a line of talk to stderr.
+pub(crate) fn talk(text: &str) {
+    let _closed_pipe = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[derive(Debug)]
+struct Reporter {
+    output: Output,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    last_line: Instant,
+    projects: u64,
+    projects_done: u64,
+    files: u64,
+    files_done: u64,
+    wanted_bytes: u64,
+    bytes: u64,
+    failures: u64,
+}
+
+impl Reporter {
+    fn new(output: Output) -> Self {
+        let bar = (output == Output::Text && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template(
+                "{spinner} [{elapsed}] {wide_bar} {pos}/{len} projects  {msg}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(0).with_style(style)
+        });
+        let now = Instant::now();
+        Self {
+            output,
+            bar,
+            started: now,
+            last_line: now,
+            projects: 0,
+            projects_done: 0,
+            files: 0,
+            files_done: 0,
+            wanted_bytes: 0,
+            bytes: 0,
+            failures: 0,
+        }
+    }
+
+    fn show(&mut self, event: &Event) {
+        self.count(event);
+        if self.output == Output::JsonLines {
+            // Bytes come far too often to be told one by one.
+            if !matches!(event, Event::Bytes { .. }) {
+                json_line(event);
+            }
+            return;
+        }
+        if let Some(line) = self.line(event) {
+            self.say(&line);
+        }
+        self.tick();
+    }
+
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Planned { refresh, drop, .. } => self.projects = refresh + drop,
+            Event::Wanted {
+                files, size_bytes, ..
+            } => {
+                self.files += files;
+                self.wanted_bytes += size_bytes;
+            }
+            Event::Bytes { count } => self.bytes += count,
+            Event::File { .. } => self.files_done += 1,
+            Event::Project { .. } => self.projects_done += 1,
+            Event::Failed { .. } => self.failures += 1,
+            _ => {}
+        }
+    }
+
+    /// What is worth a line of its own.
+    fn line(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Recovered { redone, discarded } => Some(format!(
+                "an earlier run was cut off: {} finished, {} discarded",
+                render::plural(*redone, "commit"),
+                render::plural(*discarded, "temporary file")
+            )),
+            Event::Listed {
+                projects: Some(projects),
+                serial,
+                rejected,
+            } => {
+                let serial = serial
+                    .map(|serial| format!(" at serial {serial}"))
+                    .unwrap_or_default();
+                let rejected = if *rejected == 0 {
+                    String::new()
+                } else {
+                    format!(", {} left out", render::plural(*rejected, "name"))
+                };
+                Some(format!(
+                    "the upstream lists {}{serial}{rejected}",
+                    render::plural(*projects, "project")
+                ))
+            }
+            Event::Listed { projects: None, .. } => {
+                Some("the upstream's list is unchanged".to_owned())
+            }
+            Event::Planned {
+                refresh,
+                drop,
+                keep,
+                waiting,
+            } => Some(format!(
+                "{} to refresh, {} to remove, {} up to date, {} waiting",
+                render::count(*refresh),
+                render::count(*drop),
+                render::count(*keep),
+                render::count(*waiting)
+            )),
+            Event::Resolving { target, projects } => Some(format!(
+                "resolving for {target}: {} looked at",
+                render::plural(*projects, "project")
+            )),
+            Event::Failed {
+                project,
+                item,
+                reason,
+                ..
+            } if self.failures <= FAILURES_NAMED_MAX => {
+                let item = if item.is_empty() {
+                    String::new()
+                } else {
+                    format!(" `{item}`")
+                };
+                Some(format!("failed: `{project}`{item}: {reason}"))
+            }
+            Event::Rejected {
+                project,
+                count,
+                first,
+            } => Some(format!(
+                "`{project}`: {} left out, the first {first}",
+                render::plural(*count, "entry")
+            )),
+            Event::Project {
+                project,
+                outcome: ProjectOutcome::Dropped,
+            } => Some(format!("removed `{project}`")),
+            _ => None,
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => talk(line),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let message = self.message(now);
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.projects);
+            bar.set_position(self.projects_done);
+            bar.set_message(message);
+        } else if now - self.last_line >= LINE_INTERVAL {
+            self.last_line = now;
+            talk(&format!(
+                "{}/{} projects, {message}",
+                self.projects_done, self.projects
+            ));
+        }
+    }
+
+    /// Files, bytes, rate and the time left. The time left is told only once enough is known to be honest about it.
+    fn message(&self, now: Instant) -> String {
+        let elapsed = (now - self.started).as_secs().max(1);
+        let rate = self.bytes / elapsed;
+        let mut text = format!(
+            "{}/{} files, {} at {}/s",
+            render::count(self.files_done),
+            render::count(self.files),
+            render::bytes(self.bytes),
+            render::bytes(rate)
+        );
+        let share_known =
+            self.projects_done.saturating_mul(20) >= self.projects && self.projects_done > 0;
+        if elapsed >= 5 && share_known {
+            let by_projects = elapsed * (self.projects.saturating_sub(self.projects_done))
+                / self.projects_done.max(1);
+            let by_bytes = self
+                .wanted_bytes
+                .saturating_sub(self.bytes)
+                .checked_div(rate)
+                .unwrap_or(0);
+            text.push_str(", about ");
+            text.push_str(&render::span(by_projects.max(by_bytes)));
+            text.push_str(" left");
+        }
+        if self.failures > 0 {
+            text.push_str(", ");
+            text.push_str(&render::plural(self.failures, "failure"));
+        }
+        text
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Builds the concrete things from the settings and joins them. Composition happens here and nowhere else.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use heliostat_engine::{Clock, Context, Event, Events};
+use heliostat_store::Store;
+use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::cli::{CommonArgs, LogFormat, LogLevel, UpstreamArgs};
+use crate::settings;
+
+/// The largest certificate, netrc, requirements or lock file read, in bytes.
+const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The system's clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the edge where the clock is read"
+)]
+pub(crate) fn clock() -> Clock {
+    Clock::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    })
+}
+
+/// The data directory in force.
+pub(crate) fn data_directory(common: &CommonArgs) -> PathBuf {
+    common.data.clone().unwrap_or_else(settings::default_data)
+}
+
+/// Opens the store and finishes or discards what an interrupted run left.
+pub(crate) fn open_store(common: &CommonArgs, events: &Events) -> anyhow::Result<Store> {
+    let store = Store::open(&data_directory(common))?;
+    let recovery = store.recover(clock().now())?;
+    for refusal in &recovery.refused {
+        let project = refusal
+            .project
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::warn!(project, item = refusal.item, error = %refusal.error, "an unfinished commit was undone");
+    }
+    if !recovery.is_clean() {
+        events.announce(Event::Recovered {
+            redone: recovery.redone,
+            discarded: recovery.discarded_temporaries,
+        });
+    }
+    Ok(store)
+}
+
+/// Everything a use-case works with.
+pub(crate) fn context(
+    store: Store,
+    args: &UpstreamArgs,
+    events: Events,
+) -> anyhow::Result<Context> {
+    let upstream = Upstream::new(upstream_options(args)?)?;
+    Ok(Context {
+        store,
+        upstream,
+        events,
+        clock: clock(),
+    })
+}
+
+fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
+    let mut certificates = Vec::new();
+    if let Some(path) = &args.cacert {
+        certificates.push(
+            read_small(path)
+                .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))?,
+        );
+    }
+    Ok(UpstreamOptions {
+        root: args.upstream.clone(),
+        file_mirrors: args.file_mirror.clone(),
+        user_agent: args.user_agent.clone().unwrap_or_else(default_user_agent),
+        ca_certificates_pem: certificates,
+        proxy: args.proxy.clone(),
+        netrc: netrc(args)?,
+        limits: Limits {
+            requests_max: usize::from(args.jobs),
+            tries_max: args.tries,
+            read_timeout: Duration::from_secs(args.read_timeout),
+            connect_timeout: Duration::from_secs(args.connect_timeout),
+            retry_after_max: Duration::from_secs(args.retry_after_max),
+            ..Limits::default()
+        },
+    })
+}
+
+fn default_user_agent() -> String {
+    format!(
+        "heliostat/{} (+{})",
+        env!("CARGO_PKG_VERSION"),
+        env!("CARGO_PKG_NAME")
+    )
+}
+
+/// The named netrc file, which must be there; else the user's, which may be.
+fn netrc(args: &UpstreamArgs) -> anyhow::Result<Option<String>> {
+    if let Some(path) = &args.netrc {
+        let bytes = read_small(path)
+            .with_context(|| format!("cannot read `--netrc` `{}`", path.display()))?;
+        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let usual = settings::home().map(|home| home.join(".netrc"));
+    Ok(usual
+        .and_then(|path| read_small(&path).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Reads a small file that an option names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files that options name are read at the edge, never below it"
+)]
+pub(crate) fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    let length = path.metadata()?.len();
+    if length > SMALL_FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!(
+            "it has {length} bytes; at most {SMALL_FILE_BYTES_MAX} are read"
+        )));
+    }
+    std::fs::read(path)
+}
+
+/// Log lines on stderr, as asked for.
+pub(crate) fn start_logging(common: &CommonArgs) {
+    let level = match common.log {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_ansi(std::io::stderr().is_terminal());
+    match common.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+/// A runtime with a thread for each processor.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
