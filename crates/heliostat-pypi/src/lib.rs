@@ -11,6 +11,7 @@ mod name;
 pub mod page;
 mod path;
 mod requirement;
+pub mod resolve;
 pub mod select;
 mod serial;
 mod specifiers;
@@ -18,7 +19,7 @@ pub mod tags;
 mod version;
 
 pub use digest::{DigestError, Sha256};
-pub use filename::{FileName, FileNameError, LegacyKind, WheelName};
+pub use filename::{FileName, FileNameError, LegacyKind, WheelName, project_candidates};
 pub use name::{NAME_BYTES_MAX, NameError, ProjectName};
 pub use path::{FILE_NAME_BYTES_MAX, PathError, RelPath, TreePath};
 pub use requirement::{

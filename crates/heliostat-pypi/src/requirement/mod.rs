@@ -126,6 +126,11 @@ impl FromStr for Requirement {
             .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
             .unwrap_or(rest.len());
         let (name, rest) = rest.split_at(name_end);
+        if name.is_empty() {
+            return Err(reject(
+                "it does not start with the name of a project".to_owned(),
+            ));
+        }
         let name: ProjectName = name
             .parse()
             .map_err(|error: NameError| reject(error.reason.to_owned()))?;
