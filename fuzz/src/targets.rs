@@ -1,8 +1,12 @@
 //! What each fuzz target does with its bytes. The tests of `heliostat-pypi` include this file to replay the corpora.
 
+use std::io::Cursor;
+
+use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{
     Format, MediaType, ProjectPage, read_list, read_page, render_legacy, render_list, render_page,
 };
+use heliostat_pypi::select::{read_lock, read_requirements};
 use heliostat_pypi::{FileName, ProjectName, RelPath, TreePath};
 use url::Url;
 
@@ -18,6 +22,9 @@ pub const ALL: &[Target] = &[
     ("name", name),
     ("filename", filename),
     ("tree_path", tree_path),
+    ("requirements", requirements),
+    ("lock", lock),
+    ("wheel", wheel),
 ];
 
 /// A JSON page: whatever is accepted can be written and read again without loss.
@@ -80,6 +87,32 @@ pub fn tree_path(bytes: &[u8]) {
                 .any(|segment| matches!(segment, "" | "." | ".."))
         );
     }
+}
+
+/// A requirements file.
+pub fn requirements(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    drop(read_requirements(text));
+}
+
+/// A lock file, taken for each of the kinds in turn.
+pub fn lock(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    for path in ["uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock"] {
+        drop(read_lock(path, text));
+    }
+}
+
+/// A wheel, of which only the metadata is read.
+pub fn wheel(bytes: &[u8]) {
+    let project = project_name("acme");
+    let name = FileName::parse("acme-1.0-py3-none-any.whl", &project).expect("a constant");
+    let name = name.as_wheel().expect("a constant");
+    drop(extract_wheel_metadata(Cursor::new(bytes), &project, name));
 }
 
 fn page(body: &[u8], media: MediaType) {

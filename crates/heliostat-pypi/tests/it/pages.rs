@@ -157,7 +157,7 @@ fn with_one_hash(mut file: PageFile) -> PageFile {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn json_keeps_everything(page in page()) {
