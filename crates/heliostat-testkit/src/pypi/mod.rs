@@ -18,11 +18,13 @@ mod state;
 mod tls;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ServerConfig;
+use tokio::net::TcpSocket;
 
+use crate::fixture::Artifact;
 use crate::universe::{Quarantine, Release, Universe};
 use fault::ActiveRule;
 use log::RequestLog;
@@ -40,8 +42,15 @@ pub use tls::Authority;
 pub struct FakePyPi {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
-    running: Mutex<Option<Running>>,
+    service: Mutex<Service>,
     authority: Option<Authority>,
+}
+
+#[derive(Debug)]
+struct Service {
+    running: Option<Running>,
+    /// While stopped, the ports stay bound without listening, so that nobody else gets them: clients are refused.
+    reserved: Vec<TcpSocket>,
 }
 
 #[derive(Debug)]
@@ -68,13 +77,13 @@ impl FakePyPi {
             FilesHost::Same => vec![options.port],
             FilesHost::OtherPort => vec![options.port, 0],
         };
-        let listeners: Vec<_> = ports
+        let sockets: Vec<_> = ports
             .into_iter()
             .map(|port| bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
             .collect();
-        let addresses: Vec<_> = listeners
+        let addresses: Vec<_> = sockets
             .iter()
-            .map(|listener| listener.local_addr().expect("it is bound"))
+            .map(|socket| socket.local_addr().expect("it is bound"))
             .collect();
         let authority = (options.scheme == Scheme::Https).then(Authority::new);
         let base = |address: &SocketAddr| format!("{}://{address}/", options.scheme.as_str());
@@ -89,11 +98,14 @@ impl FakePyPi {
             bases,
             options,
         });
-        let running = Running::start(Arc::clone(&shared), listeners);
+        let running = Running::start(Arc::clone(&shared), sockets);
         Self {
             shared,
             addresses,
-            running: Mutex::new(Some(running)),
+            service: Mutex::new(Service {
+                running: Some(running),
+                reserved: Vec::new(),
+            }),
             authority,
         }
     }
@@ -132,22 +144,22 @@ impl FakePyPi {
         self.authority.as_ref()
     }
 
-    /// Closes the ports and every connection: an outage. The content and the log stay.
+    /// Refuses connections and closes every open one: an outage. The content and the log stay.
     pub fn stop(&self) {
-        drop(
-            self.running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = service.running.take() {
+            // The old listeners have to be gone before their ports can be bound again.
+            drop(running);
+            service.reserved = self.addresses.iter().copied().map(bind).collect();
+        }
     }
 
     /// Ends an outage, on the same ports. Does nothing when it is running.
     pub fn start(&self) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.is_none() {
-            let listeners = self.addresses.iter().copied().map(bind).collect();
-            *running = Some(Running::start(Arc::clone(&self.shared), listeners));
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        if service.running.is_none() {
+            let sockets = std::mem::take(&mut service.reserved);
+            service.running = Some(Running::start(Arc::clone(&self.shared), sockets));
         }
     }
 
@@ -166,6 +178,11 @@ impl FakePyPi {
     /// Adds one release.
     pub fn add_release(&self, name: &str, release: &Release) {
         self.edit(|universe| universe.add_release(name, release));
+    }
+
+    /// Adds one file to a release, new or not.
+    pub fn add_file(&self, name: &str, version: &str, artifact: Artifact) {
+        self.edit(|universe| universe.add_file(name, version, artifact));
     }
 
     /// Yanks a release.
@@ -201,6 +218,16 @@ impl FakePyPi {
     /// Ends a quarantine.
     pub fn restore(&self, name: &str) {
         self.edit(|universe| universe.restore(name));
+    }
+
+    /// Gives a project another name; the old page redirects.
+    pub fn rename(&self, old: &str, new: &str) {
+        self.edit(|universe| universe.rename(old, new));
+    }
+
+    /// Sets the PEP 792 status.
+    pub fn set_status(&self, name: &str, status: &str, reason: Option<&str>) {
+        self.edit(|universe| universe.set_status(name, status, reason));
     }
 
     // ── behaviour ──
@@ -287,12 +314,12 @@ impl FakePyPi {
     }
 }
 
-/// Binds and prepares for a runtime. The standard library sets `SO_REUSEADDR`, which restarting on the same port needs.
-fn bind(address: SocketAddr) -> TcpListener {
-    let listener = TcpListener::bind(address)
-        .unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"));
-    listener
-        .set_nonblocking(true)
-        .expect("a listener can be made non-blocking");
-    listener
+/// Binds without listening. `SO_REUSEADDR` is what starting again on the same port needs.
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket can be made");
+    socket.set_reuseaddr(true).expect("addresses can be reused");
+    socket
+        .bind(address)
+        .unwrap_or_else(|error| panic!("cannot bind {address}: {error}"));
+    socket
 }

@@ -1,7 +1,6 @@
 //! The thread that accepts connections and answers. One thread, one runtime, nothing outlives it.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -12,7 +11,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -29,6 +29,8 @@ use super::wire::Wire;
 
 /// Connections served at once; more wait in the backlog.
 const CONNECTIONS_MAX: usize = 4096;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A running server. Dropping it stops it and closes every connection.
 #[derive(Debug)]
@@ -38,12 +40,22 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts serving on listeners that are already bound.
-    pub(super) fn start(shared: Arc<Shared>, listeners: Vec<TcpListener>) -> Self {
+    /// Starts serving on sockets that are bound; they listen when this returns.
+    pub(super) fn start(shared: Arc<Shared>, sockets: Vec<TcpSocket>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        let listeners = {
+            let _entered = runtime.enter();
+            let listen =
+                |socket: TcpSocket| socket.listen(BACKLOG).expect("a bound socket can listen");
+            sockets.into_iter().map(listen).collect()
+        };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("fake-pypi".to_owned())
-            .spawn(move || run(&shared, listeners, stopped))
+            .spawn(move || run(&runtime, &shared, listeners, stopped))
             .expect("a thread can be started");
         Self {
             stop: Some(stop),
@@ -63,11 +75,12 @@ impl Drop for Running {
     }
 }
 
-fn run(shared: &Arc<Shared>, listeners: Vec<TcpListener>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be made");
+fn run(
+    runtime: &Runtime,
+    shared: &Arc<Shared>,
+    listeners: Vec<TcpListener>,
+    stopped: oneshot::Receiver<()>,
+) {
     runtime.block_on(async {
         let mut accepting = JoinSet::new();
         for listener in listeners {
@@ -79,8 +92,6 @@ fn run(shared: &Arc<Shared>, listeners: Vec<TcpListener>, stopped: oneshot::Rece
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener) {
-    let listener =
-        tokio::net::TcpListener::from_std(listener).expect("a bound listener can be used");
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
