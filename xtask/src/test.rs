@@ -113,7 +113,11 @@ fn install_clients(workspace: &Workspace, console: &mut Console) -> Result<()> {
         .current_dir(&workspace.root)
         .env("PIP_NO_INPUT", "1")
         .stdout(std::io::stderr());
-    command::run(&mut install)
+    if let Err(error) = command::run(&mut install) {
+        // It has said which; whoever is no root or has no network still gets the rest checked.
+        console.skip(&format!("not every client could be installed: {error:#}"));
+    }
+    Ok(())
 }
 
 fn run_tests(
