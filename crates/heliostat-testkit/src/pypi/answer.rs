@@ -12,7 +12,7 @@ use super::reply::{LAST_SERIAL, Ranges, Reply, Validators, header as header_of, 
 use super::route::{Asked, Kind};
 use super::state::{Rendered, State, Variant};
 use super::{Lack, Shared};
-use crate::fixture::normalise;
+use crate::fixture::{normalise, sha256_hex};
 use crate::universe::Project;
 
 /// The reply to a request, before transport faults.
@@ -159,10 +159,12 @@ impl Context<'_> {
         };
         let body = match asked.kind {
             Kind::Metadata if state.lacks.contains(&Lack::Metadata) => None,
-            Kind::Metadata => file.offered_metadata(),
-            _ => Some(&file.bytes),
+            Kind::Metadata => file
+                .offered_metadata()
+                .map(|metadata| (metadata, sha256_hex(metadata))),
+            _ => Some((&file.bytes, file.blake2b_256.clone())),
         };
-        let Some(body) = body else {
+        let Some((body, digest)) = body else {
             return Reply::text(404, "no metadata");
         };
         let ranges =
@@ -171,7 +173,7 @@ impl Context<'_> {
             } else {
                 Ranges::Served
             };
-        Reply::file(&self.request.headers, body, file, ranges)
+        Reply::file(&self.request.headers, (body, &digest), file, ranges)
     }
 
     fn document(&self, state: &State, rendered: &Rendered, media_type: &str, serial: u64) -> Reply {

@@ -75,14 +75,14 @@ impl Reply {
         reply
     }
 
-    /// A file or a document beside one, with ranges unless the host knows none.
+    /// A file or the metadata beside it, with ranges unless the host knows none.
     pub(super) fn file(
         request: &HeaderMap,
-        body: &Bytes,
+        (body, digest): (&Bytes, &str),
         file: &StoredFile,
         ranges: Ranges,
     ) -> Self {
-        let etag = format!("\"{}\"", &crate::fixture::sha256_hex(body)[..32]);
+        let etag = format!("\"{}\"", &digest[..32]);
         let last_modified = http_date(&file.upload_time);
         let mut reply = Self {
             status: StatusCode::OK,
