@@ -84,7 +84,7 @@ impl Store {
         pace: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Option<FileDigest>, StoreError> {
         match self.place(project, path, part) {
-            Some(place) => hash(&place, pace),
+            Some(target) => hash(&target, pace),
             None => Ok(None),
         }
     }

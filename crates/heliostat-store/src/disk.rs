@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::StoreError;
 
@@ -164,9 +165,14 @@ pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Removes the directory and its parents as long as they are empty, stopping below `root`.
+/// Removes the directory and its parents as long as they are empty, stopping below `root`. One that is gone already
+/// does not stop it: a killed process may have come no further.
 pub(crate) fn remove_empty_directories(mut directory: &Path, root: &Path) {
-    while directory != root && directory.starts_with(root) && fs::remove_dir(directory).is_ok() {
+    while directory != root && directory.starts_with(root) {
+        match fs::remove_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return,
+            _ => {}
+        }
         let Some(parent) = directory.parent() else {
             return;
         };
@@ -187,13 +193,16 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 pub(crate) fn open_below(root: &File, relative: &str) -> io::Result<Option<OpenFile>> {
     let file = match open_beneath(root, relative) {
         Ok(file) => file,
+        // XDEV: a link leaves the root. LOOP: a link where none may be, or links in a circle. NXIO: sockets and the
+        // like.
         Err(
-            rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::NAMETOOLONG,
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::NAMETOOLONG
+            | Errno::XDEV
+            | Errno::LOOP
+            | Errno::NXIO,
         ) => return Ok(None),
-        // XDEV: a link leaves the root. LOOP: a link where none may be, or links in a circle.
-        Err(rustix::io::Errno::XDEV | rustix::io::Errno::LOOP) => return Ok(None),
-        // Sockets and the like.
-        Err(rustix::io::Errno::NXIO) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let metadata = file.metadata()?;
@@ -217,10 +226,7 @@ pub(crate) fn stamp_below(root: &File, relative: &str) -> io::Result<Option<Stam
                 modified_nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
             }))
         }
-        Ok(_)
-        | Err(
-            rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::NAMETOOLONG,
-        ) => Ok(None),
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -281,9 +287,9 @@ fn open_beneath(root: &File, relative: &str) -> rustix::io::Result<File> {
         match rustix::fs::openat2(root, relative, READ_FLAGS, Mode::empty(), resolve) {
             Ok(descriptor) => return Ok(descriptor.into()),
             // A rename raced with the resolution of `..` in a link.
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             // Kernels before 5.6 and some sandboxes do not have the call.
-            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+            Err(Errno::NOSYS | Errno::PERM) => {
                 return open_plainly(root, relative);
             }
             Err(error) => return Err(error),

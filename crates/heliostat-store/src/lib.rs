@@ -39,6 +39,7 @@ pub use kill::KILL_POINTS;
 pub use layout::{PageKind, RootKind};
 pub use lock::SyncLock;
 pub use public::LocalStat;
+pub use read::NamedRecord;
 pub use record::{FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators};
 pub use recover::{Recovery, RootState};
 pub use repair::document;

@@ -1,7 +1,6 @@
 //! Puts a project's documents into the tree, and takes them out of it. Which files they list is the record's word.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use heliostat_pypi::page::{Format, ProjectPage, render_legacy, render_page};
 use heliostat_pypi::{FileName, ProjectName, Version};
@@ -73,8 +72,11 @@ impl<'a> Pages<'a> {
             unsynced,
         )?;
         kill_point("one-page-html");
-        if let Some(legacy) = render_legacy(&page, None, LEGACY_FILES_BASE) {
-            self.replace(&layout::page(name, PageKind::Legacy), &legacy, unsynced)?;
+        let legacy_path = layout::page(name, PageKind::Legacy);
+        match render_legacy(&page, None, LEGACY_FILES_BASE) {
+            Some(legacy) => self.replace(&legacy_path, &legacy, unsynced)?,
+            // A project without releases has no legacy document.
+            None => self.remove(&legacy_path, unsynced)?,
         }
         kill_point("one-page-legacy");
         Ok(())
@@ -92,15 +94,20 @@ impl<'a> Pages<'a> {
             layout::page_index(name),
             layout::page(name, PageKind::Legacy),
         ];
-        for document in documents {
-            let path = self.layout.in_web(&document);
-            disk::remove_file(&path)?;
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            let root = directory.parent().unwrap_or(directory);
-            unsynced.add_directory(directory);
-            unsynced.add_directory(root);
-            disk::remove_empty_directories(directory, root);
-        }
+        documents
+            .iter()
+            .try_for_each(|document| self.remove(document, unsynced))
+    }
+
+    /// Removes one document, and its directory where that was the last one.
+    fn remove(&self, relative: &str, unsynced: &mut Unsynced) -> Result<(), StoreError> {
+        let path = self.layout.in_web(relative);
+        disk::remove_file(&path)?;
+        let directory = path.parent().unwrap_or(&path);
+        let root = directory.parent().unwrap_or(directory);
+        unsynced.add_directory(directory);
+        unsynced.add_directory(root);
+        disk::remove_empty_directories(directory, root);
         Ok(())
     }
 

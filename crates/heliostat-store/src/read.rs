@@ -12,6 +12,9 @@ use crate::layout::{self, PageKind, RootKind};
 use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState};
 use crate::store::Store;
 
+/// A project with its record, or with the reason why that cannot be read.
+pub type NamedRecord = (ProjectName, Result<ProjectRecord, StoreError>);
+
 /// Records read at a time when all of them are gone through, so that no reading transaction lasts long.
 const RECORDS_AT_ONCE: usize = 256;
 
@@ -129,7 +132,7 @@ impl Store {
         &self,
         after: Option<&ProjectName>,
         limit: usize,
-    ) -> Result<Vec<(ProjectName, Result<ProjectRecord, StoreError>)>, StoreError> {
+    ) -> Result<Vec<NamedRecord>, StoreError> {
         self.inner.catalog.projects_after(after, limit)
     }
 

@@ -22,13 +22,16 @@ pub(crate) use record_body::{Columns, decode_record, encode_body};
 pub(crate) use write::{Applier, Before};
 
 /// How long a statement waits for another process's transaction, none of which does anything slow inside.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Readers at work at once; more wait.
 const READERS_MAX: usize = 16;
 
 /// Statements kept prepared for each connection.
 const STATEMENTS_MAX: usize = 64;
+
+/// A line of the redo log, and the record's body where it has one.
+pub(crate) type IntentLine<Body> = (String, Option<Body>);
 
 /// The database, open.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::record_body::{Columns, decode_record, read_keeper, serial_from_sql, size_from_sql};
-use super::{Catalog, CatalogFault};
+use super::{Catalog, CatalogFault, IntentLine};
 use crate::error::StoreError;
+use crate::read::NamedRecord;
 use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState};
 
 /// Running counts, kept by every commit.
@@ -107,7 +108,7 @@ impl Catalog {
         &self,
         after: Option<&ProjectName>,
         limit: usize,
-    ) -> Result<Vec<(ProjectName, Result<ProjectRecord, StoreError>)>, StoreError> {
+    ) -> Result<Vec<NamedRecord>, StoreError> {
         self.read("read the projects", |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT p.name, keeper, published_serial, confirmed_at, etag, last_modified, body FROM project p \
@@ -315,7 +316,7 @@ impl Catalog {
     }
 
     /// The redo log: each line's number, what was to be done, and the record's body where there is one.
-    pub(crate) fn intents(&self) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+    pub(crate) fn intents(&self) -> Result<Vec<IntentLine<Vec<u8>>>, StoreError> {
         self.read("read the redo log", |connection| {
             let mut statement =
                 connection.prepare_cached("SELECT work, body FROM intent ORDER BY sequence")?;

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::read::{self, Held};
 use super::record_body::{Columns, keeper_word, serial_to_sql, size_to_sql};
-use super::{Catalog, CatalogFault};
+use super::{Catalog, CatalogFault, IntentLine};
 use crate::error::StoreError;
 use crate::record::{Keeper, LedgerEntry, Part, ProjectRecord, Validators};
 
@@ -48,11 +48,11 @@ enum ListChange {
 
 /// What our page listed before a change.
 #[derive(Debug)]
-pub(crate) enum Before<'a> {
+pub(crate) enum Before {
     /// The project is new.
     Nothing,
     /// It had this record.
-    Record(&'a ProjectRecord),
+    Record(Box<ProjectRecord>),
     /// It had a record that cannot be read; its rows are found the slow way.
     Damaged,
 }
@@ -82,7 +82,7 @@ impl<'a> Applier<'a> {
     /// Writes a project's record and brings its rows in line with what its page lists.
     pub(crate) fn put(
         &mut self,
-        before: &Before<'_>,
+        before: &Before,
         after: &ProjectRecord,
         body: &[u8],
     ) -> Result<(), CatalogFault> {
@@ -109,7 +109,7 @@ impl<'a> Applier<'a> {
     pub(crate) fn drop_project(
         &mut self,
         name: &ProjectName,
-        before: &Before<'_>,
+        before: &Before,
     ) -> Result<(), CatalogFault> {
         let Some(id) = self.id_of(name)? else {
             return Ok(());
@@ -344,7 +344,7 @@ impl<'a> Applier<'a> {
             .optional()
     }
 
-    fn listed_before(&self, before: &Before<'_>, id: i64) -> Result<Vec<TreePath>, CatalogFault> {
+    fn listed_before(&self, before: &Before, id: i64) -> Result<Vec<TreePath>, CatalogFault> {
         match before {
             Before::Nothing => Ok(Vec::new()),
             Before::Record(record) => {
@@ -550,7 +550,7 @@ impl std::fmt::Debug for Applier<'_> {
 
 impl Catalog {
     /// Writes the redo log. From here on the batch will be carried out, by us or by whoever comes next.
-    pub(crate) fn log_intents(&self, lines: &[(String, Option<&[u8]>)]) -> Result<(), StoreError> {
+    pub(crate) fn log_intents(&self, lines: &[IntentLine<&[u8]>]) -> Result<(), StoreError> {
         self.write("write the redo log", |transaction| {
             let mut statement =
                 transaction.prepare_cached("INSERT INTO intent (work, body) VALUES (?1, ?2)")?;

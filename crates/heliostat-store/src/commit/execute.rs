@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use heliostat_pypi::ProjectName;
+use heliostat_pypi::{ProjectName, TreePath};
 
 use super::work::{Batch, LedgerChange, Target, Task};
 use super::{Committed, Refusal};
@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::kill::kill_point;
 use crate::layout;
 use crate::pages::Pages;
-use crate::record::ProjectRecord;
+use crate::record::Part;
 use crate::store::Store;
 
 /// What finishing an unfinished batch came to.
@@ -193,35 +193,26 @@ impl Store {
         })
     }
 
-    /// The record before the batch, as far as the task needs it: the transaction's own readers still see it.
-    fn record_before(&self, task: &Task) -> Result<Option<Result<ProjectRecord, ()>>, StoreError> {
+    /// The record before the batch, as far as the task needs it: readers still see it while the transaction runs.
+    fn record_before(&self, task: &Task) -> Result<Before, StoreError> {
         if matches!(task.work.target, Target::Keep) {
-            return Ok(None);
+            return Ok(Before::Nothing);
         }
         match self.inner.catalog.project(&task.work.name) {
-            Ok(record) => Ok(record.map(Ok)),
-            Err(StoreError::RecordDamaged { .. }) => Ok(Some(Err(()))),
+            Ok(Some(record)) => Ok(Before::Record(Box::new(record))),
+            Ok(None) => Ok(Before::Nothing),
+            Err(StoreError::RecordDamaged { .. }) => Ok(Before::Damaged),
             Err(error) => Err(error),
         }
     }
 
     /// Where a part of a file belongs.
-    pub(crate) fn place(
-        &self,
-        name: &ProjectName,
-        path: &heliostat_pypi::TreePath,
-        part: crate::record::Part,
-    ) -> Option<PathBuf> {
+    pub(crate) fn place(&self, name: &ProjectName, path: &TreePath, part: Part) -> Option<PathBuf> {
         layout::part(name, path, part).map(|relative| self.inner.layout.in_web(&relative))
     }
 
     /// Whether a part of a file is really there.
-    pub(crate) fn is_on_disk(
-        &self,
-        name: &ProjectName,
-        path: &heliostat_pypi::TreePath,
-        part: crate::record::Part,
-    ) -> bool {
+    pub(crate) fn is_on_disk(&self, name: &ProjectName, path: &TreePath, part: Part) -> bool {
         self.place(name, path, part).is_some_and(|place| {
             fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_file())
         })
@@ -252,20 +243,11 @@ impl Abandoned {
     }
 }
 
-fn apply_task(
-    applier: &mut Applier<'_>,
-    task: &Task,
-    before: &Option<Result<ProjectRecord, ()>>,
-) -> Result<(), CatalogFault> {
+fn apply_task(applier: &mut Applier<'_>, task: &Task, before: &Before) -> Result<(), CatalogFault> {
     let name = &task.work.name;
-    let before = match before {
-        None => Before::Nothing,
-        Some(Ok(record)) => Before::Record(record),
-        Some(Err(())) => Before::Damaged,
-    };
     match (&task.work.target, &task.after) {
-        (Target::Put(_), Some((record, body))) => applier.put(&before, record, body)?,
-        (Target::Drop, _) => applier.drop_project(name, &before)?,
+        (Target::Put(_), Some((record, body))) => applier.put(before, record, body)?,
+        (Target::Drop, _) => applier.drop_project(name, before)?,
         _ => {}
     }
     for arrival in &task.work.arrivals {

@@ -103,7 +103,15 @@ impl Planner<'_> {
             .extend(failures.into_iter().map(LedgerChange::Add));
         self.notes.touches.retain(|touch| touch.name != name);
         let mut draft = self.drafts.remove(&name).unwrap_or_default();
-        draft.arrivals = self.admit(&mut record, draft.arrivals);
+        // What an earlier change of this batch brought and this page does not want is let go of: this page is the newer
+        // word on what is wanted.
+        let index = index_listed(&record);
+        draft.arrivals.retain(|earlier| {
+            let entry = index
+                .get(&earlier.path)
+                .map(|index| &mut record.page.files[*index]);
+            entry.is_some_and(|entry| check(&name, entry, earlier).is_ok())
+        });
         draft.arrivals.extend(admissions);
         if record.keeper == Keeper::Mirror {
             draft.evicted.clear();
@@ -211,14 +219,7 @@ impl Planner<'_> {
 
     /// Keeps the admissions that fit the record, and fills in what they tell.
     fn admit(&mut self, record: &mut ProjectRecord, admissions: Vec<Admission>) -> Vec<Admission> {
-        let index: HashMap<TreePath, usize> = record
-            .page
-            .files
-            .iter()
-            .enumerate()
-            .filter(|(_, file)| !record.hidden.contains(file.filename()))
-            .map(|(index, file)| (file.path.clone(), index))
-            .collect();
+        let index = index_listed(record);
         let mut kept = Vec::with_capacity(admissions.len());
         for admission in admissions {
             let name = record.page.name.clone();
@@ -357,6 +358,15 @@ impl Planner<'_> {
             refused,
         })
     }
+}
+
+/// Where each listed file stands in the record's page.
+fn index_listed(record: &ProjectRecord) -> HashMap<TreePath, usize> {
+    let files = record.page.files.iter().enumerate();
+    files
+        .filter(|(_, file)| !record.hidden.contains(file.filename()))
+        .map(|(index, file)| (file.path.clone(), index))
+        .collect()
 }
 
 fn split(admission: Admission) -> (Arrival, VerifiedBlob) {

@@ -4,7 +4,7 @@ use heliostat_pypi::{ProjectName, TreePath};
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-use crate::catalog::{CatalogFault, Columns, decode_record};
+use crate::catalog::{CatalogFault, Columns, IntentLine, decode_record};
 use crate::intake::VerifiedBlob;
 use crate::record::{LedgerEntry, Part, ProjectRecord, Validators};
 
@@ -97,7 +97,7 @@ impl Batch {
     }
 
     /// The batch as lines of the redo log.
-    pub(crate) fn to_lines(&self) -> Result<Vec<(String, Option<&[u8]>)>, CatalogFault> {
+    pub(crate) fn to_lines(&self) -> Result<Vec<IntentLine<&[u8]>>, CatalogFault> {
         let encode = |line: Line<&Work, &Notes>| {
             serde_json::to_string(&line)
                 .map_err(|error| CatalogFault::record("the redo log", error))
@@ -111,7 +111,7 @@ impl Batch {
     }
 
     /// The batch that lines of the redo log describe.
-    pub(crate) fn from_lines(lines: Vec<(String, Option<Vec<u8>>)>) -> Result<Self, CatalogFault> {
+    pub(crate) fn from_lines(lines: Vec<IntentLine<Vec<u8>>>) -> Result<Self, CatalogFault> {
         let mut batch = Self {
             notes: Notes::default(),
             tasks: Vec::new(),

@@ -21,7 +21,7 @@ fn new_store() -> (tempfile::TempDir, Store) {
 fn a_mirrored_project_comes_changes_and_goes() {
     let (_directory, store) = new_store();
     let change = mirror(&store, "acme", 5, &[1, 2]);
-    let committed = commit(&store, vec![change]);
+    let committed = commit_all(&store, vec![change]);
     assert_eq!(
         (committed.projects, committed.admitted, committed.generation),
         (1, 4, 1)
@@ -34,7 +34,7 @@ fn a_mirrored_project_comes_changes_and_goes() {
     assert_eq!(page.stamp.len_bytes, page.file.metadata().unwrap().len());
 
     let change = mirror(&store, "acme", 6, &[2, 3]);
-    let committed = commit(&store, vec![change]);
+    let committed = commit_all(&store, vec![change]);
     assert_eq!(committed.admitted, 2);
     assert_eq!(committed.swept.files, 1);
     assert_whole(&store);
@@ -43,7 +43,7 @@ fn a_mirrored_project_comes_changes_and_goes() {
         Some(Serial(6))
     );
 
-    let committed = commit(&store, vec![Change::Drop { name: name("acme") }]);
+    let committed = commit_all(&store, vec![Change::Drop { name: name("acme") }]);
     assert_eq!(committed.swept.files, 2);
     assert_whole(&store);
     assert_eq!(store.totals().unwrap(), heliostat_store::Totals::default());
@@ -196,7 +196,7 @@ fn on_demand_files_come_are_learned_from_and_are_evicted() {
     let candidates = store.eviction_candidates(1, &[]).unwrap();
     assert_eq!(candidates[0].path, entry("acme", 2).path);
     assert_eq!(store.eviction_candidates(1, &[name("acme")]).unwrap(), []);
-    let committed = commit(
+    let committed = commit_all(
         &store,
         vec![Change::Evict {
             path: entry("acme", 2).path,
@@ -244,7 +244,7 @@ fn a_file_stays_as_long_as_any_page_lists_it() {
             failures: vec![],
         }))],
     );
-    let committed = commit(&store, vec![Change::Drop { name: name("acme") }]);
+    let committed = commit_all(&store, vec![Change::Drop { name: name("acme") }]);
     assert_eq!(committed.swept, Swept::default());
     assert!(
         store
@@ -253,7 +253,7 @@ fn a_file_stays_as_long_as_any_page_lists_it() {
             .is_some()
     );
     assert_eq!(store.totals().unwrap().files_held, 1);
-    let committed = commit(
+    let committed = commit_all(
         &store,
         vec![Change::Drop {
             name: name("alias"),
@@ -273,7 +273,7 @@ fn grace_keeps_files_for_a_while_and_takes_them_back() {
         grace_seconds: 100,
     };
     let change = mirror(&store, "acme", 2, &[2]);
-    let _ = store.commit(vec![change], &policy).unwrap();
+    let _committed = store.commit(vec![change], &policy).unwrap();
     assert_eq!(store.totals().unwrap().files_doomed, 1);
     assert!(
         store
@@ -293,7 +293,7 @@ fn grace_keeps_files_for_a_while_and_takes_them_back() {
     );
     assert_whole(&store);
     let change = mirror(&store, "acme", 4, &[1]);
-    let _ = store.commit(vec![change], &policy).unwrap();
+    let _committed = store.commit(vec![change], &policy).unwrap();
     assert_eq!(store.sweep_doomed(NOW + 99).unwrap().0.files, 0);
     assert_eq!(store.sweep_doomed(NOW + 100).unwrap().0.files, 1);
     assert_whole(&store);
@@ -308,7 +308,7 @@ fn a_doomed_file_that_went_meanwhile_is_not_taken_back() {
         now: NOW,
         grace_seconds: 100,
     };
-    let _ = store
+    let _committed = store
         .commit(vec![Change::Drop { name: name("acme") }], &policy)
         .unwrap();
     fs::remove_file(
@@ -449,4 +449,21 @@ fn an_unchanged_page_keeps_its_identity() {
         store.page_stamp(&name("acme"), PageKind::Json).unwrap(),
         before
     );
+}
+
+#[test]
+fn the_later_page_of_a_batch_is_the_word_on_what_is_wanted() {
+    let (_directory, store) = new_store();
+    let changes = vec![
+        mirror(&store, "acme", 1, &[1, 2]),
+        mirror(&store, "acme", 2, &[2]),
+    ];
+    commit(&store, changes);
+    assert!(
+        store
+            .open_file(&entry("acme", 1).path, Part::File)
+            .unwrap()
+            .is_none()
+    );
+    assert_whole(&store);
 }

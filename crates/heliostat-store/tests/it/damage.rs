@@ -207,7 +207,7 @@ fn a_clock_that_jumps_back_loses_nothing() {
         grace_seconds: 100,
     };
     let change = mirror(&store, "acme", 2, &[2]);
-    let _ = store.commit(vec![change], &later).unwrap();
+    let _committed = store.commit(vec![change], &later).unwrap();
     let change = mirror(&store, "acme", 3, &[2, 3]);
     let committed = store
         .commit(
@@ -287,7 +287,7 @@ fn one_damaged_record_is_told_and_the_next_put_heals_it() {
     );
     let blobs = admissions(&store, "acme", 2);
     let record = record("acme", 2, &[2], Keeper::Mirror);
-    let committed = commit(
+    let committed = commit_all(
         &store,
         vec![Change::Put(Box::new(Put {
             record,

@@ -164,7 +164,7 @@ fn a_full_disk_can_be_freed_by_evicting() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::DiskFull, "{error:?}"),
     }
     fs::remove_file(mount.path().join("ballast")).unwrap();
-    let _ = store.recover(NOW).unwrap();
+    drop(store.recover(NOW).unwrap());
     assert_whole(&store);
 }
 

@@ -55,7 +55,7 @@ fn bounded_child() {
 
 /// A little of everything that commits do. May be run again from any state that it can be interrupted in.
 fn script(store: &Store) {
-    let _ = store.recover(NOW).unwrap();
+    drop(store.recover(NOW).unwrap());
     let first = vec![
         mirror(store, "alpha", 1, &[1, 2]),
         mirror(store, "beta", 2, &[1]),
@@ -254,7 +254,7 @@ fn several_processes_commit_side_by_side() {
 /// Random pages of a few mirrored projects. Others may be committing to the same ones, so that a file which was there
 /// when the page was made may be gone when it is committed; that must be refused and may be nothing worse.
 fn random_commits(store: &Store, seed: u64, commits: u32) {
-    let _ = store.recover(NOW).unwrap();
+    drop(store.recover(NOW).unwrap());
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = move |below: u64| {
         random ^= random << 13;

@@ -1,5 +1,11 @@
 //! The store from outside: whole data directories, other processes, kills and full disks.
-#![expect(clippy::disallowed_methods, reason = "tests look at what is on disk")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test looks at what is on disk, fails by panicking, and speaks to who runs it"
+)]
 
 mod adopt;
 mod commit;
