@@ -132,7 +132,7 @@ impl Adoption<'_> {
         name: &ProjectName,
         now: i64,
     ) -> Result<bool, StoreError> {
-        let Some(read) = self.page(directory, name)? else {
+        let Some(read) = self.page(directory, name) else {
             return Ok(false);
         };
         self.report.projects += 1;
@@ -187,11 +187,7 @@ impl Adoption<'_> {
         Ok(true)
     }
 
-    fn page(
-        &mut self,
-        directory: &str,
-        name: &ProjectName,
-    ) -> Result<Option<PageRead>, StoreError> {
+    fn page(&mut self, directory: &str, name: &ProjectName) -> Option<PageRead> {
         for (file, media) in [
             ("index.v1_json", MediaType::Json),
             ("index.v1_html", MediaType::Html),
@@ -213,11 +209,11 @@ impl Adoption<'_> {
                 }
             };
             match read_page(name, &body, media, &base) {
-                Ok(read) => return Ok(Some(read)),
+                Ok(read) => return Some(read),
                 Err(error) => self.problem(&path, error.to_string()),
             }
         }
-        Ok(None)
+        None
     }
 
     /// One file with its metadata, where the tree has it and it is right.

@@ -15,7 +15,7 @@ pub(crate) fn failure(
     older: &[LedgerEntry],
     project: &ProjectName,
     item: &str,
-    reason: String,
+    reason: &str,
     now: i64,
 ) -> LedgerEntry {
     let old = older
@@ -27,7 +27,7 @@ pub(crate) fn failure(
     LedgerEntry {
         project: project.clone(),
         item: item.to_owned(),
-        reason: one_line(&reason),
+        reason: one_line(reason),
         tries,
         first_failed_at: old.map_or(now, |entry| entry.first_failed_at),
         next_try_at: now.saturating_add(pause),
@@ -75,12 +75,12 @@ mod tests {
     #[test]
     fn tries_count_on_and_pauses_double_up_to_a_day() {
         let name: ProjectName = "a".parse().unwrap();
-        let first = failure(&[], &name, "", "x\n y".to_owned(), 100);
+        let first = failure(&[], &name, "", "x\n y", 100);
         assert_eq!(
             (first.tries, first.next_try_at, first.reason.as_str()),
             (1, 160, "x y")
         );
-        let second = failure(std::slice::from_ref(&first), &name, "", String::new(), 200);
+        let second = failure(std::slice::from_ref(&first), &name, "", "", 200);
         assert_eq!(
             (second.tries, second.first_failed_at, second.next_try_at),
             (2, 100, 320)
@@ -89,7 +89,7 @@ mod tests {
             tries: u32::MAX,
             ..second
         };
-        let last = failure(&[old], &name, "", String::new(), 0);
+        let last = failure(&[old], &name, "", "", 0);
         assert_eq!(
             (last.tries, last.next_try_at),
             (u32::MAX, BACKOFF_MAX_SECONDS)
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_claim_stays_below_what_is_pending() {
         let name: ProjectName = "a".parse().unwrap();
-        let entry = failure(&[], &name, "", String::new(), 0).with_serial(Some(Serial(7)));
+        let entry = failure(&[], &name, "", "", 0).with_serial(Some(Serial(7)));
         assert_eq!(claimable(Some(Serial(10)), &[]), Some(Serial(10)));
         assert_eq!(
             claimable(Some(Serial(10)), std::slice::from_ref(&entry)),

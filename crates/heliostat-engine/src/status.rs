@@ -137,7 +137,7 @@ mod tests {
             Some(90)
         );
         assert_eq!(behind_seconds(&[run(50, false)], &[], 100), None);
-        let failed = crate::ledger::failure(&[], &"a".parse().unwrap(), "", String::new(), 70);
+        let failed = crate::ledger::failure(&[], &"a".parse().unwrap(), "", "", 70);
         assert_eq!(behind_seconds(&[run(80, false)], &[failed], 100), Some(30));
     }
 }

@@ -71,14 +71,15 @@ async fn locate(
         return Ok(Some(found));
     }
     for name in project_candidates(path.filename()) {
-        match super::page::page(inner, &name).await? {
-            PageState::NoSuchProject => {}
-            _ => {
-                inner.pages.settle(&name).await;
-                if let Some(found) = known(inner, path).await? {
-                    return Ok(Some(found));
-                }
-            }
+        if matches!(
+            super::page::page(inner, &name).await?,
+            PageState::NoSuchProject
+        ) {
+            continue;
+        }
+        inner.pages.settle(&name).await;
+        if let Some(found) = known(inner, path).await? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
@@ -146,7 +147,7 @@ async fn download(inner: &Inner, project: ProjectName, entry: PageFile, handle: 
                 progress.written_bytes = 0;
             }),
             Step::Written(written) => {
-                sender.send_modify(|progress| progress.written_bytes = written)
+                sender.send_modify(|progress| progress.written_bytes = written);
             }
         }
         Ok(())

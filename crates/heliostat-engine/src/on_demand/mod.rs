@@ -128,7 +128,7 @@ pub enum OnDemandError {
     Engine(EngineError),
     /// Somebody else's request for the same thing failed.
     #[error("{0}")]
-    Shared(Arc<OnDemandError>),
+    Shared(Arc<Self>),
     /// This server is stopping.
     #[error("the server is stopping")]
     Stopping,

@@ -122,18 +122,13 @@ impl Committer {
         let older = self.context.on_disk(heliostat_store::Store::ledger).await?;
         let entries: Vec<LedgerEntry> = refused
             .into_iter()
-            .filter_map(|refusal| match refusal.project {
-                Some(project) => Some(failure(
-                    &older,
-                    &project,
-                    &refusal.item,
-                    refusal.error.to_string(),
-                    now,
-                )),
-                None => {
-                    tracing::warn!(item = refusal.item, error = %refusal.error, "left undone");
-                    None
-                }
+            .filter_map(|refusal| {
+                let reason = refusal.error.to_string();
+                let Some(project) = refusal.project else {
+                    tracing::warn!(item = refusal.item, reason, "left undone");
+                    return None;
+                };
+                Some(failure(&older, &project, &refusal.item, &reason, now))
             })
             .collect();
         told.extend(entries.iter().map(failed_event));

@@ -3,20 +3,21 @@
 mod commit;
 mod fetch;
 mod plan;
+mod prepare;
 mod preview;
+mod project;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, stream};
-use heliostat_pypi::select::{Selection, Wanted};
+use heliostat_pypi::select::Wanted;
 use heliostat_pypi::{ProjectName, Serial};
-use heliostat_store::{Change, CheckPlace, LedgerEntry, ProjectState, Put, RootKind};
-use heliostat_upstream::{Answer, Caches, Validators};
+use heliostat_store::{Change, LedgerEntry, Put, RootKind};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{
@@ -31,17 +32,10 @@ use crate::events::{Event, ProjectOutcome};
 use crate::ledger::claimable;
 use commit::{Committer, Tally};
 use fetch::Fetcher;
+use prepare::{LIST_KEY, Look, Prepared, prepare};
 
-/// Explicitly named projects above which one request for the root list is politer than one for each page.
-const NAMED_WITHOUT_LIST_MAX: usize = 500;
-/// How long a run looks for missing files before it plans. What it does not reach, the next run goes on with.
-const CHECK_BUDGET: Duration = Duration::from_millis(500);
-/// Files looked at in one step of that.
-const CHECK_STEP_FILES: usize = 4_096;
 /// Items on their way to the committer.
 const WORK_QUEUE: usize = 64;
-const LIST_KEY: &str = "upstream-list";
-const CHECK_KEY: &str = "check-cursor";
 
 /// What a sync is asked to do.
 #[derive(Debug, Clone)]
@@ -167,24 +161,6 @@ impl Work {
     }
 }
 
-/// What the last completed sync saw of the upstream's list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct ListState {
-    root: String,
-    validators: Validators,
-    serial: Option<Serial>,
-    fingerprint: String,
-}
-
-/// Everything known before the first page is asked for.
-struct Prepared {
-    plan: Plan,
-    selection: Selection,
-    ledger: Vec<LedgerEntry>,
-    list: Option<ListState>,
-    held: usize,
-}
-
 /// Runs a sync. The caller holds the sync lock. Stopping through `cancel` is clean: what is complete is committed.
 pub async fn sync(
     context: &Context,
@@ -193,7 +169,7 @@ pub async fn sync(
 ) -> Result<SyncReport, EngineError> {
     let wishes = request.wishes.clone();
     context.on_disk(move |store| wishes.save(store)).await?;
-    let mut prepared = prepare(context, request).await?;
+    let mut prepared = prepare(context, request, Look::AndForget).await?;
     let held_back = if request
         .delete_limit
         .allows(&prepared.plan.drop, prepared.held)
@@ -238,7 +214,7 @@ pub async fn preview(
     request: &SyncRequest,
     cancel: &CancellationToken,
 ) -> Result<Preview, EngineError> {
-    let prepared = prepare(context, request).await?;
+    let prepared = prepare(context, request, Look::Only).await?;
     preview::preview(context, request, prepared, cancel).await
 }
 
@@ -282,149 +258,6 @@ pub(crate) async fn refetch(
     Ok(())
 }
 
-async fn prepare(context: &Context, request: &SyncRequest) -> Result<Prepared, EngineError> {
-    let selection = request.wishes.selection();
-    let held = context
-        .on_disk(heliostat_store::Store::project_states)
-        .await?;
-    if selection.is_empty() && held.iter().all(|state| !state.keeper.is_synced()) {
-        return Err(EngineError::NothingSelected);
-    }
-    let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
-    let damaged = find_damage(context, &held).await?;
-    let fingerprint = request.wishes.fingerprint();
-    let before = context
-        .on_disk(|store| store.meta::<ListState>(LIST_KEY))
-        .await?;
-    let root = context.upstream.root().to_string();
-    let same_upstream = before.as_ref().filter(|state| state.root == root);
-    let same_wishes = same_upstream.is_some_and(|state| state.fingerprint == fingerprint);
-    let wishes = if same_wishes && request.depth == Depth::Serials {
-        plan::Wishes::Same
-    } else {
-        plan::Wishes::Changed
-    };
-    let (listed, list) = if needs_list(&selection) {
-        let validators = match same_upstream {
-            Some(state) if wishes == plan::Wishes::Same => state.validators.clone(),
-            _ => Validators::default(),
-        };
-        read_list(context, &validators, same_upstream, fingerprint).await?
-    } else {
-        (Listed::NotAsked, None)
-    };
-    let input = PlanInput {
-        listed: &listed,
-        selection: &selection,
-        held: &held,
-        ledger: &ledger,
-        damaged: &damaged,
-        wishes,
-        now: context.clock.now(),
-    };
-    let plan = plan(&input);
-    context.events.tell(Event::Planned {
-        refresh: plan.refresh.len() as u64,
-        drop: plan.drop.len() as u64,
-        keep: plan.keep,
-        waiting: plan.waiting,
-    });
-    let held = held.iter().filter(|state| state.keeper.is_synced()).count();
-    Ok(Prepared {
-        plan,
-        selection,
-        ledger,
-        list,
-        held,
-    })
-}
-
-fn needs_list(selection: &Selection) -> bool {
-    selection
-        .named()
-        .is_none_or(|named| named.count() > NAMED_WITHOUT_LIST_MAX)
-}
-
-async fn read_list(
-    context: &Context,
-    validators: &Validators,
-    before: Option<&ListState>,
-    fingerprint: String,
-) -> Result<(Listed, Option<ListState>), EngineError> {
-    let root = context.upstream.root().to_string();
-    match context.upstream.list(validators, Caches::Allow).await? {
-        Answer::Gone => Err(EngineError::NoList { root }),
-        Answer::Unchanged => {
-            context.events.tell(Event::Listed {
-                projects: None,
-                serial: None,
-                rejected: 0,
-            });
-            Ok((Listed::Unchanged, before.cloned()))
-        }
-        Answer::Fresh(list) => {
-            context.events.tell(Event::Listed {
-                projects: Some(list.projects.len() as u64),
-                serial: list.serial,
-                rejected: list.rejected.len() as u64,
-            });
-            let state = ListState {
-                root,
-                validators: list.validators,
-                serial: list.serial,
-                fingerprint,
-            };
-            Ok((Listed::Projects(list.projects), Some(state)))
-        }
-    }
-}
-
-/// Looks for pages and files that are missing or of the wrong size, for a bounded time, in turn over everything held;
-/// what is lost is forgotten, so that it is taken again.
-async fn find_damage(
-    context: &Context,
-    held: &[ProjectState],
-) -> Result<BTreeSet<ProjectName>, EngineError> {
-    let started = Instant::now();
-    let names: Vec<ProjectName> = held
-        .iter()
-        .filter(|state| state.keeper.is_synced())
-        .map(|state| state.name.clone())
-        .collect();
-    let without = context
-        .on_disk(move |store| Ok(store.without_pages(&names)))
-        .await?;
-    let mut damaged: BTreeSet<ProjectName> = without.into_iter().collect();
-    let begin = context
-        .on_disk(|store| store.meta::<Option<CheckPlace>>(CHECK_KEY))
-        .await?
-        .flatten();
-    let mut place = begin.clone();
-    loop {
-        let after = place.clone();
-        let now = context.clock.now();
-        let step = context
-            .on_disk(move |store| {
-                let step = store.quick_check_files(after.as_ref(), CHECK_STEP_FILES)?;
-                if !step.lost.is_empty() {
-                    store.forget_lost(&step.lost, now)?;
-                }
-                Ok(step)
-            })
-            .await?;
-        damaged.extend(step.lost.into_iter().map(|lost| lost.project));
-        place = step.next;
-        // Once around from the first file on is a whole look; a run that began further on ends at the end.
-        if place.is_none() || started.elapsed() >= CHECK_BUDGET {
-            break;
-        }
-    }
-    context
-        .on_disk(move |store| store.set_meta(CHECK_KEY, &place))
-        .await?;
-    Ok(damaged)
-}
-
 async fn carry_out(
     context: &Context,
     request: &SyncRequest,
@@ -434,9 +267,9 @@ async fn carry_out(
     let (sender, receiver) = mpsc::channel(WORK_QUEUE);
     let committer = Committer::new(context.clone(), request.grace_seconds);
     let fetching = fetch_all(context, request, prepared, cancel, sender);
-    let (fetched, committed) = tokio::join!(fetching, committer.run(receiver));
-    let tally = committed?;
-    let started = fetched?;
+    let (carried, tally) = tokio::join!(fetching, committer.run(receiver));
+    let tally = tally?;
+    let started = carried?;
     let undone = (prepared.plan.refresh.len() as u64 + prepared.plan.drop.len() as u64)
         .saturating_sub(started);
     Ok((tally, undone))
@@ -475,12 +308,12 @@ async fn fetch_all(
         now: context.clock.now(),
         root: context.upstream.root().to_string(),
         stale_pause: request.stale_pause,
-        removals_left: request
-            .delete_limit
-            .gone_max(prepared.held)
-            .saturating_sub(done)
-            .into(),
+        gone: Mutex::default(),
     });
+    let gone_max = request
+        .delete_limit
+        .gone_max(prepared.held)
+        .saturating_sub(done);
     let mut ledger: BTreeMap<&ProjectName, Vec<LedgerEntry>> = BTreeMap::new();
     for entry in &prepared.ledger {
         ledger
@@ -489,7 +322,7 @@ async fn fetch_all(
             .push(entry.clone());
     }
     let none = Vec::new();
-    let fetches = stream::iter(&prepared.plan.refresh).map(|refresh| {
+    let projects = stream::iter(&prepared.plan.refresh).map(|refresh| {
         let wanted = prepared
             .selection
             .wants(&refresh.name)
@@ -498,12 +331,12 @@ async fn fetch_all(
         let older = ledger.get(&refresh.name).unwrap_or(&none);
         async move { fetcher.fetch(refresh, &wanted, older, work).await }
     });
-    let mut fetches = std::pin::pin!(fetches.buffer_unordered(request.jobs));
+    let mut projects = std::pin::pin!(projects.buffer_unordered(request.jobs));
     loop {
         tokio::select! {
             biased;
             () = cancel.cancelled() => return Ok(done),
-            next = fetches.next() => match next {
+            next = projects.next() => match next {
                 None => return Ok(done),
                 Some(result) => result?,
             }

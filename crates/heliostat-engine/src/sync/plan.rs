@@ -156,108 +156,123 @@ impl DeleteLimit {
 
 /// Decides. Only projects that `sync` answers for are ever dropped; on-demand ones are taken over when selected.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
-    let failed: BTreeMap<&ProjectName, (&LedgerEntry, Option<Serial>)> =
-        failed_projects(input.ledger);
-    let held: BTreeMap<&ProjectName, &ProjectState> = input
-        .held
-        .iter()
-        .filter(|state| state.keeper.is_synced())
-        .map(|state| (&state.name, state))
-        .collect();
-    let named: BTreeSet<&ProjectName> = input.selection.named().into_iter().flatten().collect();
-    let mut plan = Plan::default();
-    let mut seen = BTreeSet::new();
-    let consider = |name: &ProjectName, listed_serial: Option<Serial>, plan: &mut Plan| {
-        let failure = failed.get(name);
-        if let Some((entry, _)) = failure
-            && entry.tries >= EAGER_TRIES
-            && entry.next_try_at > input.now
-            && !named.contains(name)
-        {
-            plan.waiting += 1;
+    let mut planner = Planner {
+        input,
+        failed: failed_projects(input.ledger),
+        held: (input.held.iter())
+            .filter(|state| state.keeper.is_synced())
+            .map(|state| (&state.name, state))
+            .collect(),
+        named: input.selection.named().into_iter().flatten().collect(),
+        plan: Plan::default(),
+    };
+    match input.listed {
+        Listed::Projects(projects) => planner.against_list(projects),
+        Listed::NotAsked => planner.by_name(),
+        Listed::Unchanged => planner.unchanged(),
+    }
+    planner.plan
+}
+
+struct Planner<'a> {
+    input: &'a PlanInput<'a>,
+    failed: BTreeMap<&'a ProjectName, (&'a LedgerEntry, Option<Serial>)>,
+    held: BTreeMap<&'a ProjectName, &'a ProjectState>,
+    named: BTreeSet<&'a ProjectName>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn against_list(&mut self, projects: &'a [(ProjectName, Option<Serial>)]) {
+        let mut seen = BTreeSet::new();
+        for (name, serial) in projects {
+            if self.input.selection.wants(name).is_some() {
+                seen.insert(name);
+                self.consider(name, *serial);
+            }
+        }
+        self.drop_all_but(&seen);
+        // A name that was asked for and never listed is a failure that must be told again, not forgotten.
+        let unlisted: Vec<&ProjectName> = (self.named.iter().copied())
+            .filter(|name| !seen.contains(name) && !self.held.contains_key(name))
+            .collect();
+        for name in unlisted {
+            self.consider(name, None);
+        }
+    }
+
+    fn by_name(&mut self) {
+        for name in self.named.clone() {
+            self.consider(name, None);
+        }
+        self.drop_all_but(&self.named.clone());
+    }
+
+    /// Nothing changed upstream: only what failed or was damaged needs a look.
+    fn unchanged(&mut self) {
+        let names: BTreeSet<&ProjectName> = self
+            .failed
+            .keys()
+            .copied()
+            .chain(self.input.damaged)
+            .collect();
+        for name in names {
+            if self.input.selection.wants(name).is_some() {
+                self.consider(name, None);
+            }
+        }
+        let looked_at = self.plan.refresh.len() as u64;
+        self.plan.keep = (self.held.len() as u64).saturating_sub(looked_at);
+    }
+
+    fn consider(&mut self, name: &ProjectName, listed_serial: Option<Serial>) {
+        let failure = self.failed.get(name);
+        let is_waiting = failure.is_some_and(|(entry, _)| {
+            entry.tries >= EAGER_TRIES && entry.next_try_at > self.input.now
+        });
+        if is_waiting && !self.named.contains(name) {
+            self.plan.waiting += 1;
             return;
         }
-        let state = held.get(name);
-        let reason = match (state, failure, listed_serial) {
+        let reason = match (self.held.get(name), failure, listed_serial) {
             (_, Some(_), _) => RefreshReason::Failed,
-            (Some(_), None, _) if input.damaged.contains(name) => RefreshReason::Damaged,
+            (Some(_), None, _) if self.input.damaged.contains(name) => RefreshReason::Damaged,
             (None, None, _) => RefreshReason::New,
             (Some(_), None, None) => RefreshReason::Unknown,
             (Some(state), None, Some(serial)) if state.published_serial != Some(serial) => {
                 RefreshReason::Changed
             }
-            (Some(_), None, Some(_)) if input.wishes == Wishes::Changed => RefreshReason::Wishes,
+            (Some(_), None, Some(_)) if self.input.wishes == Wishes::Changed => {
+                RefreshReason::Wishes
+            }
             (Some(_), None, Some(_)) => {
-                plan.keep += 1;
+                self.plan.keep += 1;
                 return;
             }
         };
         let wanted_serial = listed_serial.or_else(|| failure.and_then(|(_, serial)| *serial));
-        plan.refresh.push(Refresh {
+        self.plan.refresh.push(Refresh {
             name: name.clone(),
             reason,
             wanted_serial,
         });
-    };
-    match input.listed {
-        Listed::Projects(projects) => {
-            for (name, serial) in projects {
-                if input.selection.wants(name).is_some() {
-                    seen.insert(name);
-                    consider(name, *serial, &mut plan);
-                }
-            }
-        }
-        Listed::NotAsked => {
-            for name in &named {
-                seen.insert(*name);
-                consider(name, None, &mut plan);
-            }
-        }
-        Listed::Unchanged => {
-            let looked_at: BTreeSet<&ProjectName> =
-                failed.keys().copied().chain(input.damaged).collect();
-            for name in looked_at {
-                if input.selection.wants(name).is_some() {
-                    consider(name, None, &mut plan);
-                }
-            }
-            let refreshed = plan.refresh.len() as u64;
-            plan.keep = (held.len() as u64).saturating_sub(refreshed);
-            return plan;
-        }
     }
-    for name in held.keys() {
-        if input.selection.wants(name).is_none() {
-            plan.drop.push(Drop {
+
+    fn drop_all_but(&mut self, seen: &BTreeSet<&ProjectName>) {
+        for name in self.held.keys() {
+            let reason = if self.input.selection.wants(name).is_none() {
+                DropReason::NotSelected
+            } else if seen.contains(*name) {
+                continue;
+            } else {
+                DropReason::GoneUpstream
+            };
+            self.plan.drop.push(Drop {
                 name: (*name).clone(),
-                reason: DropReason::NotSelected,
-            });
-        } else if !seen.contains(*name) {
-            plan.drop.push(Drop {
-                name: (*name).clone(),
-                reason: DropReason::GoneUpstream,
+                reason,
             });
         }
     }
-    // A name that was asked for and never listed is a failure that must be told again, not forgotten.
-    if let Listed::Projects(_) = input.listed {
-        for name in &named {
-            if !seen.contains(*name) && !held.contains_key(*name) {
-                let reason = if failed.contains_key(*name) {
-                    RefreshReason::Failed
-                } else {
-                    RefreshReason::New
-                };
-                plan.refresh.push(Refresh {
-                    name: (*name).clone(),
-                    reason,
-                    wanted_serial: None,
-                });
-            }
-        }
-    }
-    plan
 }
 
 /// One entry for each failing project: the page's own, else the first file's, and the highest serial promised.

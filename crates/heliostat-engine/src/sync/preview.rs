@@ -11,7 +11,8 @@ use heliostat_upstream::{Answer, Caches, Validators};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Files, Prepared, Refresh, SyncRequest, plan};
+use super::prepare::Prepared;
+use super::{Files, Refresh, SyncRequest, plan};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::learned::carry_over;
@@ -101,13 +102,7 @@ pub(super) async fn preview(
     }
     let looked = projects.len() as u64;
     let estimated_projects = plan.refresh.len() as u64 - looked;
-    let scale = |sum: u64| {
-        if looked == 0 {
-            sum
-        } else {
-            sum + sum * estimated_projects / looked
-        }
-    };
+    let scale = |sum: u64| sum + (sum * estimated_projects).checked_div(looked).unwrap_or(0);
     Ok(Preview {
         refresh: by_reason,
         drop_held_back: !request.delete_limit.allows(&plan.drop, held),

@@ -44,7 +44,7 @@ fn strays(store: &Store) -> Result<Vec<Problem>, StoreError> {
                     }
                 }
                 (None, _) | (_, EntryKind::Other) => {
-                    problems.push(problem(ProblemKind::Orphan, None, shown()))
+                    problems.push(problem(ProblemKind::Orphan, None, shown()));
                 }
                 (Some(_), EntryKind::EmptyDirectory) => {}
             }

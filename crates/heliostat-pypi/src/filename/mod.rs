@@ -388,14 +388,20 @@ fn strip_suffix_of_any_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> 
 /// The projects that a file of this name may belong to, the likeliest first; for a path that nobody has asked the page
 /// for. A file name does not always tell where the name ends: `a-b-1.0.tar.gz` may be of `a-b` or of `a`.
 pub fn project_candidates(filename: &str) -> Vec<ProjectName> {
-    if filename.ends_with(".whl") {
-        let name = filename.split('-').next().and_then(|name| name.parse().ok());
+    if filename.strip_suffix(".whl").is_some() {
+        let name = filename
+            .split('-')
+            .next()
+            .and_then(|name| name.parse().ok());
         return name.into_iter().collect();
     }
-    let cuts = filename.match_indices('-').map(|(at, _)| filename.split_at(at));
+    let cuts = filename
+        .match_indices('-')
+        .map(|(at, _)| filename.split_at(at));
     let mut candidates: Vec<(bool, ProjectName)> = cuts
         .filter_map(|(name, rest)| {
-            let is_version = rest[1..].starts_with(|first: char| first.is_ascii_digit() || first == 'v');
+            let is_version =
+                rest[1..].starts_with(|first: char| first.is_ascii_digit() || first == 'v');
             Some((!is_version, name.parse().ok()?))
         })
         .collect();

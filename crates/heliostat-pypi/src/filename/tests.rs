@@ -182,9 +182,16 @@ proptest! {
 #[test]
 fn a_path_alone_tells_the_likely_projects() {
     let names = |filename: &str| {
-        super::project_candidates(filename).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        super::project_candidates(filename)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    assert_eq!(names("zope.interface-6.0-cp312-cp312-any.whl"), "zope-interface");
+    assert_eq!(
+        names("zope.interface-6.0-cp312-cp312-any.whl"),
+        "zope-interface"
+    );
     assert_eq!(names("a-b-1.0.tar.gz"), "a-b a");
     assert_eq!(names("requests-2.0.zip"), "requests");
     assert_eq!(names("nothing.tar.gz"), "");

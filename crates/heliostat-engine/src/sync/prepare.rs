@@ -1,0 +1,233 @@
+//! Everything a run needs to know before it asks for the first page: the upstream's list, what is held, what failed,
+//! what is missing on disk, and the plan made of them.
+
+use std::collections::BTreeSet;
+
+use heliostat_pypi::select::Selection;
+use heliostat_pypi::{ProjectName, Serial};
+use heliostat_store::{CheckPlace, LedgerEntry, ProjectState, Store};
+use heliostat_upstream::{Answer, Caches, Validators};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Duration, Instant};
+
+use super::plan::{self, Listed, Plan, PlanInput, plan};
+use super::{Depth, SyncRequest};
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::events::Event;
+
+/// Explicitly named projects above which one request for the root list is politer than one for each page.
+const NAMED_WITHOUT_LIST_MAX: usize = 500;
+/// How long a run looks for missing files before it plans. What it does not reach, the next run goes on with.
+const CHECK_BUDGET: Duration = Duration::from_millis(500);
+/// Files looked at in one step of that.
+const CHECK_STEP_FILES: usize = 4_096;
+pub(super) const LIST_KEY: &str = "upstream-list";
+const CHECK_KEY: &str = "check-cursor";
+
+/// What the last completed sync saw of the upstream's list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ListState {
+    pub(super) root: String,
+    pub(super) validators: Validators,
+    pub(super) serial: Option<Serial>,
+    pub(super) fingerprint: String,
+}
+
+/// Everything known before the first page is asked for.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) selection: Selection,
+    pub(super) ledger: Vec<LedgerEntry>,
+    pub(super) list: Option<ListState>,
+    pub(super) held: usize,
+}
+
+/// Reads everything and plans.
+pub(super) async fn prepare(
+    context: &Context,
+    request: &SyncRequest,
+    look: Look,
+) -> Result<Prepared, EngineError> {
+    let selection = request.wishes.selection();
+    let held = context
+        .on_disk(heliostat_store::Store::project_states)
+        .await?;
+    if selection.is_empty() && held.iter().all(|state| !state.keeper.is_synced()) {
+        return Err(EngineError::NothingSelected);
+    }
+    let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
+    let damaged = find_damage(context, &held, look).await?;
+    let fingerprint = request.wishes.fingerprint();
+    let before = context
+        .on_disk(|store| store.meta::<ListState>(LIST_KEY))
+        .await?;
+    let root = context.upstream.root().to_string();
+    let same_upstream = before.as_ref().filter(|state| state.root == root);
+    let same_wishes = same_upstream.is_some_and(|state| state.fingerprint == fingerprint);
+    let wishes = if same_wishes && request.depth == Depth::Serials {
+        plan::Wishes::Same
+    } else {
+        plan::Wishes::Changed
+    };
+    let (listed, list) = if needs_list(&selection) {
+        let validators = match same_upstream {
+            Some(state) if wishes == plan::Wishes::Same => state.validators.clone(),
+            _ => Validators::default(),
+        };
+        read_list(context, &validators, same_upstream, fingerprint).await?
+    } else {
+        (Listed::NotAsked, None)
+    };
+    let input = PlanInput {
+        listed: &listed,
+        selection: &selection,
+        held: &held,
+        ledger: &ledger,
+        damaged: &damaged,
+        wishes,
+        now: context.clock.now(),
+    };
+    let plan = plan(&input);
+    context.events.tell(Event::Planned {
+        refresh: plan.refresh.len() as u64,
+        drop: plan.drop.len() as u64,
+        keep: plan.keep,
+        waiting: plan.waiting,
+    });
+    let held = held.iter().filter(|state| state.keeper.is_synced()).count();
+    Ok(Prepared {
+        plan,
+        selection,
+        ledger,
+        list,
+        held,
+    })
+}
+
+fn needs_list(selection: &Selection) -> bool {
+    selection
+        .named()
+        .is_none_or(|named| named.count() > NAMED_WITHOUT_LIST_MAX)
+}
+
+async fn read_list(
+    context: &Context,
+    validators: &Validators,
+    before: Option<&ListState>,
+    fingerprint: String,
+) -> Result<(Listed, Option<ListState>), EngineError> {
+    let root = context.upstream.root().to_string();
+    match context.upstream.list(validators, Caches::Allow).await? {
+        Answer::Gone => Err(EngineError::NoList { root }),
+        Answer::Unchanged => {
+            context.events.tell(Event::Listed {
+                projects: None,
+                serial: None,
+                rejected: 0,
+            });
+            Ok((Listed::Unchanged, before.cloned()))
+        }
+        Answer::Fresh(list) => {
+            context.events.tell(Event::Listed {
+                projects: Some(list.projects.len() as u64),
+                serial: list.serial,
+                rejected: list.rejected.len() as u64,
+            });
+            let state = ListState {
+                root,
+                validators: list.validators,
+                serial: list.serial,
+                fingerprint,
+            };
+            Ok((Listed::Projects(list.projects), Some(state)))
+        }
+    }
+}
+
+/// Whether a run may note what it finds missing on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing is changed.
+    Only,
+    /// What is lost is forgotten, so that it is taken again.
+    AndForget,
+}
+
+/// Where looking for damage goes on in the next run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct CheckCursor {
+    pages: Option<ProjectName>,
+    files: Option<CheckPlace>,
+}
+
+/// Looks for pages and files that are missing or of the wrong size, for a bounded time, in turn over everything held.
+async fn find_damage(
+    context: &Context,
+    held: &[ProjectState],
+    look: Look,
+) -> Result<BTreeSet<ProjectName>, EngineError> {
+    let started = Instant::now();
+    let mut cursor = context
+        .on_disk(|store| store.meta::<CheckCursor>(CHECK_KEY))
+        .await?
+        .unwrap_or_default();
+    let mut damaged = BTreeSet::new();
+    let names: Vec<ProjectName> = held
+        .iter()
+        .filter(|state| state.keeper.is_synced())
+        .filter(|state| {
+            cursor
+                .pages
+                .as_ref()
+                .is_none_or(|after| state.name > *after)
+        })
+        .map(|state| state.name.clone())
+        .collect();
+    cursor.pages = None;
+    for chunk in names.chunks(CHECK_STEP_FILES) {
+        if started.elapsed() >= CHECK_BUDGET / 2 {
+            break;
+        }
+        let chunk = chunk.to_vec();
+        cursor.pages = chunk.last().cloned();
+        let without = context
+            .on_disk(move |store| Ok(store.without_pages(&chunk)))
+            .await?;
+        damaged.extend(without);
+    }
+    if cursor.pages.as_ref() == names.last() {
+        cursor.pages = None;
+    }
+    loop {
+        let after = cursor.files.take();
+        let now = context.clock.now();
+        let step = context
+            .on_disk(move |store| check_step(store, after.as_ref(), look, now))
+            .await?;
+        damaged.extend(step.lost.into_iter().map(|lost| lost.project));
+        cursor.files = step.next;
+        if cursor.files.is_none() || started.elapsed() >= CHECK_BUDGET {
+            break;
+        }
+    }
+    if look == Look::AndForget {
+        context
+            .on_disk(move |store| store.set_meta(CHECK_KEY, &cursor))
+            .await?;
+    }
+    Ok(damaged)
+}
+
+fn check_step(
+    store: &Store,
+    after: Option<&CheckPlace>,
+    look: Look,
+    now: i64,
+) -> Result<heliostat_store::CheckStep, heliostat_store::StoreError> {
+    let step = store.quick_check_files(after, CHECK_STEP_FILES)?;
+    if look == Look::AndForget && !step.lost.is_empty() {
+        store.forget_lost(&step.lost, now)?;
+    }
+    Ok(step)
+}
