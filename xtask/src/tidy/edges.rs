@@ -93,13 +93,12 @@ fn fault(
     dependency: &str,
     kind: DependencyKind,
 ) -> Option<String> {
+    let ours = OURS.iter().any(|(name, _)| *name == dependency);
     if kind == DependencyKind::Development {
-        let ours = OURS.iter().any(|(name, _)| *name == dependency);
-        let upward = ours
-            && dependency != "heliostat-testkit"
-            && !allowed.contains(&dependency)
-            && dependency != package;
-        return upward.then(|| {
+        // Tests join what lies below their crate at any depth, as the program does; never what lies above.
+        let fine =
+            [package, "heliostat-testkit"].contains(&dependency) || reaches(package, dependency);
+        return (ours && !fine).then(|| {
             format!("its tests depend on `{dependency}`, against the arrows of ARCHITECTURE.md")
         });
     }
@@ -108,7 +107,7 @@ fn fault(
             "depends on `{dependency}`, which is for [dev-dependencies] only"
         ));
     }
-    if OURS.iter().any(|(name, _)| *name == dependency) && !allowed.contains(&dependency) {
+    if ours && !allowed.contains(&dependency) {
         return Some(format!(
             "depends on `{dependency}`, against the arrows of ARCHITECTURE.md"
         ));
@@ -120,6 +119,17 @@ fn fault(
             may.join(", ")
         )
     })
+}
+
+/// Whether `below` is under `package`, directly or through others.
+fn reaches(package: &str, below: &str) -> bool {
+    let direct = OURS
+        .iter()
+        .find(|(name, _)| *name == package)
+        .map_or(&[][..], |(_, direct)| direct);
+    direct
+        .iter()
+        .any(|next| *next == below || reaches(next, below))
 }
 
 #[cfg(test)]
@@ -171,6 +181,16 @@ mod tests {
             )
             .is_some()
         );
+    }
+
+    #[test]
+    fn tests_join_what_lies_below_their_crate() {
+        use DependencyKind::Development;
+        assert_eq!(
+            fault_of("heliostat-serve", "heliostat-upstream", Development),
+            None
+        );
+        assert!(fault_of("heliostat-store", "heliostat-upstream", Development).is_some());
     }
 
     #[test]
