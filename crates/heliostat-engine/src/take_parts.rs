@@ -74,6 +74,10 @@ pub(crate) async fn take_provenance(
         return Ok(PartTaken::Blemish(format!("`{address}` is not an address")));
     };
     match context.upstream.document(&url, limit).await {
+        // No page promises its digest, so all that can be said is whether it is a whole document.
+        Ok(Answer::Fresh(bytes)) if !is_json_object(&bytes) => Ok(PartTaken::Blemish(format!(
+            "the provenance at `{address}` is broken"
+        ))),
         Ok(Answer::Fresh(bytes)) => admit(context, bytes.to_vec(), None).await,
         Ok(_) => Ok(PartTaken::Blemish(format!(
             "the upstream has no provenance at `{address}`"
@@ -81,6 +85,10 @@ pub(crate) async fn take_provenance(
         Err(error) if error.is_outage() => Err(error.into()),
         Err(error) => Ok(PartTaken::Blemish(error.to_string())),
     }
+}
+
+fn is_json_object(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes).is_ok()
 }
 
 async fn offered(

@@ -67,9 +67,13 @@ fn code_of(error: &anyhow::Error) -> Code {
         if cause.is::<UsageError>() || cause.is::<ConfigError>() {
             return Code::Usage;
         }
+        if let Some(error) = cause.downcast_ref::<UpstreamError>() {
+            return upstream_code(error);
+        }
         if let Some(error) = cause.downcast_ref::<EngineError>() {
             return match error {
                 EngineError::NothingSelected => Code::Usage,
+                EngineError::Upstream(error) => upstream_code(error),
                 EngineError::Unresolvable { .. } => Code::Findings,
                 EngineError::Store(error) => store_code(error),
                 _ => Code::CouldNotRun,
@@ -80,6 +84,13 @@ fn code_of(error: &anyhow::Error) -> Code {
         }
     }
     Code::CouldNotRun
+}
+
+const fn upstream_code(error: &UpstreamError) -> Code {
+    match error {
+        UpstreamError::Configure { .. } => Code::Usage,
+        _ => Code::CouldNotRun,
+    }
 }
 
 fn store_code(error: &StoreError) -> Code {
@@ -127,7 +138,10 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         return error.hint().map(str::to_owned);
     }
-    if cause.is::<UpstreamError>() {
+    if let Some(error) = cause.downcast_ref::<UpstreamError>() {
+        if upstream_code(error) == Code::Usage {
+            return None;
+        }
         return Some(
             "check the network and `--upstream`; what is held stays, and the next run goes on"
                 .to_owned(),

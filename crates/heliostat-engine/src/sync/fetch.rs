@@ -3,10 +3,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use heliostat_pypi::Serial;
 use heliostat_pypi::filter::FileFilter;
 use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::select::Wanted;
-use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{LedgerEntry, ProjectRecord};
 use heliostat_upstream::{Answer, Caches, FetchedPage, Validators};
 use tokio::sync::mpsc;
@@ -99,7 +99,7 @@ impl Fetcher {
                 self.gone
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .push(fail("", GONE_LISTED.to_owned()));
+                    .push(fail(GONE_LISTED));
                 Ok(())
             }
             PageNow::Gone => send(work, Work::failed(fail(GONE))).await,
@@ -130,9 +130,7 @@ impl Fetcher {
         record: Option<&ProjectRecord>,
     ) -> Result<PageNow, String> {
         let known = record.filter(|record| record.upstream == self.root);
-        let floor = refresh
-            .wanted_serial
-            .max(known.and_then(|record| record.page.serial));
+        let held = known.and_then(|record| record.page.serial);
         let mut caches = Caches::Allow;
         let mut pause = self.stale_pause;
         let mut stale = String::new();
@@ -178,9 +176,15 @@ impl Fetcher {
                 }
                 Ok(Answer::Fresh(fetched)) => {
                     let serial = fetched.read.page.serial;
+                    let floor = match refresh.wanted_serial {
+                        // An upstream may go back, as after a restored backup: its list says so, and its page past
+                        // all caches says the same.
+                        Some(wanted) if caches == Caches::Bypass => Some(wanted),
+                        wanted => wanted.max(held),
+                    };
                     if serial.is_some() && serial < floor {
                         stale = stale_reason(serial, floor);
-                    } else if let Some(reason) = emptied(&fetched.read.page, record) {
+                    } else if let Some(reason) = emptied(&fetched.read.page, refresh, record) {
                         stale = reason;
                     } else {
                         return Ok(self.accepted(fetched, record));
@@ -251,12 +255,26 @@ fn stale_reason(found: Option<Serial>, wanted: Option<Serial>) -> String {
     )
 }
 
-/// A page that lost every file without a newer serial is a broken answer, not a deletion.
-fn emptied(page: &ProjectPage, record: Option<&ProjectRecord>) -> Option<String> {
-    let record = record?;
-    let lost = page.files.is_empty() && !record.page.files.is_empty();
+/// A page without files where some were held, or without the serial that was promised, and without a word about it:
+/// a broken answer, not a deletion.
+fn emptied(
+    page: &ProjectPage,
+    refresh: &Refresh,
+    record: Option<&ProjectRecord>,
+) -> Option<String> {
+    if !page.files.is_empty() {
+        return None;
+    }
+    if page.serial.is_none()
+        && let Some(wanted) = refresh.wanted_serial
+    {
+        return Some(format!(
+            "the upstream's page has no files and no serial, and {wanted} was promised"
+        ));
+    }
+    let record = record.filter(|record| !record.page.files.is_empty())?;
     let told = page.serial > record.page.serial || !page.status.is_active();
-    (lost && !told).then(|| {
+    (!told).then(|| {
         format!(
             "the upstream's page lost all {} files without a newer serial",
             record.page.files.len()

@@ -32,7 +32,7 @@ use crate::events::{Event, ProjectOutcome};
 use crate::ledger::claimable;
 use commit::{Committer, Tally};
 use fetch::Fetcher;
-use prepare::{LIST_KEY, Look, Prepared, prepare};
+use prepare::{Course, LIST_KEY, Look, Prepared, prepare};
 
 /// Items on their way to the committer.
 const WORK_QUEUE: usize = 64;
@@ -170,10 +170,7 @@ pub async fn sync(
     let wishes = request.wishes.clone();
     context.on_disk(move |store| wishes.save(store)).await?;
     let mut prepared = prepare(context, request, Look::AndForget).await?;
-    let held_back = if request
-        .delete_limit
-        .allows(&prepared.plan.drop, prepared.held)
-    {
+    let held_back = if prepared.may_drop(request.delete_limit) {
         0
     } else {
         std::mem::take(&mut prepared.plan.drop).len() as u64
@@ -244,6 +241,7 @@ pub(crate) async fn refetch(
         selection: wishes.selection(),
         ledger,
         list: None,
+        course: Course::Forward,
         held: 0,
     };
     let request = SyncRequest {
@@ -335,14 +333,16 @@ async fn fetch_all(
     loop {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => return Ok(done),
+            () = cancel.cancelled() => break,
             next = projects.next() => match next {
-                None => return Ok(done),
+                None => break,
                 Some(result) => result?,
             }
         }
         done += 1;
     }
+    fetcher.let_go(gone_max, &work).await?;
+    Ok(done)
 }
 
 async fn previous_serial(context: &Context) -> Result<Option<Serial>, EngineError> {

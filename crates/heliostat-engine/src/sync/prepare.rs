@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use heliostat_pypi::select::Selection;
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{CheckPlace, LedgerEntry, ProjectState, Store};
-use heliostat_upstream::{Answer, Caches, Validators};
+use heliostat_upstream::{Answer, Caches, FetchedList, Validators};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
 
-use super::plan::{self, Listed, Plan, PlanInput, plan};
+use super::plan::{self, DeleteLimit, DropReason, Listed, Plan, PlanInput, plan};
 use super::{Depth, SyncRequest};
 use crate::context::Context;
 use crate::error::EngineError;
@@ -40,7 +40,29 @@ pub(super) struct Prepared {
     pub(super) selection: Selection,
     pub(super) ledger: Vec<LedgerEntry>,
     pub(super) list: Option<ListState>,
+    /// How the list compares with the one before.
+    pub(super) course: Course,
     pub(super) held: usize,
+}
+
+impl Prepared {
+    /// Whether the removals that are planned may be made without a person.
+    pub(super) fn may_drop(&self, limit: DeleteLimit) -> bool {
+        let gone = |drop: &&plan::Drop| drop.reason == DropReason::GoneUpstream;
+        let by_an_old_list = self.course == Course::Back
+            && limit == DeleteLimit::Default
+            && self.plan.drop.iter().any(|drop| gone(&drop));
+        !by_an_old_list && limit.allows(&self.plan.drop, self.held)
+    }
+}
+
+/// How the upstream's list compares with the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It is as new or newer, or nobody can tell.
+    Forward,
+    /// It is older, past all caches: a backup was restored, or an old copy answers. What it lacks may be there still.
+    Back,
 }
 
 /// Reads everything and plans.
@@ -79,6 +101,11 @@ pub(super) async fn prepare(
     } else {
         (Listed::NotAsked, None)
     };
+    let serial_of = |state: Option<&ListState>| state.and_then(|state| state.serial);
+    let course = match (serial_of(list.as_ref()), serial_of(same_upstream)) {
+        (Some(now), Some(before)) if now < before => Course::Back,
+        _ => Course::Forward,
+    };
     let input = PlanInput {
         listed: &listed,
         selection: &selection,
@@ -101,6 +128,7 @@ pub(super) async fn prepare(
         selection,
         ledger,
         list,
+        course,
         held,
     })
 }
@@ -118,7 +146,7 @@ async fn read_list(
     fingerprint: String,
 ) -> Result<(Listed, Option<ListState>), EngineError> {
     let root = context.upstream.root().to_string();
-    match context.upstream.list(validators, Caches::Allow).await? {
+    match newest_list(context, validators, before).await? {
         Answer::Gone => Err(EngineError::NoList { root }),
         Answer::Unchanged => {
             context.events.tell(Event::Listed {
@@ -142,6 +170,23 @@ async fn read_list(
             };
             Ok((Listed::Projects(list.projects), Some(state)))
         }
+    }
+}
+
+/// The list, asked for past all caches when it is older than the one before.
+async fn newest_list(
+    context: &Context,
+    validators: &Validators,
+    before: Option<&ListState>,
+) -> Result<Answer<FetchedList>, EngineError> {
+    let answer = context.upstream.list(validators, Caches::Allow).await?;
+    let seen = before.and_then(|state| state.serial);
+    match answer {
+        Answer::Fresh(list) if list.serial.is_some() && list.serial < seen => Ok(context
+            .upstream
+            .list(&Validators::default(), Caches::Bypass)
+            .await?),
+        answer => Ok(answer),
     }
 }
 

@@ -70,11 +70,9 @@ pub(super) async fn preview(
     prepared: Prepared,
     cancel: &CancellationToken,
 ) -> Result<Preview, EngineError> {
+    let drop_held_back = !prepared.may_drop(request.delete_limit);
     let Prepared {
-        plan,
-        selection,
-        held,
-        ..
+        plan, selection, ..
     } = prepared;
     let mut by_reason = BTreeMap::new();
     for refresh in &plan.refresh {
@@ -105,7 +103,7 @@ pub(super) async fn preview(
     let scale = |sum: u64| sum + (sum * estimated_projects).checked_div(looked).unwrap_or(0);
     Ok(Preview {
         refresh: by_reason,
-        drop_held_back: !request.delete_limit.allows(&plan.drop, held),
+        drop_held_back,
         drop: plan.drop,
         keep: plan.keep,
         waiting: plan.waiting,
