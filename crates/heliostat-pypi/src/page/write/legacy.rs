@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Entry, Listing, encoded_path};
-use crate::page::{PageFile, ProjectPage, Yanked};
+use crate::page::{CoreMetadata, PageFile, ProjectPage, Yanked};
 use crate::{FileName, LegacyKind, ProjectName, Serial, Version};
 
 #[derive(Serialize)]
@@ -71,6 +71,9 @@ struct Downloads {
 #[derive(Serialize)]
 struct File<'a> {
     comment_text: &'static str,
+    /// Not in PyPI's older documents; bandersnatch 8 looks for it here.
+    #[serde(rename = "core-metadata")]
+    core_metadata: serde_json::Value,
     digests: BTreeMap<&'a str, String>,
     downloads: i8,
     filename: &'a str,
@@ -242,6 +245,11 @@ fn file<'a>(entry: &Entry<'a>, files_base: &str) -> File<'a> {
     let (packagetype, python_version) = kind(file, entry.name.as_ref());
     File {
         comment_text: "",
+        core_metadata: match file.core_metadata {
+            CoreMetadata::Absent => false.into(),
+            CoreMetadata::Offered => true.into(),
+            CoreMetadata::Sha256(digest) => serde_json::json!({ "sha256": digest.to_hex() }),
+        },
         digests: digests(file),
         downloads: -1,
         filename: file.filename(),
