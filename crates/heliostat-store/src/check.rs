@@ -8,6 +8,7 @@ use crate::disk;
 use crate::error::StoreError;
 use crate::layout::{self, PageKind};
 use crate::record::Part;
+use crate::repair::document;
 use crate::store::Store;
 
 /// What one step of looking found.
@@ -71,15 +72,19 @@ impl Store {
 
     /// The projects among these that lack a document in the tree.
     pub fn without_pages(&self, names: &[ProjectName]) -> Vec<ProjectName> {
+        let is_there = |document: String| self.inner.layout.in_web(&document).is_file();
         let lacks = |name: &&ProjectName| {
-            [
-                layout::page(name, PageKind::Json),
-                layout::page(name, PageKind::Html),
-                layout::page_index(name),
-                layout::page(name, PageKind::Legacy),
-            ]
-            .iter()
-            .any(|document| !self.inner.layout.in_web(document).is_file())
+            let has_pages = is_there(layout::page(name, PageKind::Json))
+                && is_there(layout::page(name, PageKind::Html))
+                && is_there(layout::page_index(name));
+            // A project without releases has no legacy document, which only its record tells.
+            let needs_legacy = || match self.project(name) {
+                Ok(record) => {
+                    record.is_some_and(|record| document(&record, PageKind::Legacy).is_some())
+                }
+                Err(_) => true,
+            };
+            !has_pages || (!is_there(layout::page(name, PageKind::Legacy)) && needs_legacy())
         };
         names.iter().filter(lacks).cloned().collect()
     }

@@ -250,3 +250,46 @@ fn catalog_kind(error: &rusqlite::Error) -> ErrorKind {
         _ => ErrorKind::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_trouble_is_told_apart_and_has_its_advice() {
+        let io = |kind: io::ErrorKind| StoreError::io("write", "/data/web/x", kind);
+        let sqlite = |code| StoreError::Catalog {
+            operation: "commit a batch",
+            path: "/data/state/catalog.sqlite".into(),
+            source: Box::new(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(code),
+                None,
+            )),
+        };
+        for (error, kind) in [
+            (io(io::ErrorKind::StorageFull), ErrorKind::DiskFull),
+            (io(io::ErrorKind::QuotaExceeded), ErrorKind::DiskFull),
+            (io(io::ErrorKind::FileTooLarge), ErrorKind::DiskFull),
+            (io(io::ErrorKind::ReadOnlyFilesystem), ErrorKind::ReadOnly),
+            (
+                io(io::ErrorKind::PermissionDenied),
+                ErrorKind::PermissionDenied,
+            ),
+            (io(io::ErrorKind::CrossesDevices), ErrorKind::Layout),
+            (sqlite(rusqlite::ffi::SQLITE_FULL), ErrorKind::DiskFull),
+            (sqlite(rusqlite::ffi::SQLITE_READONLY), ErrorKind::ReadOnly),
+            (
+                sqlite(rusqlite::ffi::SQLITE_PERM),
+                ErrorKind::PermissionDenied,
+            ),
+            (sqlite(rusqlite::ffi::SQLITE_BUSY), ErrorKind::Locked),
+        ] {
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(error.hint().is_some(), "{error:?}");
+            assert!(error.to_string().contains("/data/"), "{error}");
+        }
+        assert_eq!(io(io::ErrorKind::Other).kind(), ErrorKind::Other);
+        assert!(!io(io::ErrorKind::Other).is_general());
+        assert!(io(io::ErrorKind::StorageFull).is_general());
+    }
+}

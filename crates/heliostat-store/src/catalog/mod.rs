@@ -221,12 +221,14 @@ fn set_up_writer(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // Takes effect only in a new, empty database.
-    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A commit promises that its batch survives a power cut: pages and blobs are synced before it, and so is it.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // Rows of files land all over their table, so the log is worth keeping until a page has been hit more than once.
+    connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
     // Keep a log that one big batch has blown up from staying that big.
     connection.pragma_update(None, "journal_size_limit", 64 << 20)
 }

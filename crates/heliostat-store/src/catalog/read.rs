@@ -271,6 +271,26 @@ impl Catalog {
         })
     }
 
+    /// Those of the parts that are not held, from one consistent state, each with what waits to be unlinked of its file.
+    pub(crate) fn not_held<'a>(
+        &self,
+        parts: impl Iterator<Item = (&'a TreePath, Part)>,
+    ) -> Result<Vec<(&'a TreePath, Part, Held)>, StoreError> {
+        self.read("read what is held", |connection| {
+            let mut missing = Vec::new();
+            for (path, part) in parts {
+                if held(connection, path)?.is_none_or(|held| held.part(part).is_none()) {
+                    missing.push((
+                        path,
+                        part,
+                        doomed_parts(connection, path)?.unwrap_or_default(),
+                    ));
+                }
+            }
+            Ok(missing)
+        })
+    }
+
     /// What is held of a file, where a page lists it, and what of it waits to be unlinked.
     pub(crate) fn held_or_doomed(
         &self,

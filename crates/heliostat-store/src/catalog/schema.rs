@@ -12,8 +12,13 @@ pub(crate) const STEPS: &[&str] = &[VERSION_1];
 ///
 /// `project` is narrow and in name order, because every sync reads all of it; the page itself, JSON compressed with
 /// zstd, stands apart in `record`. `file` has one row for each file that a page lists; a size that is NULL means that
-/// this part is not on disk. It is a WITHOUT ROWID table: filled with 2 million rows in page order of 6 files a
-/// project, it took FIGURES.
+/// this part is not on disk.
+///
+/// `file` is the one table that gets long, and a WITHOUT ROWID one: filled with 2 million rows (`examples/
+/// catalog_layout.rs`, two busy cores), it took 86 s and 186 MB and answered 100,000 point reads in 0.8 s; as an
+/// ordinary rowid table with the same unique key 124 s, 352 MB and 2.2 s, because every row is then kept twice. A rowid
+/// table with an index on the id alone fills as fast, but is larger by a third and reads at half the speed. Pages of
+/// 8 KiB fill slower than those of 4 KiB (103 s), since each new row touches a page of its own.
 const VERSION_1: &str = "
 CREATE TABLE counter (
     name  TEXT PRIMARY KEY,
@@ -109,5 +114,85 @@ pub(crate) fn climb(connection: &mut Connection, steps: &[&str]) -> rusqlite::Re
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", version + 1)?;
         transaction.commit()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_empty_file_becomes_the_newest_catalog() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(climb(&mut connection, STEPS).unwrap(), Ladder::Current);
+        assert_eq!(version(&connection), i64::try_from(STEPS.len()).unwrap());
+        let totals: i64 = connection
+            .query_row("SELECT count(*) FROM counter", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(totals, 9);
+        assert_eq!(climb(&mut connection, STEPS).unwrap(), Ladder::Current);
+    }
+
+    #[test]
+    fn a_catalog_of_version_1_keeps_what_it_holds_while_it_climbs() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(
+            climb(&mut connection, &[VERSION_1]).unwrap(),
+            Ladder::Current
+        );
+        connection
+            .execute(
+                "INSERT INTO project VALUES ('acme', 7, 'mirror', 5, 0, NULL, NULL)",
+                [],
+            )
+            .unwrap();
+        let later = [
+            VERSION_1,
+            "ALTER TABLE project ADD COLUMN note TEXT",
+            "UPDATE project SET note = 'kept'",
+        ];
+        assert_eq!(climb(&mut connection, &later).unwrap(), Ladder::Current);
+        assert_eq!(version(&connection), 3);
+        let row: (String, String) = connection
+            .query_row("SELECT name, note FROM project", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("acme".to_owned(), "kept".to_owned()));
+    }
+
+    #[test]
+    fn a_step_that_fails_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        climb(&mut connection, &[VERSION_1]).unwrap();
+        let broken = [
+            VERSION_1,
+            "CREATE TABLE extra (x); SELECT nothing FROM nowhere",
+        ];
+        assert!(climb(&mut connection, &broken).is_err());
+        assert_eq!(version(&connection), 1);
+        assert!(connection.prepare("SELECT * FROM extra").is_err());
+    }
+
+    #[test]
+    fn a_newer_catalog_is_left_alone() {
+        for newer in [2, 99, -1] {
+            let mut connection = Connection::open_in_memory().unwrap();
+            climb(&mut connection, &[VERSION_1]).unwrap();
+            connection
+                .pragma_update(None, "user_version", newer)
+                .unwrap();
+            assert_eq!(
+                climb(&mut connection, &[VERSION_1]).unwrap(),
+                Ladder::Newer(newer)
+            );
+            assert_eq!(version(&connection), newer);
+        }
     }
 }

@@ -235,73 +235,44 @@ impl Planner<'_> {
         kept
     }
 
-    /// The first part that a mirrored project's page would name although it is not held (invariant 2). What the page
-    /// before named was checked then.
+    /// The first part that a mirrored project's page would name although it is not held (invariant 2).
     fn first_not_held(
         &self,
         record: &ProjectRecord,
         admissions: &[Admission],
     ) -> Result<Option<StoreError>, StoreError> {
+        let name = &record.page.name;
         let arriving: HashSet<(&TreePath, Part)> = admissions
             .iter()
             .chain(
                 self.drafts
-                    .get(&record.page.name)
+                    .get(name)
                     .into_iter()
                     .flat_map(|draft| &draft.arrivals),
             )
             .map(|admission| (&admission.path, admission.part))
             .collect();
-        let missing: Vec<(&TreePath, Part)> = record
-            .listed()
-            .flat_map(|file| {
-                let metadata =
-                    (!file.core_metadata.is_absent()).then_some((&file.path, Part::Metadata));
-                [Some((&file.path, Part::File)), metadata]
-                    .into_iter()
-                    .flatten()
-            })
-            .filter(|needed| !arriving.contains(needed))
-            .collect();
-        if missing.is_empty() {
+        let needed = record.listed().flat_map(|file| {
+            let metadata =
+                (!file.core_metadata.is_absent()).then_some((&file.path, Part::Metadata));
+            [Some((&file.path, Part::File)), metadata]
+                .into_iter()
+                .flatten()
+        });
+        let needed: Vec<_> = needed.filter(|needed| !arriving.contains(needed)).collect();
+        if needed.is_empty() {
             return Ok(None);
         }
-        let before = self.store.inner.catalog.project(&record.page.name);
-        let before = before.or_else(|error| {
-            if error.is_general() {
-                Err(error)
-            } else {
-                Ok(None)
-            }
-        })?;
-        let before: HashMap<&TreePath, bool> = before
-            .iter()
-            .filter(|before| before.keeper == Keeper::Mirror)
-            .flat_map(ProjectRecord::listed)
-            .map(|file| (&file.path, !file.core_metadata.is_absent()))
-            .collect();
-        for (path, part) in missing {
-            let was_named = before
-                .get(path)
-                .is_some_and(|metadata| part == Part::File || *metadata);
-            if !was_named && !self.is_held(&record.page.name, path, part)? {
-                let project = record.page.name.clone();
-                return Ok(Some(StoreError::NotHeld {
-                    project,
-                    path: path.clone(),
-                    part,
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_held(&self, name: &ProjectName, path: &TreePath, part: Part) -> Result<bool, StoreError> {
-        let (held, doomed) = self.store.inner.catalog.held_or_doomed(path)?;
-        Ok(held.is_some_and(|held| held.part(part).is_some())
-            || doomed.is_some_and(|doomed| {
-                doomed.part(part).is_some() && self.store.is_on_disk(name, path, part)
-            }))
+        let missing = self.store.inner.catalog.not_held(needed.into_iter())?;
+        // What waits to be unlinked and is still there will be taken back.
+        let first = missing.into_iter().find(|(path, part, doomed)| {
+            doomed.part(*part).is_none() || !self.store.is_on_disk(name, path, *part)
+        });
+        Ok(first.map(|(path, part, _)| StoreError::NotHeld {
+            project: name.clone(),
+            path: path.clone(),
+            part,
+        }))
     }
 
     /// The record as it will be after the changes so far.

@@ -152,7 +152,7 @@ fn a_full_disk_can_be_freed_by_evicting() {
     commit(&store, vec![Change::Blobs(blobs)]);
     // What the catalog's log needs is there already; it is written over.
     leave_free(mount.path(), 0);
-    let blob = store.blob_from_bytes(&[1; 100_000], &heliostat_store::Expected::default());
+    let blob = store.blob_from_bytes(&vec![1; 100_000], &heliostat_store::Expected::default());
     assert_eq!(blob.unwrap_err().kind(), ErrorKind::DiskFull);
     match store.commit(
         vec![Change::Evict {

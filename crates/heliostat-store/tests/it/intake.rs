@@ -41,7 +41,7 @@ fn chunks_of_any_size_add_up() {
 fn starting_over_forgets_everything() {
     let (_directory, store) = new_store();
     let mut intake = store.intake(1 << 20).unwrap();
-    intake.write(&[1; 500_000]).unwrap();
+    intake.write(&vec![1; 500_000]).unwrap();
     intake.write(b"and a little more").unwrap();
     intake.restart().unwrap();
     intake.write(b"acme").unwrap();

@@ -3,7 +3,6 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stderr,
-    clippy::print_stdout,
     reason = "a test looks at what is on disk, fails by panicking, and speaks to who runs it"
 )]
 

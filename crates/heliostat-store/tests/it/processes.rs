@@ -16,7 +16,7 @@ fn holding_child() {
     intake.write(b"half a file").unwrap();
     intake.flush().unwrap();
     println!("ready");
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    std::thread::sleep(std::time::Duration::from_mins(1));
 }
 
 #[test]

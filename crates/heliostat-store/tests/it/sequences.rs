@@ -68,52 +68,7 @@ fn change(
     serial: u64,
 ) -> Option<Change> {
     match step {
-        Step::Put {
-            project,
-            keeper,
-            releases,
-            hidden,
-        } => {
-            let name = PROJECTS[*project];
-            let listed: BTreeSet<u32> = releases - hidden;
-            let held = model
-                .get(project)
-                .map(|model| &model.held & &listed)
-                .unwrap_or_default();
-            let list: Vec<u32> = releases.iter().copied().collect();
-            let mut record = record(name, serial, &list, *keeper);
-            record.hidden = hidden
-                .iter()
-                .map(|release| filename(name, *release))
-                .collect();
-            let missing = if *keeper == Keeper::Mirror {
-                &listed - &held
-            } else {
-                BTreeSet::new()
-            };
-            let blobs = missing
-                .iter()
-                .flat_map(|release| admissions(store, name, *release))
-                .collect();
-            let held = if *keeper == Keeper::Mirror {
-                listed.clone()
-            } else {
-                held
-            };
-            model.insert(
-                *project,
-                Model {
-                    keeper: *keeper,
-                    listed,
-                    held,
-                },
-            );
-            Some(Change::Put(Box::new(Put {
-                record,
-                blobs,
-                failures: vec![],
-            })))
-        }
+        Step::Put { .. } => Some(put(store, model, step, serial)),
         Step::Take { project, release } => {
             let known = model
                 .get_mut(project)
@@ -158,6 +113,52 @@ fn change(
         }
         Step::Reopen => None,
     }
+}
+
+fn put(store: &Store, model: &mut BTreeMap<usize, Model>, step: &Step, serial: u64) -> Change {
+    let Step::Put {
+        project,
+        keeper,
+        releases,
+        hidden,
+    } = step
+    else {
+        panic!("{step:?} is not a put")
+    };
+    let name = PROJECTS[*project];
+    let listed: BTreeSet<u32> = releases - hidden;
+    let mut held = model
+        .get(project)
+        .map(|model| &model.held & &listed)
+        .unwrap_or_default();
+    let list: Vec<u32> = releases.iter().copied().collect();
+    let mut record = record(name, serial, &list, *keeper);
+    record.hidden = hidden
+        .iter()
+        .map(|release| filename(name, *release))
+        .collect();
+    let mut blobs = Vec::new();
+    if *keeper == Keeper::Mirror {
+        blobs.extend(
+            (&listed - &held)
+                .iter()
+                .flat_map(|release| admissions(store, name, *release)),
+        );
+        held.clone_from(&listed);
+    }
+    model.insert(
+        *project,
+        Model {
+            keeper: *keeper,
+            listed,
+            held,
+        },
+    );
+    Change::Put(Box::new(Put {
+        record,
+        blobs,
+        failures: vec![],
+    }))
 }
 
 proptest! {

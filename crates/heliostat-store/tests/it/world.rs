@@ -6,8 +6,8 @@ use std::path::Path;
 use heliostat_pypi::page::{CoreMetadata, PageFile, ProjectPage, ProjectStatus, Yanked};
 use heliostat_pypi::{ProjectName, Serial, Sha256, TreePath};
 use heliostat_store::{
-    Admission, Change, CommitPolicy, Committed, EntryKind, Expected, Foreign, Keeper, Part,
-    ProjectRecord, Put, Store, Validators, document,
+    Admission, Change, CommitPolicy, Committed, EntryKind, Expected, Foreign, Keeper, PageKind,
+    Part, ProjectRecord, Put, Store, StoreError, Totals, Validators, document,
 };
 
 pub(crate) const NOW: i64 = 1_790_000_000;
@@ -198,84 +198,17 @@ pub(crate) fn assert_readers_are_safe(data: &Path, keeper_of: impl Fn(&str) -> K
 /// What must be true when nothing is under way: the tree is exactly what the catalog says, nothing more, nothing less;
 /// the counts are the sums; nothing temporary is left.
 pub(crate) fn assert_whole(store: &Store) {
-    let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let (mut projects, mut listed, mut held_files, mut held_bytes) = (0, 0, 0, 0);
-    store
-        .for_each_project(None, |name, record| {
-            let record = record.unwrap();
-            projects += 1;
-            let json = document(&record, heliostat_store::PageKind::Json).unwrap();
-            let html = document(&record, heliostat_store::PageKind::Html).unwrap();
-            let legacy = document(&record, heliostat_store::PageKind::Legacy);
-            expected.insert(format!("simple/{name}/index.v1_json"), json);
-            expected.insert(format!("simple/{name}/index.v1_html"), html.clone());
-            expected.insert(format!("simple/{name}/index.html"), html);
-            expected.extend(legacy.map(|legacy| (format!("pypi/{name}/json"), legacy)));
-            let rows = store.project_files(name).unwrap();
-            assert_eq!(
-                rows.len(),
-                record.listed().count(),
-                "{name} has another number of rows than files"
-            );
-            for row in rows {
-                listed += 1;
-                let release = row
-                    .path
-                    .filename()
-                    .split('-')
-                    .nth(1)
-                    .unwrap()
-                    .parse()
-                    .unwrap();
-                held_files += u64::from(!row.held.is_empty());
-                held_bytes += row.bytes_held;
-                if record.keeper == Keeper::Mirror {
-                    assert_eq!(row.held, [Part::File, Part::Metadata], "{}", row.path);
-                }
-                for part in &row.held {
-                    let (path, content) = match part {
-                        Part::File => (row.path.to_string(), bytes(name.as_str(), release)),
-                        Part::Metadata => (
-                            format!("{}.metadata", row.path),
-                            metadata_bytes(name.as_str(), release),
-                        ),
-                        Part::Provenance => (
-                            format!(
-                                "integrity/{name}/{release}/{}/provenance",
-                                row.path.filename()
-                            ),
-                            b"{}".to_vec(),
-                        ),
-                    };
-                    expected.insert(path, content);
-                }
-            }
-            std::ops::ControlFlow::Continue(())
-        })
-        .unwrap();
-    let totals = store.totals().unwrap();
-    assert_eq!(
-        (
-            totals.projects,
-            totals.files_listed,
-            totals.files_held,
-            totals.bytes_held
-        ),
-        (projects, listed, held_files, held_bytes)
-    );
-    assert_eq!((totals.files_doomed, totals.bytes_doomed), (0, 0));
+    let mut expected = expected_tree(store);
     for root in [
         "simple/index.v1_json",
         "simple/index.v1_html",
         "simple/index.html",
         "last-modified",
     ] {
-        if let Some(content) = Foreign::new(&store.web())
+        let content = Foreign::new(&store.web())
             .read(&root.parse().unwrap(), 1 << 24)
-            .unwrap()
-        {
-            expected.insert(root.to_owned(), content);
-        }
+            .unwrap();
+        expected.extend(content.map(|content| (root.to_owned(), content)));
     }
     let mut found = BTreeMap::new();
     for item in Foreign::new(&store.web()).walk(None) {
@@ -283,7 +216,7 @@ pub(crate) fn assert_whole(store: &Store) {
         let relative = item.relative.unwrap().to_string();
         match item.kind {
             EntryKind::File { .. } => {
-                found.insert(relative, std::fs::read(&item.path).unwrap());
+                drop(found.insert(relative, std::fs::read(&item.path).unwrap()));
             }
             // The directories at the top stay.
             EntryKind::EmptyDirectory => assert!(!relative.contains('/'), "{relative} is empty"),
@@ -308,4 +241,66 @@ pub(crate) fn assert_whole(store: &Store) {
         temporaries.is_empty(),
         "temporary files are left: {temporaries:?}"
     );
+}
+
+/// Every path that the catalog answers for, with its content; checks the running counts on the way.
+fn expected_tree(store: &Store) -> BTreeMap<String, Vec<u8>> {
+    let mut expected = BTreeMap::new();
+    let mut sums = Totals::default();
+    let each = |name: &ProjectName, record: Result<ProjectRecord, StoreError>| {
+        let record = record.unwrap();
+        sums.projects += 1;
+        for (kind, path) in [
+            (PageKind::Json, format!("simple/{name}/index.v1_json")),
+            (PageKind::Html, format!("simple/{name}/index.v1_html")),
+            (PageKind::Html, format!("simple/{name}/index.html")),
+            (PageKind::Legacy, format!("pypi/{name}/json")),
+        ] {
+            expected.extend(document(&record, kind).map(|content| (path, content)));
+        }
+        let rows = store.project_files(name).unwrap();
+        assert_eq!(
+            rows.len(),
+            record.listed().count(),
+            "{name} has another number of rows than files"
+        );
+        for row in rows {
+            sums.files_listed += 1;
+            sums.files_held += u64::from(!row.held.is_empty());
+            sums.bytes_held += row.bytes_held;
+            if record.keeper == Keeper::Mirror {
+                assert!(
+                    row.held.starts_with(&[Part::File, Part::Metadata]),
+                    "{}: {:?}",
+                    row.path,
+                    row.held
+                );
+            }
+            expected.extend(
+                row.held
+                    .iter()
+                    .map(|part| part_content(name, &row.path, *part)),
+            );
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    store.for_each_project(None, each).unwrap();
+    assert_eq!(store.totals().unwrap(), sums);
+    expected
+}
+
+fn part_content(project: &ProjectName, path: &TreePath, part: Part) -> (String, Vec<u8>) {
+    let filename = path.filename();
+    let release = filename.split('-').nth(1).unwrap().parse().unwrap();
+    match part {
+        Part::File => (path.to_string(), bytes(project.as_str(), release)),
+        Part::Metadata => (
+            format!("{path}.metadata"),
+            metadata_bytes(project.as_str(), release),
+        ),
+        Part::Provenance => (
+            format!("integrity/{project}/{release}/{filename}/provenance"),
+            b"{}".to_vec(),
+        ),
+    }
 }
