@@ -1,6 +1,5 @@
 //! Response bodies that can end well or badly.
 
-use std::convert::Infallible;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,12 +55,6 @@ impl std::fmt::Display for BrokenOnPurpose {
 }
 
 impl std::error::Error for BrokenOnPurpose {}
-
-impl From<Infallible> for BrokenOnPurpose {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 impl ReplyBody {
     pub(super) fn new(

@@ -6,7 +6,9 @@
 
 use std::path::Path;
 
-use heliostat_testkit::clients::{Bandersnatch, MirrorJob, Nginx, Pip, Uv, or_skip};
+use heliostat_testkit::clients::{
+    Bandersnatch, Chromium, MirrorJob, Nginx, Pip, Uv, Viewport, or_skip,
+};
 use heliostat_testkit::process::Finished;
 use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Lack, Options, Rule};
 use heliostat_testkit::tree::{Expect, What, assert_none, check_tree};
@@ -165,4 +167,19 @@ fn bandersnatch_mirrors_it_and_nginx_serves_the_mirror() {
         target.path(),
     );
     assert_installed(&finished, target.path());
+}
+
+#[test]
+fn chromium_takes_a_picture() {
+    let Some(chromium) = or_skip(Chromium::find()) else {
+        return;
+    };
+    let pypi = FakePyPi::serve(universe());
+    let directory = tempfile::tempdir().unwrap();
+    let png = directory.path().join("page.png");
+    let finished = chromium.screenshot(&pypi.page_url("beta"), &png, Viewport::PHONE);
+    finished.assert_code(0);
+    assert!(std::fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+    let seen = chromium.dump(&pypi.page_url("beta"));
+    assert!(seen.stdout.contains("beta-2.0.tar.gz"), "{seen}");
 }
