@@ -151,8 +151,7 @@ impl<'a> Transfer<'a> {
     fn begin(&mut self, reply: &Reply<'_>) -> Result<(), UpstreamError> {
         let resumed_at = match (reply.status(), self.resume_at()) {
             (200, _) => {
-                self.start_over();
-                self.total = reply.content_length().or(self.total);
+                self.total = reply.content_length().or(self.file.expected_size_bytes);
                 self.validator = resume_validator(reply.headers());
                 0
             }

@@ -313,6 +313,39 @@ async fn a_page_cut_short_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn html_whose_end_nothing_proves_is_not_taken() {
+    let server = Server::start(|asked, _| {
+        let page = "<!DOCTYPE html><a href=\"/files/foo-1.0.tar.gz\">foo-1.0.tar.gz</a>\n";
+        match asked.header("if-none-match") {
+            "" => vec![
+                Step::Send(head(200, &[("content-type", "text/html")])),
+                Step::Send(page.into()),
+                Step::Close,
+            ],
+            _ => reply(200, &[("content-type", "text/html")], page),
+        }
+    })
+    .await;
+    let upstream = server.upstream_with(|limits| limits.tries_max = 2);
+    let error = page(&upstream, "foo").await.unwrap_err();
+    assert!(
+        matches!(error, UpstreamError::Truncated { tries: 2, .. }),
+        "{error:?}"
+    );
+    let told = Validators {
+        etag: Some("told".to_owned()),
+        last_modified: None,
+    };
+    let fetched = fresh(
+        upstream
+            .page(&name("foo"), &told, Caches::Allow)
+            .await
+            .unwrap(),
+    );
+    assert_eq!(fetched.read.page.files.len(), 1, "sloppy, but whole");
+}
+
+#[tokio::test]
 async fn a_damaged_compressed_page_is_an_error_in_the_end() {
     let server = Server::start(|_, _| {
         reply(
