@@ -32,7 +32,7 @@ pub(crate) fn events(output: Output) -> Events {
         reporter
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .show(&event)
+            .show(&event);
     })
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct FilterArgs {
     /// Only files that install on this Python, e.g. 3.12; may be given more than once
     #[arg(long, value_name = "VERSION")]
     pub(crate) python: Vec<String>,
-    /// Only files that install on this platform, e.g. manylinux_2_28_x86_64, win_amd64; may be given more than once
+    /// Only files that install on this platform, e.g. `manylinux_2_28_x86_64`, `win_amd64`; may be given more than once
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Vec<String>,
     /// Leave out wheels for this family: windows, macos, linux, musllinux, freebsd, or an architecture

@@ -10,6 +10,10 @@ use super::{FilterArgs, UpstreamArgs};
 /// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
 /// is removed.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that a person types"
+)]
 pub(crate) struct SyncArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,

@@ -53,9 +53,9 @@ fn text(report: &AdoptReport, mode: AdoptMode) -> String {
         .take(PROBLEMS_SHOWN_MAX)
         .map(|problem| format!("{}: {}", problem.path, problem.reason))
         .collect();
-    let more = report.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
-    if more > 0 {
-        lines.push(format!("… and {more} more; `--json` has them all"));
+    let unshown = report.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    if unshown > 0 {
+        lines.push(format!("… and {unshown} more; `--json` has them all"));
     }
     let verb = if mode == AdoptMode::Look {
         "would take over"

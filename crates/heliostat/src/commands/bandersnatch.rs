@@ -86,7 +86,7 @@ fn take(
             toml.set("filters", "exclude-platform", list(&known));
         }
         ("latest_release", "keep") if is_enabled("latest_release") => {
-            toml.set("filters", "latest", number(value))
+            toml.set("filters", "latest", number(value));
         }
         // These say how bandersnatch works, not what is wished.
         ("plugins", "enabled")

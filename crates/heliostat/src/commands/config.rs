@@ -36,10 +36,6 @@ pub(super) fn run(common: &CommonArgs, command: &ConfigCommand) -> anyhow::Resul
 }
 
 /// Writes the template; never over a file that is there.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one file that the program writes for a person to edit"
-)]
 fn init(file: &Path) -> anyhow::Result<Outcome> {
     use std::io::Write as _;
     let created = std::fs::OpenOptions::new()

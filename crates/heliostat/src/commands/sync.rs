@@ -1,5 +1,7 @@
 //! `heliostat sync`: one run, or a preview of it.
 
+use std::fmt::Write as _;
+
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
 };
@@ -96,7 +98,7 @@ async fn act(
     })?;
     match output {
         Output::JsonLines => {
-            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }))
+            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }));
         }
         Output::Text => reporter::print(&summary(&report)),
     }
@@ -116,7 +118,7 @@ async fn look(
     let preview = preview(context, request, cancel).await?;
     match output {
         Output::JsonLines => {
-            reporter::json_line(&serde_json::json!({ "event": "plan", "plan": preview }))
+            reporter::json_line(&serde_json::json!({ "event": "plan", "plan": preview }));
         }
         Output::Text => reporter::print(&plan_text(&preview)),
     }
@@ -195,7 +197,7 @@ fn plan_text(preview: &Preview) -> String {
             ),
         };
         for (reason, count) in &project.filtered {
-            line.push_str(&format!("; {} left out: {reason}", render::count(*count)));
+            let _infallible = write!(line, "; {} left out: {reason}", render::count(*count));
         }
         lines.push(line);
     }

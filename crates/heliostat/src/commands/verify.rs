@@ -1,5 +1,7 @@
 //! `heliostat verify`: every problem, one line each, and what was done about it.
 
+use std::fmt::Write as _;
+
 use heliostat_engine::verify::{
     Problem, Repair, Repaired, Start, VerifyOptions, VerifyReport, verify,
 };
@@ -54,7 +56,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
     drop(lock);
     match output {
         Output::JsonLines => {
-            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }))
+            reporter::json_line(&serde_json::json!({ "event": "done", "report": report }));
         }
         Output::Text => reporter::print(&summary(&report)),
     }
@@ -96,10 +98,10 @@ fn options(args: &VerifyArgs) -> anyhow::Result<VerifyOptions> {
 fn line(problem: &Problem) -> String {
     let mut text = format!("{}: {}", problem.path, problem.kind.text());
     if let Some(expected) = &problem.expected {
-        text.push_str(&format!("; expected {expected}"));
+        let _infallible = write!(text, "; expected {expected}");
     }
     if let Some(found) = &problem.found {
-        text.push_str(&format!(", found {found}"));
+        let _infallible = write!(text, ", found {found}");
     }
     match problem.repaired {
         Repaired::No => {}

@@ -66,18 +66,6 @@ impl Key {
         variable(&self.name)
     }
 
-    /// Credentials in addresses are not shown.
-    pub(crate) fn redact(&self, text: String) -> String {
-        match url::Url::parse(&text) {
-            Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-                let _cannot_fail_for_a_host =
-                    url.set_username("…").and_then(|()| url.set_password(None));
-                url.to_string()
-            }
-            _ => text,
-        }
-    }
-
     /// Makes the file's values the option's default wherever the option stands.
     pub(crate) fn set_default(&self, command: Command, values: &[String]) -> Command {
         let set = |command: Command| {
@@ -99,6 +87,18 @@ impl Key {
                 inner
             }
         })
+    }
+}
+
+/// Credentials in addresses are not shown.
+pub(crate) fn redact(text: String) -> String {
+    match url::Url::parse(&text) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            let _cannot_fail_for_a_host =
+                url.set_username("…").and_then(|()| url.set_password(None));
+            url.to_string()
+        }
+        _ => text,
     }
 }
 
@@ -160,8 +160,7 @@ fn with_variable(arg: Arg) -> Arg {
             .value_parser(BoolishValueParser::new())
             .env(variable)
             .hide_env(true),
-        // Several values in one variable stand one a line: commas are part of version specifiers.
-        ArgAction::Append => arg.env(variable).hide_env(true),
+        // A list in a variable has one value: commas are part of version specifiers.
         _ => arg.env(variable).hide_env(true),
     }
 }

@@ -213,7 +213,7 @@ fn show_one(key: &Key, matches: &ArgMatches, file: Option<&Path>) -> Shown {
     };
     Shown {
         key: key.path(),
-        value: value.map(|text| key.redact(text)),
+        value: value.map(key::redact),
         source,
     }
 }
