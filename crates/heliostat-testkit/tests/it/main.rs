@@ -1,5 +1,5 @@
 //! The fake PyPI behaves, and misbehaves, as asked: seen by a client that hides nothing.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::unwrap_used, reason = "what a test builds on fails the test")]
 
 mod misbehaving;
 mod raw;

@@ -76,7 +76,7 @@ fn the_newest_pip_installs_wheels_and_sdists_with_their_dependencies() {
     assert!(pypi.requests().iter().all(|request| {
         request
             .header("user-agent")
-            .is_some_and(|agent| agent.starts_with("pip/"))
+            .is_some_and(|name| name.starts_with("pip/"))
     }));
 }
 
