@@ -202,6 +202,12 @@ impl StoreError {
         }
     }
 
+    /// Whether a batch that meets this half-way had better wait than go on without the project that met it. A directory
+    /// that we may not write is one project's trouble until it turns out to be everybody's.
+    pub(crate) fn ends_batch(&self) -> bool {
+        self.is_general() && self.kind() != ErrorKind::PermissionDenied
+    }
+
     /// Whether the trouble is with the whole disk or catalog, so that other projects would meet it too.
     pub fn is_general(&self) -> bool {
         match self {

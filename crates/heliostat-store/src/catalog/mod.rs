@@ -3,6 +3,7 @@
 //! SQLite in WAL mode: one writer, many readers that each see one consistent state, several processes at once. The
 //! engine stays invisible outside this module's parent; everything in and out is a value.
 
+mod notes;
 mod read;
 mod record_body;
 mod schema;

@@ -271,6 +271,24 @@ impl Catalog {
         })
     }
 
+    /// The mirrored projects whose pages list a file.
+    pub(crate) fn mirrors_of(&self, path: &TreePath) -> Result<Vec<ProjectName>, StoreError> {
+        self.read("read a file's row", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT p.name FROM file f JOIN project p ON p.id = f.project \
+                 WHERE f.id = ?1 AND f.name = ?2 AND p.keeper = 'mirror'",
+            )?;
+            let mut rows = statement.query(params![path.id(), path.filename()])?;
+            let mut names = Vec::new();
+            while let Some(row) = rows.next()? {
+                names.push(read_name(
+                    row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
+                )?);
+            }
+            Ok(names)
+        })
+    }
+
     /// Those of the parts that are not held, from one consistent state, each with what waits to be unlinked of its file.
     pub(crate) fn not_held<'a>(
         &self,

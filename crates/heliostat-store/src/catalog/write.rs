@@ -9,14 +9,10 @@ use heliostat_pypi::page::PageFile;
 use heliostat_pypi::{ProjectName, TreePath};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::CatalogFault;
 use super::read::{self, Held};
 use super::record_body::{Columns, keeper_word, serial_to_sql, size_to_sql};
-use super::{Catalog, CatalogFault, IntentLine};
-use crate::error::StoreError;
 use crate::record::{Keeper, LedgerEntry, Part, ProjectRecord, Validators};
-
-/// Runs kept in the history.
-const RUNS_MAX: i64 = 1000;
 
 /// One batch's transaction.
 pub(crate) struct Applier<'a> {
@@ -185,9 +181,6 @@ impl<'a> Applier<'a> {
             return Ok(());
         };
         self.set_held(path, held, Held::default())?;
-        self.transaction
-            .prepare_cached("UPDATE file SET used_at = NULL WHERE id = ?1 AND name = ?2")?
-            .execute(params![path.id(), path.filename()])?;
         self.doom(name, path, held, self.now)
     }
 
@@ -441,7 +434,9 @@ impl<'a> Applier<'a> {
     fn set_held(&mut self, path: &TreePath, old: Held, new: Held) -> Result<(), CatalogFault> {
         self.transaction
             .prepare_cached(
-                "UPDATE file SET size_bytes = ?3, metadata_bytes = ?4, provenance_bytes = ?5 WHERE id = ?1 AND name = ?2",
+                "UPDATE file SET size_bytes = ?3, metadata_bytes = ?4, provenance_bytes = ?5, \
+                 used_at = CASE WHEN coalesce(?3, ?4, ?5) IS NULL THEN NULL ELSE used_at END \
+                 WHERE id = ?1 AND name = ?2",
             )?
             .execute(params![
                 path.id(),
@@ -545,77 +540,5 @@ impl std::fmt::Debug for Applier<'_> {
         f.debug_struct("Applier")
             .field("deltas", &self.deltas)
             .finish_non_exhaustive()
-    }
-}
-
-impl Catalog {
-    /// Writes the redo log. From here on the batch will be carried out, by us or by whoever comes next.
-    pub(crate) fn log_intents(&self, lines: &[IntentLine<&[u8]>]) -> Result<(), StoreError> {
-        self.write("write the redo log", |transaction| {
-            let mut statement =
-                transaction.prepare_cached("INSERT INTO intent (work, body) VALUES (?1, ?2)")?;
-            for (work, body) in lines {
-                statement.execute(params![work, body])?;
-            }
-            Ok(())
-        })
-    }
-
-    pub(crate) fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        self.write("write a note", |transaction| {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-                .execute([key, value])?;
-            Ok(())
-        })
-    }
-
-    /// Notes that the root list now shows the state of `list_generation`.
-    pub(crate) fn note_root(
-        &self,
-        list_generation: u64,
-        key: &str,
-        value: &str,
-    ) -> Result<(), StoreError> {
-        self.write("note the root list", |transaction| {
-            transaction
-                .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'root_generation'")?
-                .execute([size_to_sql(list_generation)])?;
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-                .execute([key, value])?;
-            Ok(())
-        })
-    }
-
-    pub(crate) fn record_run(&self, run: &super::Run) -> Result<(), StoreError> {
-        self.write("write the history", |transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO run (started_at, finished_at, outcome) VALUES (?1, ?2, ?3)",
-                )?
-                .execute(params![
-                    run.started_at,
-                    run.finished_at,
-                    run.outcome.to_string()
-                ])?;
-            transaction
-                .prepare_cached("DELETE FROM run WHERE id <= (SELECT max(id) FROM run) - ?1")?
-                .execute([RUNS_MAX])?;
-            Ok(())
-        })
-    }
-
-    /// Notes when on-demand files were last asked for; others are passed over.
-    pub(crate) fn touch_used(&self, paths: &[TreePath], now: i64) -> Result<(), StoreError> {
-        self.write("note the use of files", |transaction| {
-            let mut statement = transaction.prepare_cached(
-                "UPDATE file SET used_at = ?3 WHERE id = ?1 AND name = ?2 AND used_at IS NOT NULL",
-            )?;
-            for path in paths {
-                statement.execute(params![path.id(), path.filename(), now])?;
-            }
-            Ok(())
-        })
     }
 }

@@ -72,8 +72,17 @@ impl Store {
         let mut batch = Batch::from_lines(lines)
             .map_err(|fault| self.inner.catalog.complete("redo a commit", fault))?;
         let committed = self.carry_out(&mut batch)?;
+        let projects = batch.tasks.len() as u64;
+        tracing::info!(projects, "finished a commit that had been interrupted");
+        for refusal in &committed.refused {
+            tracing::warn!(
+                project = refusal.project.as_ref().map(tracing::field::display),
+                error = &refusal.error as &dyn std::error::Error,
+                "undid an interrupted commit that cannot be finished"
+            );
+        }
         Ok(Redone {
-            projects: batch.tasks.len() as u64,
+            projects,
             refused: committed.refused,
         })
     }
@@ -84,7 +93,7 @@ impl Store {
         let mut abandoned = Abandoned::default();
         let mut unsynced = Unsynced::default();
         for task in &batch.tasks {
-            abandoned.unless_general(task, self.rename_arrivals(task, &mut unsynced))?;
+            abandoned.unless_batch_ends(task, self.rename_arrivals(task, &mut unsynced))?;
         }
         unsynced.sync(&inner.web)?;
         kill_point("all-renamed");
@@ -99,7 +108,10 @@ impl Store {
                 (Target::Drop, _) => pages.withdraw(&task.work.name, &mut unsynced),
                 _ => Ok(()),
             };
-            abandoned.unless_general(task, written)?;
+            if written.is_err() {
+                self.restore_pages(task, &pages, &mut unsynced)?;
+            }
+            abandoned.unless_batch_ends(task, written)?;
         }
         unsynced.sync(&inner.web)?;
         kill_point("all-pages");
@@ -126,6 +138,23 @@ impl Store {
         committed.refused = std::mem::take(&mut batch.refused);
         committed.refused.append(&mut abandoned.refusals);
         Ok(committed)
+    }
+
+    /// Puts back what was replaced before a task met its trouble, in the same order and so as far as that came. What
+    /// cannot be put back was not replaced.
+    fn restore_pages(
+        &self,
+        task: &Task,
+        pages: &Pages<'_>,
+        unsynced: &mut Unsynced,
+    ) -> Result<(), StoreError> {
+        let restored = match self.record_before(task)? {
+            Before::Record(record) => pages.publish(&record, unsynced),
+            Before::Nothing => pages.withdraw(&task.work.name, unsynced),
+            Before::Damaged => Ok(()),
+        };
+        drop(restored);
+        Ok(())
     }
 
     fn make_durable(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -173,7 +202,7 @@ impl Store {
                 Applier::new(transaction, batch.notes.now, batch.notes.due_at, &on_disk)?;
             for task in &batch.tasks {
                 if abandoned.names.contains(&task.work.name) {
-                    undo(&mut applier, task)?;
+                    self.undo(&mut applier, task)?;
                 } else {
                     let before = self.record_before(task)?;
                     apply_task(&mut applier, task, &before)?;
@@ -191,6 +220,20 @@ impl Store {
             }
             applier.finish()
         })
+    }
+
+    /// What came for a task that could not be finished is unlinked again, unless something lists it.
+    fn undo(&self, applier: &mut Applier<'_>, task: &Task) -> Result<(), CatalogFault> {
+        for arrival in &task.work.arrivals {
+            disk::remove_file(&self.inner.incoming.root().join(&arrival.temporary))?;
+            applier.strand(
+                &task.work.name,
+                &arrival.path,
+                arrival.part,
+                arrival.size_bytes,
+            )?;
+        }
+        Ok(())
     }
 
     /// The record before the batch, as far as the task needs it: readers still see it while the transaction runs.
@@ -221,14 +264,14 @@ impl Store {
 
 impl Abandoned {
     /// Notes trouble that is the task's own; trouble that everybody would meet ends the batch.
-    fn unless_general(
+    fn unless_batch_ends(
         &mut self,
         task: &Task,
         outcome: Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match outcome {
             Ok(()) => Ok(()),
-            Err(error) if error.is_general() => Err(error),
+            Err(error) if error.ends_batch() => Err(error),
             Err(error) => {
                 let project = task.work.name.clone();
                 self.names.insert(project.clone());
@@ -255,19 +298,6 @@ fn apply_task(applier: &mut Applier<'_>, task: &Task, before: &Before) -> Result
     }
     for path in &task.work.evicted {
         applier.evict(name, path)?;
-    }
-    Ok(())
-}
-
-/// What came into place for a task that could not be finished is unlinked again, unless something lists it.
-fn undo(applier: &mut Applier<'_>, task: &Task) -> Result<(), CatalogFault> {
-    for arrival in &task.work.arrivals {
-        applier.strand(
-            &task.work.name,
-            &arrival.path,
-            arrival.part,
-            arrival.size_bytes,
-        )?;
     }
     Ok(())
 }

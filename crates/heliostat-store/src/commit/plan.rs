@@ -195,15 +195,23 @@ impl Planner<'_> {
             self.refuse(None, path.filename().to_owned(), StoreError::Unlisted(path));
             return Ok(());
         };
-        let state = self.store.inner.catalog.project_state(&row.project)?;
-        let put = self
-            .drafts
-            .get(&row.project)
-            .and_then(|draft| match &draft.target {
-                DraftTarget::Put(record) => Some(record.keeper),
-                _ => None,
+        let will_be_mirrored = self.drafts.values().any(|draft| match &draft.target {
+            DraftTarget::Put(record) => {
+                record.keeper == Keeper::Mirror && record.listed().any(|file| file.path == path)
+            }
+            _ => false,
+        });
+        let is_mirrored = self
+            .store
+            .inner
+            .catalog
+            .mirrors_of(&path)?
+            .iter()
+            .any(|name| {
+                let target = self.drafts.get(name).map(|draft| &draft.target);
+                matches!(target, None | Some(DraftTarget::Keep))
             });
-        if put.or(state.map(|state| state.keeper)) == Some(Keeper::Mirror) {
+        if will_be_mirrored || is_mirrored {
             self.refuse(
                 Some(row.project),
                 path.filename().to_owned(),

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 
-use heliostat_pypi::RelPath;
+use heliostat_pypi::{RelPath, Serial};
 use heliostat_store::{
     Admission, Blobs, Change, CommitPolicy, ErrorKind, Keeper, PageKind, Part, Put, Store,
     StoreError,
@@ -71,6 +71,44 @@ fn a_directory_in_the_way_stops_only_its_own_project() {
     assert_eq!(listed(store.data())["acme"].len(), 2);
     fs::remove_dir_all(way.parent().unwrap()).unwrap();
     assert!(store.recover(NOW).unwrap().discarded_temporaries <= 1);
+    assert_whole(&store);
+}
+
+#[test]
+fn a_document_in_the_way_takes_the_others_of_its_project_back() {
+    let (_directory, store) = new_store();
+    // The JSON page can be replaced, the HTML page cannot: the project must stay as it was in both.
+    let way = store.web().join("simple/acme/index.v1_html");
+    let html = fs::read(&way).unwrap();
+    fs::remove_file(&way).unwrap();
+    fs::create_dir(&way).unwrap();
+    let new = mirror(&store, "third", 1, &[1]);
+    fs::create_dir_all(store.web().join("simple/third/index.v1_html")).unwrap();
+    let changes = vec![
+        mirror(&store, "acme", 2, &[2]),
+        Change::Drop {
+            name: name("other"),
+        },
+        new,
+    ];
+    let committed = store.commit(changes, &CommitPolicy::at(NOW)).unwrap();
+    assert_eq!(committed.refused.len(), 2, "{:?}", committed.refused);
+    assert_readers_are_safe(store.data(), |_| Keeper::Mirror);
+    assert_eq!(
+        listed(store.data()).into_keys().collect::<Vec<_>>(),
+        ["acme"]
+    );
+    assert_eq!(
+        store
+            .project(&name("acme"))
+            .unwrap()
+            .unwrap()
+            .published_serial,
+        Some(Serial(1))
+    );
+    fs::remove_dir(&way).unwrap();
+    fs::write(&way, html).unwrap();
+    fs::remove_dir_all(store.web().join("simple/third")).unwrap();
     assert_whole(&store);
 }
 
