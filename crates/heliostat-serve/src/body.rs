@@ -182,7 +182,7 @@ fn poll_live(
 
 /// Reads without waiting for the disk; `None` where that is not possible.
 #[cfg(target_os = "linux")]
-fn read_cached(file: &File, offset: u64, wanted: usize) -> Option<Bytes> {
+pub(crate) fn read_cached(file: &File, offset: u64, wanted: usize) -> Option<Bytes> {
     use rustix::io::{ReadWriteFlags, preadv2};
 
     let mut buffer = vec![0; wanted];
@@ -196,7 +196,7 @@ fn read_cached(file: &File, offset: u64, wanted: usize) -> Option<Bytes> {
 
 /// Other systems have no such call.
 #[cfg(not(target_os = "linux"))]
-fn read_cached(_file: &File, _offset: u64, _wanted: usize) -> Option<Bytes> {
+pub(crate) fn read_cached(_file: &File, _offset: u64, _wanted: usize) -> Option<Bytes> {
     None
 }
 

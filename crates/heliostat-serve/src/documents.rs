@@ -92,10 +92,11 @@ impl Documents {
             .weigher(|_key, document: &Arc<Document>| weight(document.held_bytes()))
             .eviction_policy(EvictionPolicy::lru())
             .build();
+        // Files are many times the memory there is, so what is asked for often is kept, not what was asked for last:
+        // going through a tree once must not empty the cache.
         let files = Cache::builder()
             .max_capacity(limits.file_cache_bytes)
             .weigher(|_key, bytes: &Bytes| weight(bytes.len()))
-            .eviction_policy(EvictionPolicy::lru())
             .build();
         let held_bytes_max = usize::try_from(limits.page_cache_bytes / 4).unwrap_or(usize::MAX);
         Self {

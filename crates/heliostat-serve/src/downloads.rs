@@ -132,7 +132,7 @@ fn read_back(store: &Store, day: Date) -> Result<BTreeMap<Key, u64>, StoreError>
         tracing::warn!(%day, error = &error as &dyn std::error::Error, "the day's statistics are started afresh");
         return Ok(BTreeMap::new());
     }
-    Ok(text.lines().skip(1).filter_map(parse_row).collect())
+    Ok(text.lines().filter_map(parse_row).collect())
 }
 
 /// One row of `package,filename,useragent,count`. Only the file name can need quotes: the others are made of plain

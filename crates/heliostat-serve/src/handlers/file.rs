@@ -1,6 +1,7 @@
 //! Files and their metadata: exact bytes, exact length, ranges, never a content coding.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use heliostat_engine::on_demand::LiveDownload;
 use heliostat_pypi::TreePath;
-use heliostat_store::{OpenFile, Part, Stamp};
+use heliostat_store::{OpenFile, Part};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
@@ -16,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{blocking, failed, precondition_failed};
 use crate::account::Download;
-use crate::body::{BodyError, FilePiece, Payload};
+use crate::body::{BodyError, FilePiece, Payload, read_cached};
 use crate::conditional::{self, Validators, Verdict};
 use crate::documents::{SMALL_FILE_BYTES_MAX, date_header};
 use crate::on_demand::FileSource;
@@ -223,8 +224,12 @@ fn entity_tag(path: &TreePath, part: Part) -> String {
 }
 
 /// A file of the tree: from memory, read whole when it is small, or open.
+///
+/// Looking at the file has brought its names into the system's memory, so opening it here does not wait for the
+/// disk; reading it might, and then happens elsewhere.
 async fn held(site: &Arc<Site>, item: &Item) -> Result<Option<Source>, Problem> {
-    let Some(stamp) = site.tree.stamp(item).map_err(|error| failed(&error))? else {
+    let look = |error| failed(&error);
+    let Some(stamp) = site.tree.stamp(item).map_err(look)? else {
         return Ok(None);
     };
     if stamp.len_bytes <= SMALL_FILE_BYTES_MAX
@@ -232,27 +237,33 @@ async fn held(site: &Arc<Site>, item: &Item) -> Result<Option<Source>, Problem> 
     {
         return Ok(Some(Source::Memory(bytes, Some(modified_at(&stamp)))));
     }
-    let (site, item) = (Arc::clone(site), item.clone());
-    blocking(move || read_or_open(&site, item))
-        .await?
-        .map_err(|error| failed(error.as_ref()))
-}
-
-fn read_or_open(site: &Site, item: Item) -> Result<Option<Source>, BodyError> {
-    let Some(mut opened) = site.tree.open(&item)? else {
+    let Some(opened) = site.tree.open(item).map_err(look)? else {
         return Ok(None);
     };
-    let stamp: Stamp = opened.stamp;
+    let stamp = opened.stamp;
     if WHOLE_FILE_BYTES_MAX < stamp.len_bytes {
         return Ok(Some(Source::Disk(opened)));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(stamp.len_bytes)? + 1);
-    opened.file.read_to_end(&mut bytes)?;
-    let bytes = Bytes::from(bytes);
+    let bytes = read_whole(opened.file, stamp.len_bytes)
+        .await?
+        .map_err(|error| failed(&error))?;
     if stamp.len_bytes <= SMALL_FILE_BYTES_MAX {
-        site.documents.keep_small_file(item, stamp, bytes.clone());
+        site.documents
+            .keep_small_file(item.clone(), stamp, bytes.clone());
     }
     Ok(Some(Source::Memory(bytes, Some(modified_at(&stamp)))))
+}
+
+async fn read_whole(mut file: File, size_bytes: u64) -> Result<io::Result<Bytes>, Problem> {
+    let wanted = usize::try_from(size_bytes).unwrap_or(usize::MAX);
+    if let Some(bytes) = read_cached(&file, 0, wanted).filter(|bytes| bytes.len() == wanted) {
+        return Ok(Ok(bytes));
+    }
+    blocking(move || {
+        let mut bytes = Vec::with_capacity(wanted + 1);
+        file.read_to_end(&mut bytes).map(|_| bytes.into())
+    })
+    .await
 }
 
 /// Asks for a file that is not in the tree.

@@ -14,7 +14,7 @@ use http::header::VARY;
 use super::{Label, blocking, document_reply, failed};
 use crate::documents::Document;
 use crate::host::base_url;
-use crate::on_demand::{PageSource, no_such_project};
+use crate::on_demand::no_such_project;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::service::Asked;
@@ -28,20 +28,14 @@ pub(crate) async fn legacy(
     asked: &Asked<'_>,
 ) -> Result<Reply, Problem> {
     let base = base_url(asked)?;
-    let state = site.demand.page(&name).await?;
+    site.demand.recorded_page(&name).await?;
     let (store, project) = (site.tree.store.clone(), name.clone());
     let make = move || -> Result<Option<Vec<u8>>, StoreError> {
         let record = store.project(&project)?;
         Ok(record.and_then(|record| render_legacy(&published(record), version.as_deref(), &base)))
     };
     let body = blocking(make).await?.map_err(|error| failed(&error))?;
-    let Some(body) = body else {
-        return Err(match state {
-            PageSource::Tree => no_such_project(&name),
-            // Its record is committed in a moment.
-            PageSource::Passing(_) => super::busy(),
-        });
-    };
+    let body = body.ok_or_else(|| no_such_project(&name))?;
     let label = Label {
         content_type: "application/json",
         cache_control: site.page_cache_control.clone(),
