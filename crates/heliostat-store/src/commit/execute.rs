@@ -180,6 +180,10 @@ impl Store {
             let Some(to) = self.place(&task.work.name, &arrival.path, arrival.part) else {
                 continue;
             };
+            // A file comes first into a directory that is its own, so renaming would fail once for every one.
+            if let (Part::File, Some(directory)) = (arrival.part, to.parent()) {
+                disk::create_directory(directory, unsynced)?;
+            }
             match disk::move_into_place(&from, &to, unsynced) {
                 // Renaming one name of a file to another name of the same file does nothing, and a file that was
                 // adopted where it stands is such a pair.
