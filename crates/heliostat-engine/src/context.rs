@@ -33,6 +33,21 @@ impl Context {
     }
 }
 
+/// Work on up to this many bytes in memory is done where it stands: handing it to another thread costs more than one
+/// write into the page cache.
+const INLINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs work that blocks in proportion to `size_bytes`, off the async threads when that is much.
+pub(crate) async fn blocking_if_large<T: Send + 'static>(
+    size_bytes: u64,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    if size_bytes <= INLINE_BYTES_MAX {
+        return Ok(work());
+    }
+    blocking(work).await
+}
+
 /// Runs blocking work off the async threads; a panic in it is an error here, not a hang.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

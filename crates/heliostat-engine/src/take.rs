@@ -6,7 +6,7 @@ use heliostat_pypi::page::PageFile;
 use heliostat_store::{Expected, Intake, StoreError, VerifiedBlob};
 use heliostat_upstream::{Caches, Download, DownloadError, FileRequest, UpstreamError, redacted};
 
-use crate::context::{Context, blocking};
+use crate::context::{Context, blocking_if_large};
 use crate::error::EngineError;
 use crate::events::Event;
 
@@ -105,7 +105,7 @@ pub(crate) async fn take_file(
             Err(DownloadError::Caller(error)) => return Err(TakeError::Store(error)),
         };
         let wanted = expected(entry);
-        match blocking(move || intake.finish(&wanted))
+        match blocking_if_large(intake.len_bytes(), move || intake.finish(&wanted))
             .await
             .map_err(Box::new)?
         {

@@ -8,7 +8,7 @@ use heliostat_pypi::{FileName, ProjectName, Sha256};
 use heliostat_store::{Expected, VerifiedBlob};
 use heliostat_upstream::Answer;
 
-use crate::context::{Context, blocking};
+use crate::context::{Context, blocking, blocking_if_large};
 use crate::take::TakeError;
 
 /// A part that was looked for.
@@ -144,7 +144,8 @@ async fn admit(
 ) -> Result<PartTaken, TakeError> {
     let store = context.store.clone();
     let size_bytes = Some(bytes.len() as u64);
-    let blob = blocking(move || store.blob_from_bytes(&bytes, &Expected { sha256, size_bytes }))
+    let admit = move || store.blob_from_bytes(&bytes, &Expected { sha256, size_bytes });
+    let blob = blocking_if_large(size_bytes.unwrap_or(0), admit)
         .await
         .map_err(|error| TakeError::Engine(Box::new(error)))?
         .map_err(TakeError::Store)?;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, stream};
-use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::{CoreMetadata, PageFile, ProjectPage};
 use heliostat_pypi::select::Wanted;
+use heliostat_pypi::{ProjectName, Sha256, TreePath};
 use heliostat_store::{
     Admission, Change, Keeper, LedgerEntry, Part, ProjectRecord, Put, VerifiedBlob,
 };
@@ -215,13 +215,21 @@ impl Project<'_> {
 
     /// The listed files with a part that is not on disk.
     async fn missing(&self, hidden: &BTreeSet<String>) -> Result<Vec<Missing>, EngineError> {
-        let name = self.page.name.clone();
-        let held = self
-            .fetcher
-            .context
-            .on_disk(move |store| store.project_files(&name))
-            .await?;
+        let held = match &self.record {
+            Some(_) => {
+                let name = self.page.name.clone();
+                let context = &self.fetcher.context;
+                context
+                    .on_disk(move |store| store.project_files(&name))
+                    .await?
+            }
+            None => Vec::new(),
+        };
         let held: HashMap<_, _> = held.into_iter().map(|row| (row.path, row.held)).collect();
+        let digests_before: HashMap<&TreePath, Option<Sha256>> = (self.record.iter())
+            .flat_map(|record| &record.page.files)
+            .map(|old| (&old.path, old.sha256))
+            .collect();
         let mut missing = Vec::new();
         for file in self
             .page
@@ -231,11 +239,8 @@ impl Project<'_> {
         {
             let parts = held.get(&file.path).map(Vec::as_slice).unwrap_or_default();
             // A file whose digest changed upstream keeps its path only where the path does not come from the digest.
-            let replaced = self.record.as_ref().is_some_and(|record| {
-                record.page.files.iter().any(|old| {
-                    old.path == file.path && old.sha256.is_some() && old.sha256 != file.sha256
-                })
-            });
+            let before = digests_before.get(&file.path).copied().flatten();
+            let replaced = before.is_some_and(|before| Some(before) != file.sha256);
             let lacks = |part| replaced || !parts.contains(&part);
             let mut wanted = Vec::new();
             if lacks(Part::File) {
