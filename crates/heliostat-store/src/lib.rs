@@ -8,6 +8,8 @@
 )]
 
 mod adopt;
+#[cfg(feature = "bulk-fill")]
+mod bulk;
 mod catalog;
 mod check;
 mod commit;

@@ -21,7 +21,8 @@ use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{
-    DeleteLimit, Drop, DropReason, Listed, Plan, PlanInput, Refresh, RefreshReason, plan,
+    DeleteLimit, Drop, DropReason, Listed, Plan, PlanInput, Refresh, RefreshReason, WishesSince,
+    plan,
 };
 pub use preview::Preview;
 pub use wishes::{Others, Wishes, WishesGiven};

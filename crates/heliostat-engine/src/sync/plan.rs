@@ -36,14 +36,14 @@ pub struct PlanInput<'a> {
     /// Projects of which something is missing on disk.
     pub damaged: &'a BTreeSet<ProjectName>,
     /// Whether the selection or the filters differ from those of the last completed sync.
-    pub wishes: Wishes,
+    pub wishes: WishesSince,
     /// Seconds since 1970.
     pub now: i64,
 }
 
 /// Whether what is wanted differs from what the last completed sync wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wishes {
+pub enum WishesSince {
     /// The same: pages at the listed serial need no look.
     Same,
     /// Changed: every page is looked at again, because its files may be chosen differently.
@@ -155,14 +155,13 @@ impl DeleteLimit {
 }
 
 /// Decides. Only projects that `sync` answers for are ever dropped; on-demand ones are taken over when selected.
+///
+/// What is listed and what is held are both sorted by name, and gone through side by side: with 900,000 of each, every
+/// map of them would cost more time and memory than all the rest.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut planner = Planner {
         input,
         failed: failed_projects(input.ledger),
-        held: (input.held.iter())
-            .filter(|state| state.keeper.is_synced())
-            .map(|state| (&state.name, state))
-            .collect(),
         named: input.selection.named().into_iter().flatten().collect(),
         plan: Plan::default(),
     };
@@ -177,35 +176,36 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 struct Planner<'a> {
     input: &'a PlanInput<'a>,
     failed: BTreeMap<&'a ProjectName, (&'a LedgerEntry, Option<Serial>)>,
-    held: BTreeMap<&'a ProjectName, &'a ProjectState>,
     named: BTreeSet<&'a ProjectName>,
     plan: Plan,
 }
 
 impl<'a> Planner<'a> {
     fn against_list(&mut self, projects: &'a [(ProjectName, Option<Serial>)]) {
-        let mut seen = BTreeSet::new();
-        for (name, serial) in projects {
-            if self.input.selection.wants(name).is_some() {
-                seen.insert(name);
-                self.consider(name, *serial);
-            }
-        }
-        self.drop_all_but(&seen);
+        let selection = self.input.selection;
+        let wanted = projects
+            .iter()
+            .filter(|(name, _)| selection.wants(name).is_some())
+            .map(|(name, serial)| (name, *serial));
+        self.side_by_side(wanted);
         // A name that was asked for and never listed is a failure that must be told again, not forgotten.
+        let is_listed = |name: &ProjectName| {
+            projects
+                .binary_search_by(|(listed, _)| listed.cmp(name))
+                .is_ok()
+        };
         let unlisted: Vec<&ProjectName> = (self.named.iter().copied())
-            .filter(|name| !seen.contains(name) && !self.held.contains_key(name))
+            .filter(|name| self.held(name).is_none())
+            .filter(|name| !is_listed(name) || selection.wants(name).is_none())
             .collect();
         for name in unlisted {
-            self.consider(name, None);
+            self.consider(name, None, None);
         }
     }
 
     fn by_name(&mut self) {
-        for name in self.named.clone() {
-            self.consider(name, None);
-        }
-        self.drop_all_but(&self.named.clone());
+        let named = self.named.clone();
+        self.side_by_side(named.into_iter().map(|name| (name, None)));
     }
 
     /// Nothing changed upstream: only what failed or was damaged needs a look.
@@ -218,14 +218,35 @@ impl<'a> Planner<'a> {
             .collect();
         for name in names {
             if self.input.selection.wants(name).is_some() {
-                self.consider(name, None);
+                self.consider(name, None, self.held(name));
             }
         }
         let looked_at = self.plan.refresh.len() as u64;
-        self.plan.keep = (self.held.len() as u64).saturating_sub(looked_at);
+        let held = synced(self.input.held).count() as u64;
+        self.plan.keep = held.saturating_sub(looked_at);
     }
 
-    fn consider(&mut self, name: &ProjectName, listed_serial: Option<Serial>) {
+    /// Considers everything that is wanted, and drops what is held beside it.
+    fn side_by_side(&mut self, wanted: impl Iterator<Item = (&'a ProjectName, Option<Serial>)>) {
+        let mut held = synced(self.input.held).peekable();
+        for (name, serial) in wanted {
+            while let Some(state) = held.next_if(|state| state.name < *name) {
+                self.drop(state);
+            }
+            let state = held.next_if(|state| state.name == *name);
+            self.consider(name, serial, state);
+        }
+        for state in held {
+            self.drop(state);
+        }
+    }
+
+    fn consider(
+        &mut self,
+        name: &ProjectName,
+        listed_serial: Option<Serial>,
+        held: Option<&ProjectState>,
+    ) {
         let failure = self.failed.get(name);
         let is_waiting = failure.is_some_and(|(entry, _)| {
             entry.tries >= EAGER_TRIES && entry.next_try_at > self.input.now
@@ -234,7 +255,7 @@ impl<'a> Planner<'a> {
             self.plan.waiting += 1;
             return;
         }
-        let reason = match (self.held.get(name), failure, listed_serial) {
+        let reason = match (held, failure, listed_serial) {
             (_, Some(_), _) => RefreshReason::Failed,
             (Some(_), None, _) if self.input.damaged.contains(name) => RefreshReason::Damaged,
             (None, None, _) => RefreshReason::New,
@@ -242,7 +263,7 @@ impl<'a> Planner<'a> {
             (Some(state), None, Some(serial)) if state.published_serial != Some(serial) => {
                 RefreshReason::Changed
             }
-            (Some(_), None, Some(_)) if self.input.wishes == Wishes::Changed => {
+            (Some(_), None, Some(_)) if self.input.wishes == WishesSince::Changed => {
                 RefreshReason::Wishes
             }
             (Some(_), None, Some(_)) => {
@@ -258,21 +279,27 @@ impl<'a> Planner<'a> {
         });
     }
 
-    fn drop_all_but(&mut self, seen: &BTreeSet<&ProjectName>) {
-        for name in self.held.keys() {
-            let reason = if self.input.selection.wants(name).is_none() {
-                DropReason::NotSelected
-            } else if seen.contains(*name) {
-                continue;
-            } else {
-                DropReason::GoneUpstream
-            };
-            self.plan.drop.push(Drop {
-                name: (*name).clone(),
-                reason,
-            });
-        }
+    fn drop(&mut self, state: &ProjectState) {
+        let reason = match self.input.selection.wants(&state.name) {
+            None => DropReason::NotSelected,
+            Some(_) => DropReason::GoneUpstream,
+        };
+        self.plan.drop.push(Drop {
+            name: state.name.clone(),
+            reason,
+        });
     }
+
+    fn held(&self, name: &ProjectName) -> Option<&'a ProjectState> {
+        let held = self.input.held;
+        let place = held.binary_search_by(|state| state.name.cmp(name)).ok()?;
+        held.get(place).filter(|state| state.keeper.is_synced())
+    }
+}
+
+/// What `sync` answers for.
+fn synced(held: &[ProjectState]) -> impl Iterator<Item = &ProjectState> {
+    held.iter().filter(|state| state.keeper.is_synced())
 }
 
 /// One entry for each failing project: the page's own, else the first file's, and the highest serial promised.
@@ -286,3 +313,192 @@ fn failed_projects(
     }
     failed
 }
+
+#[cfg(test)]
+mod tests {
+    use heliostat_store::Keeper;
+
+    use super::*;
+
+    fn name(text: &str) -> ProjectName {
+        text.parse().unwrap()
+    }
+
+    fn held(text: &str, serial: u64, keeper: Keeper) -> ProjectState {
+        ProjectState {
+            name: name(text),
+            published_serial: Some(Serial(serial)),
+            keeper,
+        }
+    }
+
+    fn failure(text: &str, tries: u32) -> LedgerEntry {
+        LedgerEntry {
+            project: name(text),
+            item: String::new(),
+            reason: "it hung up".to_owned(),
+            tries,
+            first_failed_at: 0,
+            next_try_at: 100,
+            wanted_serial: Some(Serial(40)),
+        }
+    }
+
+    fn list(projects: &[(&str, u64)]) -> Listed {
+        let projects = projects.iter();
+        Listed::Projects(
+            projects
+                .map(|(text, serial)| (name(text), Some(Serial(*serial))))
+                .collect(),
+        )
+    }
+
+    fn some(names: &[&str]) -> Selection {
+        Selection {
+            names: names.iter().map(|text| name(text)).collect(),
+            ..Selection::default()
+        }
+    }
+
+    fn planned(
+        listed: &Listed,
+        selection: &Selection,
+        held: &[ProjectState],
+        ledger: &[LedgerEntry],
+    ) -> Plan {
+        plan(&PlanInput {
+            listed,
+            selection,
+            held,
+            ledger,
+            damaged: &BTreeSet::from([name("torn")]),
+            wishes: WishesSince::Same,
+            now: 50,
+        })
+    }
+
+    fn refreshed(plan: &Plan) -> Vec<(&str, RefreshReason, Option<u64>)> {
+        let lines = plan.refresh.iter();
+        lines
+            .map(|line| {
+                (
+                    line.name.as_str(),
+                    line.reason,
+                    line.wanted_serial.map(|serial| serial.0),
+                )
+            })
+            .collect()
+    }
+
+    fn dropped(plan: &Plan) -> Vec<(&str, DropReason)> {
+        plan.drop
+            .iter()
+            .map(|line| (line.name.as_str(), line.reason))
+            .collect()
+    }
+
+    #[test]
+    fn everything_listed_and_held_is_gone_through_side_by_side() {
+        let listed = list(&[
+            ("changed", 9),
+            ("mine", 1),
+            ("new", 2),
+            ("older", 3),
+            ("same", 4),
+            ("torn", 5),
+        ]);
+        let held = [
+            held("a-gone", 1, Keeper::Mirror),
+            held("b-passing", 1, Keeper::OnDemand),
+            held("changed", 8, Keeper::Mirror),
+            held("m-gone", 1, Keeper::PagesOnly),
+            held("mine", 1, Keeper::OnDemand),
+            held("older", 7, Keeper::Mirror),
+            held("same", 4, Keeper::PagesOnly),
+            held("torn", 5, Keeper::Mirror),
+            held("z-gone", 1, Keeper::Mirror),
+        ];
+        let plan = planned(&listed, &Selection::everything(), &held, &[]);
+        assert_eq!(
+            refreshed(&plan),
+            [
+                ("changed", RefreshReason::Changed, Some(9)),
+                ("mine", RefreshReason::New, Some(1)),
+                ("new", RefreshReason::New, Some(2)),
+                ("older", RefreshReason::Changed, Some(3)),
+                ("torn", RefreshReason::Damaged, Some(5)),
+            ]
+        );
+        let gone = DropReason::GoneUpstream;
+        assert_eq!(
+            dropped(&plan),
+            [("a-gone", gone), ("m-gone", gone), ("z-gone", gone)]
+        );
+        assert_eq!((plan.keep, plan.waiting), (1, 0));
+    }
+
+    #[test]
+    fn what_is_no_longer_selected_goes_and_what_was_never_listed_is_asked_for_again() {
+        let listed = list(&[("left", 1), ("wanted", 2)]);
+        let held = [
+            held("left", 1, Keeper::Mirror),
+            held("wanted", 2, Keeper::Mirror),
+        ];
+        let plan = planned(&listed, &some(&["unheard-of", "wanted"]), &held, &[]);
+        assert_eq!(refreshed(&plan), [("unheard-of", RefreshReason::New, None)]);
+        assert_eq!(dropped(&plan), [("left", DropReason::NotSelected)]);
+        assert_eq!(plan.keep, 1);
+    }
+
+    #[test]
+    fn names_without_a_list_are_each_looked_at() {
+        let held = [
+            held("known", 1, Keeper::Mirror),
+            held("left", 1, Keeper::Mirror),
+        ];
+        let plan = planned(&Listed::NotAsked, &some(&["fresh", "known"]), &held, &[]);
+        let expected = [
+            ("fresh", RefreshReason::New, None),
+            ("known", RefreshReason::Unknown, None),
+        ];
+        assert_eq!(refreshed(&plan), expected);
+        assert_eq!(dropped(&plan), [("left", DropReason::NotSelected)]);
+    }
+
+    #[test]
+    fn failures_are_tried_again_until_they_have_to_wait() {
+        let listed = list(&[("often", 1), ("once", 2)]);
+        let ledger = [failure("often", EAGER_TRIES), failure("once", 1)];
+        let held = [
+            held("often", 1, Keeper::Mirror),
+            held("once", 2, Keeper::Mirror),
+        ];
+        let plan = planned(&listed, &Selection::everything(), &held, &ledger);
+        assert_eq!(refreshed(&plan), [("once", RefreshReason::Failed, Some(2))]);
+        assert_eq!((plan.keep, plan.waiting), (0, 1));
+        // Who names it does not wait.
+        let plan = planned(&listed, &some(&["often", "once"]), &held, &ledger);
+        assert_eq!(plan.refresh.len(), 2);
+    }
+
+    #[test]
+    fn an_unchanged_list_leaves_only_what_failed_or_was_damaged() {
+        let held = [
+            held("fine", 1, Keeper::Mirror),
+            held("torn", 1, Keeper::Mirror),
+        ];
+        let ledger = [failure("lost", 1)];
+        let plan = planned(&Listed::Unchanged, &Selection::everything(), &held, &ledger);
+        assert_eq!(
+            refreshed(&plan),
+            [
+                ("lost", RefreshReason::Failed, Some(40)),
+                ("torn", RefreshReason::Damaged, None)
+            ]
+        );
+        assert_eq!(plan.keep, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use heliostat_upstream::{Answer, Caches, FetchedList, Validators};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
 
-use super::plan::{self, DeleteLimit, DropReason, Listed, Plan, PlanInput, plan};
+use super::plan::{self, DeleteLimit, DropReason, Listed, Plan, PlanInput, WishesSince, plan};
 use super::{Depth, SyncRequest};
 use crate::context::Context;
 use crate::error::EngineError;
@@ -88,13 +88,13 @@ pub(super) async fn prepare(
     let same_upstream = before.as_ref().filter(|state| state.root == root);
     let same_wishes = same_upstream.is_some_and(|state| state.fingerprint == fingerprint);
     let wishes = if same_wishes && request.depth == Depth::Serials {
-        plan::Wishes::Same
+        WishesSince::Same
     } else {
-        plan::Wishes::Changed
+        WishesSince::Changed
     };
     let (listed, list) = if needs_list(&selection) {
         let validators = match same_upstream {
-            Some(state) if wishes == plan::Wishes::Same => state.validators.clone(),
+            Some(state) if wishes == WishesSince::Same => state.validators.clone(),
             _ => Validators::default(),
         };
         read_list(context, &validators, same_upstream, fingerprint).await?

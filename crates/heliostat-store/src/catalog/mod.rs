@@ -3,6 +3,8 @@
 //! SQLite in WAL mode: one writer, many readers that each see one consistent state, several processes at once. The
 //! engine stays invisible outside this module's parent; everything in and out is a value.
 
+#[cfg(feature = "bulk-fill")]
+mod bulk;
 mod notes;
 mod read;
 mod record_body;

@@ -16,19 +16,19 @@ use crate::record::{Keeper, LedgerEntry, Part, ProjectRecord, Validators};
 
 /// One batch's transaction.
 pub(crate) struct Applier<'a> {
-    transaction: &'a Transaction<'a>,
+    pub(super) transaction: &'a Transaction<'a>,
     now: i64,
     due_at: i64,
     on_disk: &'a dyn Fn(&ProjectName, &TreePath, Part) -> bool,
     has_doomed: bool,
-    deltas: Deltas,
+    pub(super) deltas: Deltas,
     list: ListChange,
 }
 
 #[derive(Debug, Default)]
-struct Deltas {
+pub(super) struct Deltas {
     projects: i64,
-    files_listed: i64,
+    pub(super) files_listed: i64,
     files_held: i64,
     bytes_held: i64,
     files_doomed: i64,
@@ -282,7 +282,7 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    fn put_record(
+    pub(super) fn put_record(
         &mut self,
         name: &ProjectName,
         columns: &Columns,
@@ -524,7 +524,7 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    fn count_held(&mut self, old: Held, new: Held) {
+    pub(super) fn count_held(&mut self, old: Held, new: Held) {
         self.deltas.files_held += i64::from(!new.is_nothing()) - i64::from(!old.is_nothing());
         self.deltas.bytes_held += size_to_sql(new.bytes()) - size_to_sql(old.bytes());
     }
