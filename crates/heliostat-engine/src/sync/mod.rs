@@ -33,7 +33,7 @@ use crate::events::{Event, ProjectOutcome};
 use crate::ledger::claimable;
 use commit::{Committer, Tally};
 use fetch::Fetcher;
-use prepare::{Course, LIST_KEY, Look, Prepared, prepare};
+use prepare::{Applied, Course, LIST_KEY, Look, Prepared, prepare};
 
 /// Items on their way to the committer.
 const WORK_QUEUE: usize = 64;
@@ -141,6 +141,15 @@ impl Work {
         }
     }
 
+    /// A change that nobody is told of.
+    fn quiet(change: Change, project: ProjectName) -> Self {
+        Self {
+            project,
+            changes: vec![change],
+            outcome: None,
+        }
+    }
+
     fn failed(entry: LedgerEntry) -> Self {
         let project = entry.project.clone();
         Self::change(Change::Failed(entry), project, ProjectOutcome::Failed)
@@ -176,6 +185,7 @@ pub async fn sync(
     } else {
         std::mem::take(&mut prepared.plan.drop).len() as u64
     };
+    prepared.applied.begin(context).await?;
     let (tally, left) = carry_out(context, request, &prepared, cancel).await?;
     let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
     let listed = prepared.list.as_ref().and_then(|list| list.serial);
@@ -186,6 +196,9 @@ pub async fn sync(
         previous_serial(context).await?
     };
     publish(context, serial).await?;
+    if complete {
+        prepared.applied.finish(context).await?;
+    }
     if complete && let Some(list) = prepared.list {
         context
             .on_disk(move |store| store.set_meta(LIST_KEY, &list))
@@ -243,6 +256,8 @@ pub(crate) async fn refetch(
         ledger,
         list: None,
         course: Course::Forward,
+        applied: Applied::default(),
+        forget: Vec::new(),
         held: 0,
     };
     let request = SyncRequest {
@@ -294,10 +309,14 @@ async fn fetch_all(
             drop.name.clone(),
             ProjectOutcome::Dropped,
         );
-        work.send(item)
-            .await
-            .map_err(|_| EngineError::Worker("the committer stopped".to_owned()))?;
+        fetch::send(&work, item).await?;
         done += 1;
+    }
+    for project in &prepared.forget {
+        let settled = Change::Settled {
+            project: project.clone(),
+        };
+        fetch::send(&work, Work::quiet(settled, project.clone())).await?;
     }
     let fetcher = Arc::new(Fetcher {
         context: context.clone(),

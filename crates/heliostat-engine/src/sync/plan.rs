@@ -501,4 +501,4 @@ mod tests {
 }
 
 #[cfg(test)]
-mod tests;
+mod cases;

@@ -24,6 +24,7 @@ const CHECK_BUDGET: Duration = Duration::from_millis(500);
 const CHECK_STEP_FILES: usize = 4_096;
 pub(super) const LIST_KEY: &str = "upstream-list";
 const CHECK_KEY: &str = "check-cursor";
+const APPLIED_KEY: &str = "wishes-applied";
 
 /// What the last completed sync saw of the upstream's list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +43,66 @@ pub(super) struct Prepared {
     pub(super) list: Option<ListState>,
     /// How the list compares with the one before.
     pub(super) course: Course,
+    pub(super) applied: Applied,
+    /// Projects whose failures concern nobody any more.
+    pub(super) forget: Vec<ProjectName>,
     pub(super) held: usize,
+}
+
+/// Under which wishes, and from which upstream, the pages we hold were taken. A run that is cut off leaves it as it
+/// was begun, so that the next one need not look again at what is done.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    mark: String,
+    /// What the catalog says: `None` while pages of different wishes lie side by side.
+    noted: Option<String>,
+    holds_nothing: bool,
+}
+
+impl Applied {
+    async fn load(
+        context: &Context,
+        mark: String,
+        holds_nothing: bool,
+    ) -> Result<Self, EngineError> {
+        let noted = context
+            .on_disk(|store| store.meta::<Option<String>>(APPLIED_KEY))
+            .await?
+            .flatten();
+        Ok(Self {
+            mark,
+            noted,
+            holds_nothing,
+        })
+    }
+
+    /// Whether everything held was taken as it is wanted now.
+    fn holds(&self) -> bool {
+        self.holds_nothing || self.noted.as_ref() == Some(&self.mark)
+    }
+
+    /// Before the first change of a run.
+    pub(super) async fn begin(&self, context: &Context) -> Result<(), EngineError> {
+        self.note(context, self.holds().then(|| self.mark.clone()))
+            .await
+    }
+
+    /// After a run that left nothing undone.
+    pub(super) async fn finish(&self, context: &Context) -> Result<(), EngineError> {
+        if self.holds() {
+            return Ok(());
+        }
+        self.note(context, Some(self.mark.clone())).await
+    }
+
+    async fn note(&self, context: &Context, value: Option<String>) -> Result<(), EngineError> {
+        if value == self.noted && value.is_some() {
+            return Ok(());
+        }
+        context
+            .on_disk(move |store| store.set_meta(APPLIED_KEY, &value))
+            .await
+    }
 }
 
 impl Prepared {
@@ -86,15 +146,18 @@ pub(super) async fn prepare(
         .await?;
     let root = context.upstream.root().to_string();
     let same_upstream = before.as_ref().filter(|state| state.root == root);
-    let same_wishes = same_upstream.is_some_and(|state| state.fingerprint == fingerprint);
-    let wishes = if same_wishes && request.depth == Depth::Serials {
+    let synced = held.iter().filter(|state| state.keeper.is_synced()).count();
+    let applied = Applied::load(context, format!("{fingerprint} {root}"), synced == 0).await?;
+    let wishes = if applied.holds() && request.depth == Depth::Serials {
         WishesSince::Same
     } else {
         WishesSince::Changed
     };
     let (listed, list) = if needs_list(&selection) {
         let validators = match same_upstream {
-            Some(state) if wishes == WishesSince::Same => state.validators.clone(),
+            Some(state) if wishes == WishesSince::Same && state.fingerprint == fingerprint => {
+                state.validators.clone()
+            }
             _ => Validators::default(),
         };
         read_list(context, &validators, same_upstream, fingerprint).await?
@@ -122,15 +185,36 @@ pub(super) async fn prepare(
         keep: plan.keep,
         waiting: plan.waiting,
     });
-    let held = held.iter().filter(|state| state.keeper.is_synced()).count();
     Ok(Prepared {
+        forget: forgettable(&input),
         plan,
         selection,
         ledger,
         list,
         course,
-        held,
+        applied,
+        held: synced,
     })
+}
+
+/// Failures of what is no longer wanted, or what the upstream no longer lists and nobody names. Pure.
+fn forgettable(input: &PlanInput<'_>) -> Vec<ProjectName> {
+    let is_named = |name: &ProjectName| {
+        let mut named = input.selection.named().into_iter().flatten();
+        named.any(|named| named == name)
+    };
+    let is_gone = |name: &ProjectName| match input.listed {
+        Listed::Projects(projects) => {
+            (projects.binary_search_by(|(listed, _)| listed.cmp(name))).is_err() && !is_named(name)
+        }
+        Listed::NotAsked | Listed::Unchanged => false,
+    };
+    let mut names: Vec<ProjectName> = (input.ledger.iter().map(|entry| &entry.project))
+        .filter(|name| input.selection.wants(name).is_none() || is_gone(name))
+        .cloned()
+        .collect();
+    names.dedup();
+    names
 }
 
 fn needs_list(selection: &Selection) -> bool {
