@@ -4,7 +4,7 @@
 //! an outage is 502 or 503, and bytes that are not what they should be are 422, at which pip and uv both stop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use heliostat_engine::on_demand::{
@@ -18,8 +18,8 @@ use moka::sync::Cache;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
-/// How long a page that was found fresh, or stale while the upstream is away, is not asked about again. The engine
-/// has to look into the catalog for each question; a busy page must cost a `stat`.
+/// How long a page that was found fresh, or stale while the upstream is away, is not asked about again at the most.
+/// The engine has to look into the catalog for each question; a busy page must cost a `stat`.
 const SETTLED_FOR: Duration = Duration::from_secs(5);
 
 /// Names that are remembered as settled.
@@ -28,7 +28,8 @@ const SETTLED_MAX: u64 = 100_000;
 /// The engine's on-demand half, or nothing when the server is offline.
 pub(crate) struct Demand {
     engine: Option<OnDemand>,
-    settled: Cache<ProjectName, ()>,
+    /// Until when a page is not asked about again.
+    settled: Cache<ProjectName, Instant>,
     store: Store,
     metrics: Arc<Metrics>,
 }
@@ -78,7 +79,11 @@ impl Demand {
         let Some(engine) = &self.engine else {
             return Ok(PageSource::Tree);
         };
-        if self.settled.contains_key(name) {
+        if self
+            .settled
+            .get(name)
+            .is_some_and(|until| Instant::now() < until)
+        {
             return Ok(PageSource::Tree);
         }
         let state = engine.page(name).await;
@@ -93,12 +98,31 @@ impl Demand {
             },
         );
         match state.map_err(|error| problem(&error, name))? {
-            PageState::Ready | PageState::Stale => {
-                self.settled.insert(name.clone(), ());
+            PageState::Ready => {
+                // Whoever wants pages to be asked about sooner than that gets what they want.
+                self.settle(name, SETTLED_FOR.min(engine.max_age()));
+                Ok(PageSource::Tree)
+            }
+            PageState::Stale => {
+                self.settle(name, SETTLED_FOR);
                 Ok(PageSource::Tree)
             }
             PageState::Passing(passing) => Ok(PageSource::Passing(passing)),
             PageState::NoSuchProject => Err(no_such_project(name)),
+        }
+    }
+
+    /// Makes sure that the catalog has a page's record, also when the page came only this moment.
+    pub(crate) async fn recorded_page(&self, name: &ProjectName) -> Result<(), Problem> {
+        if let (PageSource::Passing(_), Some(engine)) = (self.page(name).await?, &self.engine) {
+            engine.settle(name).await;
+        }
+        Ok(())
+    }
+
+    fn settle(&self, name: &ProjectName, span: Duration) {
+        if !span.is_zero() {
+            self.settled.insert(name.clone(), Instant::now() + span);
         }
     }
 
@@ -133,13 +157,7 @@ impl Demand {
         project: &ProjectName,
         filename: String,
     ) -> Result<Option<TreePath>, Problem> {
-        if let PageSource::Passing(_) = self.page(project).await? {
-            // The page came this moment; the catalog knows its files once it is committed. Ask again then.
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The page is being taken; ask again.",
-            ));
-        }
+        self.recorded_page(project).await?;
         let (store, project) = (self.store.clone(), project.clone());
         let found = move || -> Result<_, StoreError> {
             let record = store.project(&project)?;

@@ -184,6 +184,11 @@ impl Store {
         self.inner.catalog.runs(limit)
     }
 
+    /// Bytes of the files taken on demand, with what stands beside them.
+    pub fn on_demand_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.catalog.on_demand_bytes()
+    }
+
     /// On-demand files to evict, least recently used first, until they add up to `bytes`. Files of projects in the
     /// `pinned` list are left out.
     pub fn eviction_candidates(

@@ -21,6 +21,22 @@ impl Store {
         self.render_root(serial, now)
     }
 
+    /// Renders the root list again where projects came or went since; tells whether they did. What it claims stands:
+    /// the serial and the stamp are those of the last [`Store::publish_root`]. `now` is in seconds since 1970.
+    pub fn refresh_root(&self, now: i64) -> Result<bool, StoreError> {
+        let _guard = self.inner.commit_lock.hold()?;
+        drop(self.redo()?);
+        if !self.is_root_behind()? {
+            return Ok(false);
+        }
+        let (serial, published_at) = match self.root()? {
+            Some(root) => (root.serial, root.published_at),
+            None => (None, now),
+        };
+        self.render_root(serial, published_at)?;
+        Ok(true)
+    }
+
     /// The root list as the tree should have it.
     pub fn root_document(&self, kind: RootKind) -> Result<Vec<u8>, StoreError> {
         let serial = self.root()?.and_then(|root| root.serial);

@@ -16,6 +16,9 @@ use crate::settings;
 /// The largest certificate, netrc, requirements or lock file read, in bytes.
 const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// How long work that was cut off may take to let go.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
 /// The system's clock.
 #[expect(
     clippy::disallowed_methods,
@@ -54,19 +57,19 @@ pub(crate) fn open_store(common: &CommonArgs, events: &Events) -> anyhow::Result
     Ok(store)
 }
 
+/// The upstream that the options name.
+pub(crate) fn upstream(args: &UpstreamArgs) -> anyhow::Result<Upstream> {
+    Ok(Upstream::new(upstream_options(args)?)?)
+}
+
 /// Everything a use-case works with.
-pub(crate) fn context(
-    store: Store,
-    args: &UpstreamArgs,
-    events: Events,
-) -> anyhow::Result<Context> {
-    let upstream = Upstream::new(upstream_options(args)?)?;
-    Ok(Context {
+pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Context {
+    Context {
         store,
         upstream,
         events,
         clock: clock(),
-    })
+    }
 }
 
 fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
@@ -157,4 +160,10 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("cannot start the runtime")
+}
+
+/// Ends a runtime. What is written at this moment gets a moment to be finished, so that nothing is left lying about;
+/// more is not waited for, and recovery discards it.
+pub(crate) fn end(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(SHUTDOWN_MAX);
 }

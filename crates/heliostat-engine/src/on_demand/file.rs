@@ -233,7 +233,7 @@ async fn evict(inner: &Inner) -> Result<(), OnDemandError> {
     let candidates = inner
         .context
         .on_disk(move |store| {
-            let surplus_bytes = store.totals()?.bytes_held.saturating_sub(budget_bytes);
+            let surplus_bytes = store.on_demand_bytes()?.saturating_sub(budget_bytes);
             if surplus_bytes == 0 {
                 Ok(Vec::new())
             } else {
@@ -260,12 +260,7 @@ async fn document(
     let answer = inner
         .parts
         .run(&inner.tasks, key, |answering| async move {
-            let result = tokio::select! {
-                biased;
-                () = work.cancel.cancelled() => Err(OnDemandError::Stopping),
-                result = take_document(&work, project, entry, part, &answering) => result,
-            };
-            if let Err(error) = result {
+            if let Err(error) = take_document(&work, project, entry, part, &answering).await {
                 answering.answer(Err(Arc::new(error)));
             }
         })
@@ -285,9 +280,15 @@ async fn take_document(
     part: Part,
     answering: &Answering<Result<Option<Bytes>, Arc<OnDemandError>>>,
 ) -> Result<(), OnDemandError> {
-    let taken = match part {
-        Part::Provenance => take_provenance(&inner.context, &entry).await,
-        _ => take_metadata(&inner.context, &project, &entry, None).await,
+    let taking = async {
+        match part {
+            Part::Provenance => take_provenance(&inner.context, &entry).await,
+            _ => take_metadata(&inner.context, &project, &entry, None).await,
+        }
+    };
+    // Taking can be cut off at any moment; what came is committed all the same.
+    let Some(taken) = inner.cancel.run_until_cancelled(taking).await else {
+        return Err(OnDemandError::Stopping);
     };
     let blob = match taken.map_err(OnDemandError::Take)? {
         PartTaken::Blob(blob, _) => blob,

@@ -7,6 +7,7 @@ mod file;
 mod live;
 mod negative;
 mod page;
+mod root;
 mod single;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ struct Inner {
     pages: Single<ProjectName, Result<page::Refreshed, Arc<OnDemandError>>>,
     parts: Single<(TreePath, Part), Result<Option<Bytes>, Arc<OnDemandError>>>,
     live: live::LiveTable,
+    root: root::RootKeeper,
 }
 
 /// A page that has just come and is on its way into the tree.
@@ -168,15 +170,26 @@ impl OnDemand {
             pages: Single::default(),
             parts: Single::default(),
             live: live::LiveTable::default(),
+            root: root::RootKeeper::default(),
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
+    /// For how long a confirmed page is served without asking.
+    pub fn max_age(&self) -> Duration {
+        self.inner.options.max_age
+    }
+
     /// Makes sure that the page can be served.
     pub async fn page(&self, name: &ProjectName) -> Result<PageState, OnDemandError> {
         page::page(&self.inner, name).await
+    }
+
+    /// Waits until nothing is under way for a page: what was passing is then in the tree and in the catalog.
+    pub async fn settle(&self, name: &ProjectName) {
+        self.inner.pages.settle(name).await;
     }
 
     /// Makes sure that a file or its metadata can be served.

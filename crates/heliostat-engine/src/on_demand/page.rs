@@ -106,14 +106,9 @@ async fn refresh(
     record: Option<ProjectRecord>,
     answering: Answering<Shared>,
 ) {
-    let work = try_refresh(&inner, &name, record, &answering);
-    let result = tokio::select! {
-        biased;
-        () = inner.cancel.cancelled() => Err(OnDemandError::Stopping),
-        result = work => result,
-    };
-    if let Err(error) = result {
-        answering.answer(Err(Arc::new(error)));
+    match try_refresh(&inner, &name, record, &answering).await {
+        Ok(()) => super::root::changed(&inner),
+        Err(error) => answering.answer(Err(Arc::new(error))),
     }
 }
 
@@ -131,12 +126,12 @@ async fn try_refresh(
         last_modified: record.validators.last_modified.clone(),
     });
     let now = context.clock.now();
-    match context
-        .upstream
-        .page(name, &validators, Caches::Allow)
-        .await
-        .map_err(OnDemandError::Upstream)?
-    {
+    // Asking can be cut off at any moment; what came is committed all the same.
+    let asking = context.upstream.page(name, &validators, Caches::Allow);
+    let Some(answer) = inner.cancel.run_until_cancelled(asking).await else {
+        return Err(OnDemandError::Stopping);
+    };
+    match answer.map_err(OnDemandError::Upstream)? {
         Answer::Unchanged => {
             let validators = known
                 .map(|record| record.validators.clone())

@@ -242,6 +242,19 @@ impl Catalog {
         })
     }
 
+    /// Bytes of the parts of on-demand files.
+    pub(crate) fn on_demand_bytes(&self) -> Result<u64, StoreError> {
+        self.read("add up what was taken on demand", |connection| {
+            let bytes: i64 = connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(coalesce(size_bytes, 0) + coalesce(metadata_bytes, 0) \
+                     + coalesce(provenance_bytes, 0)), 0) FROM file WHERE used_at IS NOT NULL",
+                )?
+                .query_row([], |row| row.get(0))?;
+            Ok(u64::try_from(bytes).unwrap_or(0))
+        })
+    }
+
     /// On-demand files in the order of their last use, oldest first, until their bytes add up to what is wanted.
     pub(crate) fn least_used(
         &self,

@@ -14,6 +14,8 @@ use crate::{reporter, wire};
 pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outcome> {
     let events = Events::none();
     let store = wire::open_store(common, &events)?;
+    // What a run that was cut off committed last may not be listed yet.
+    store.refresh_root(wire::clock().now())?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {
             certificate: certificate.clone(),
@@ -30,7 +32,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         let on_demand = if args.offline {
             None
         } else {
-            let context = wire::context(store.clone(), &args.upstream, events)?;
+            let context = wire::context(store.clone(), wire::upstream(&args.upstream)?, events);
             Some(OnDemand::new(context, on_demand_options(args)?))
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -61,7 +63,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         }
         anyhow::Ok(drained)
     });
-    runtime.shutdown_background();
+    wire::end(runtime);
     match result? {
         Some(Drained::Finished) => Ok(Outcome::Done),
         Some(Drained::Cut { connections }) => {

@@ -30,6 +30,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         Output::Text
     };
     let events = reporter::events(output);
+    let upstream = wire::upstream(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
     // A repair changes what a sync works on; looking does not.
     let now = wire::clock().now();
@@ -37,7 +38,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         .repair
         .then(|| store.lock_sync("heliostat verify --repair", now))
         .transpose()?;
-    let context = wire::context(store, &args.upstream, events)?;
+    let context = wire::context(store, upstream, events);
     let options = options(args)?;
     let runtime = wire::runtime()?;
     let report = runtime.block_on(async {
@@ -52,7 +53,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         };
         anyhow::Ok(report)
     })?;
-    runtime.shutdown_background();
+    wire::end(runtime);
     drop(lock);
     match output {
         Output::JsonLines => {
