@@ -5,5 +5,12 @@
     reason = "tests look at data directories and damage them"
 )]
 
+mod clients_install;
+mod clients_tree;
 mod http;
+mod serve_files;
+mod serve_pages;
+mod serve_shared;
+mod verify_find;
+mod verify_repair;
 mod world;

@@ -1,0 +1,279 @@
+//! Other people's programs over our tree: bandersnatch as a mirror of a heliostat and as its judge, nginx with the
+//! configuration that is handed out.
+
+use std::path::Path;
+
+use heliostat_testkit::clients::{Bandersnatch, MirrorJob, Nginx, Pip, Uv, or_skip};
+use heliostat_testkit::process::{Invocation, Serving, find_program};
+use heliostat_testkit::pypi::{FilesHost, Kind, Options};
+use heliostat_testkit::tree::{Expect, Orphans, What, check_tree};
+use heliostat_testkit::universe::{Release, Universe, Yank};
+
+use crate::http::{JSON, get, get_json, get_with};
+use crate::world::World;
+
+fn universe() -> Universe {
+    let mut universe = Universe::new();
+    universe.add_project(
+        "Alpha.App",
+        &[
+            Release::simple("1.0").requires_dist("beta>=1"),
+            Release::simple("0.9").yanked(Yank::Because("<b>&\"quotes\"".to_owned())),
+        ],
+    );
+    universe.add_project("beta", &[Release::simple("1.0").payload_bytes(50_000).provenance()]);
+    universe
+}
+
+fn job<'a>(serving: &'a Serving, directory: &'a Path) -> MirrorJob<'a> {
+    MirrorJob {
+        master: &serving.url,
+        directory,
+        workers: 3,
+        further_configuration: "",
+    }
+}
+
+/// bandersnatch's own pages differ in what it drops; files and what leads to them do not.
+#[track_caller]
+fn assert_serves(web: &Path, world: &World) {
+    let universe = world.pypi.universe();
+    for (name, project) in universe.projects() {
+        let page = std::fs::read_to_string(web.join(format!("simple/{name}/index.html"))).unwrap();
+        for file in &project.files {
+            assert!(page.contains(&format!(">{}</a>", file.filename)), "{name}: {page}");
+            let held = std::fs::read(web.join(file.path())).unwrap();
+            assert!(held == file.bytes, "{}", file.filename);
+        }
+    }
+}
+
+#[test]
+fn bandersnatch_mirrors_a_heliostat() {
+    let Some(bandersnatch) = or_skip(Bandersnatch::find()) else {
+        return;
+    };
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let serving = world.serve(&["--offline"]);
+    let home = world.place("bandersnatch");
+    let finished = bandersnatch.mirror(&job(&serving, &home));
+    finished.assert_code(0);
+    assert_serves(&home.join("web"), &world);
+    let status = std::fs::read_to_string(home.join("status")).unwrap();
+    assert_eq!(status.trim(), world.pypi.universe().serial().to_string(), "{finished}");
+    // A change comes through both.
+    serving.stop().assert_code(0);
+    world.pypi.add_release("beta", &Release::simple("2.0"));
+    world.sync(&[]).assert_code(0);
+    let serving = world.serve(&["--offline"]);
+    bandersnatch.mirror(&job(&serving, &home)).assert_code(0);
+    assert_serves(&home.join("web"), &world);
+}
+
+#[test]
+fn bandersnatch_finds_nothing_wrong_with_our_tree() {
+    let Some(bandersnatch) = or_skip(Bandersnatch::find()) else {
+        return;
+    };
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let home = world.place("judge");
+    copy(&world.heliostat.web(), &home.join("web"));
+    let before = check_tree(&home.join("web"), &Expect::default());
+    assert_eq!(before, []);
+    let serving = world.serve(&["--offline"]);
+    // `verify` compares with the upstream's legacy documents, fetches what it takes for wrong, deletes what it does
+    // not know.
+    let finished = bandersnatch.verify(&job(&serving, &home));
+    finished.assert_code(0);
+    let expect = Expect {
+        orphans: Orphans::Allowed,
+        ..Expect::default()
+    };
+    let after: Vec<_> = check_tree(&home.join("web"), &expect)
+        .into_iter()
+        .filter(|problem| problem.what != What::Litter)
+        .collect();
+    assert_eq!(after, [], "{finished}");
+    for (_, project) in world.pypi.universe().projects() {
+        for file in &project.files {
+            let held = std::fs::read(home.join("web").join(file.path())).unwrap();
+            assert!(held == file.bytes, "{}: {finished}", file.filename);
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// nginx over the tree, with the maps and locations of `contrib/nginx`.
+fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
+    let contrib = contrib().join("nginx");
+    let web = world.heliostat.web();
+    or_skip(Nginx::with_http(|port| {
+        format!(
+            "include {contrib}/heliostat-maps.conf;\nserver {{\n  listen 127.0.0.1:{port};\n  root {web};\n  \
+             set $heliostat_files_upstream \"{files_upstream}\";\n  include {contrib}/heliostat-tree.conf;\n}}\n",
+            contrib = contrib.display(),
+            web = web.display(),
+        )
+    }))
+}
+
+fn contrib() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib")
+}
+
+#[test]
+fn nginx_serves_our_tree_to_pip_and_uv() {
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let Some(nginx) = nginx(&world, "") else {
+        return;
+    };
+    world.pypi.stop();
+    let index = format!("{}/simple/", nginx.url());
+    if let Some(pip) = or_skip(Pip::newest()) {
+        let directory = world.place("pip");
+        pip.install(&index, &["alpha-app"], &directory).assert_code(0);
+        assert!(directory.join("beta/__init__.py").is_file());
+    }
+    if let Some(uv) = or_skip(Uv::find()) {
+        let directory = world.place("uv");
+        uv.pip_install(&index, &["alpha-app"], &directory)
+            .assert_code(0);
+        assert!(directory.join("beta/__init__.py").is_file());
+    }
+}
+
+#[test]
+fn nginx_and_serve_answer_alike() {
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let Some(nginx) = nginx(&world, "") else {
+        return;
+    };
+    let serving = world.serve(&["--offline"]);
+    let wheel = world.file("beta-1.0-py3-none-any.whl").path();
+    let accepts = [
+        "*/*",
+        "text/html",
+        JSON.1,
+        "application/vnd.pypi.simple.v1+html",
+        "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01",
+        "application/vnd.pypi.simple.latest+json",
+    ];
+    for path in ["/simple/", "/simple/beta/", "/simple/alpha-app/", "/simple/none/"] {
+        for accept in accepts {
+            let ask = |base: &str| get_with(&format!("{base}{path}"), &[("Accept", accept)]);
+            let (ours, theirs) = (ask(&serving.url), ask(&nginx.url()));
+            assert_eq!(ours.status, theirs.status, "{path} {accept}");
+            if ours.status == 200 {
+                assert_eq!(ours.body, theirs.body, "{path} {accept}");
+                assert_eq!(
+                    ours.header("content-type"),
+                    theirs.header("content-type"),
+                    "{path} {accept}"
+                );
+            }
+        }
+    }
+    for path in ["/simple", "/simple/beta", "/simple/Alpha.App/", "/simple/ALPHA__app"] {
+        let (ours, theirs) = (
+            get(&format!("{}{path}", serving.url)),
+            get(&format!("{}{path}", nginx.url())),
+        );
+        assert_eq!((ours.status, theirs.status), (301, 301), "{path}");
+        assert_eq!(ours.header("location"), theirs.header("location"), "{path}");
+    }
+    for path in [wheel.clone(), format!("{wheel}.metadata"), "last-modified".to_owned()] {
+        let (ours, theirs) = (
+            get(&format!("{}/{path}", serving.url)),
+            get(&format!("{}/{path}", nginx.url())),
+        );
+        assert_eq!((ours.status, theirs.status), (200, 200), "{path}");
+        assert!(ours.body == theirs.body, "{path}");
+        assert_eq!(ours.header("content-type"), theirs.header("content-type"), "{path}");
+        let part = |base: &str| get_with(&format!("{base}/{path}"), &[("Range", "bytes=2-5")]);
+        assert_eq!(part(&serving.url).body, part(&nginx.url()).body, "{path}");
+    }
+}
+
+#[test]
+fn nginx_leads_to_the_upstream_what_pages_alone_are_kept_of() {
+    let pypi = Options::default()
+        .files_host(FilesHost::OtherPort)
+        .serve(universe());
+    let world = World::with(pypi);
+    world.sync(&["--all", "--no-files"]).assert_code(0);
+    let files = world.pypi.files_url();
+    let Some(nginx) = nginx(&world, files.trim_end_matches('/')) else {
+        return;
+    };
+    let path = world.file("beta-1.0-py3-none-any.whl").path();
+    let answer = get(&format!("{}/{path}", nginx.url()));
+    assert_eq!(answer.status, 302, "{answer:?}");
+    assert_eq!(answer.header("location"), Some(format!("{files}{path}").as_str()));
+    world.pypi.clear_log();
+    if let Some(pip) = or_skip(Pip::newest()) {
+        let directory = world.place("pip");
+        let index = format!("{}/simple/", nginx.url());
+        pip.install(&index, &["alpha-app"], &directory).assert_code(0);
+        assert_eq!(world.pypi.count(Kind::Page), 0);
+        assert_eq!(world.pypi.count(Kind::File), 2);
+    }
+}
+
+#[test]
+fn a_heliostat_mirrors_a_heliostat() {
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let serving = world.serve(&["--offline"]);
+    let second = crate::world::heliostat(&world.place("second"));
+    second.sync(&serving.index_url(), &["--all"]).assert_code(0);
+    let list = |web: &Path| std::fs::read(web.join("simple/index.v1_json")).unwrap();
+    assert_eq!(list(&second.web()), list(&world.heliostat.web()));
+    let universe = world.pypi.universe();
+    heliostat_testkit::tree::assert_mirrors(second.data(), &universe, &Expect::default());
+    // Nothing changed, nothing is asked for but the list.
+    let again = second.sync(&serving.index_url(), &[]);
+    again.assert_code(0);
+    assert_eq!(get_json(&serving.index_url()).status, 200);
+}
+
+#[test]
+fn the_units_for_systemd_are_valid() {
+    let Some(analyze) = find_program(&["systemd-analyze"]) else {
+        return;
+    };
+    // The program has to be where the unit says, and it is not on this machine.
+    let world = World::new(Universe::new());
+    for name in ["heliostat.service", "heliostat-sync.service", "heliostat-sync.timer"] {
+        let text = std::fs::read_to_string(contrib().join("systemd").join(name)).unwrap();
+        let text = text.replace("/usr/bin/heliostat", env!("CARGO_BIN_EXE_heliostat"));
+        std::fs::write(world.place(name), text).unwrap();
+    }
+    for name in ["heliostat.service", "heliostat-sync.service", "heliostat-sync.timer"] {
+        let finished = Invocation::new(&analyze)
+            .args(["verify", "--man=no", "--recursive-errors=no"])
+            .arg(world.place(name))
+            .run();
+        finished.assert_code(0);
+        assert!(
+            !finished.stderr.contains("Unknown"),
+            "{name}: {}",
+            finished.stderr
+        );
+    }
+}
