@@ -15,6 +15,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A thread that serves connections cannot be started.
+    #[error("cannot start a thread that serves connections")]
+    StartThread(#[source] io::Error),
     /// A certificate or key file cannot be read.
     #[error("cannot read `{}`", path.display())]
     ReadTls {

@@ -4,7 +4,7 @@
 //! types, codings, preconditions, ranges, caching and what a failure looks like outside; owns the sockets, TLS and
 //! the tasks behind them. Writes nothing but download statistics, and reads no configuration.
 //!
-//! A request goes `listen` → `connection` → `service` → `route` → one of `handlers` → `reply`; the modules
+//! A request goes `listen` → `workers` → `connection` → `service` → `route` → one of `handlers` → `reply`; the modules
 //! `negotiate`, `encoding`, `conditional`, `range`, `host`, `route` and `user_agent` are pure.
 
 mod account;
@@ -14,6 +14,7 @@ mod connection;
 mod documents;
 mod downloads;
 mod encoding;
+mod engine;
 mod error;
 mod handlers;
 mod host;
@@ -32,6 +33,7 @@ mod stall;
 mod tls;
 mod tree;
 mod user_agent;
+mod workers;
 
 use std::sync::Arc;
 

@@ -1,13 +1,12 @@
 //! From a listening socket to requests: accepting, TLS, connection limits and the orderly end.
 //!
-//! Owns every task of the server. A permit is taken before a connection is accepted, so that at the cap clients wait
-//! in the system's backlog; every task is tracked, and `run` returns only when all have ended.
+//! A permit is taken before a connection is accepted, so that at the cap clients wait in the system's backlog; every
+//! task and thread is tracked, and `run` returns only when all have ended.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -20,6 +19,7 @@ use crate::error::ServeError;
 use crate::options::ServeOptions;
 use crate::site::Site;
 use crate::tls::{Reload, Tls};
+use crate::workers::{Job, Workers};
 
 /// Time to wait after a failed `accept`, which mostly means that file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +30,7 @@ pub struct Bound {
     listener: TcpListener,
     local_address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    workers: Workers,
     site: Arc<Site>,
 }
 
@@ -58,10 +59,14 @@ impl Bound {
         let failed = |source| ServeError::Listen { address, source };
         let listener = bind(address, options.limits.backlog_max).map_err(failed)?;
         let local_address = listener.local_addr().map_err(failed)?;
+        let connector = Connector::new(Arc::clone(&site), tls.clone());
+        let workers =
+            Workers::start(site.limits.threads, &connector).map_err(ServeError::StartThread)?;
         Ok(Self {
             listener,
             local_address,
             tls,
+            workers,
             site,
         })
     }
@@ -76,21 +81,20 @@ impl Bound {
         let Self {
             listener,
             tls,
+            workers,
             site,
             ..
         } = self;
-        let (connections, background) = (TaskTracker::new(), TaskTracker::new());
+        let background = TaskTracker::new();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-        let cut = Arc::new(AtomicUsize::new(0));
         background.spawn(Arc::clone(&site).keep_statistics(stop.clone()));
-        if let Some(tls) = tls.clone() {
+        if let Some(tls) = tls {
             background.spawn(watch_certificate(
                 tls,
                 site.limits.tls_poll_interval,
                 stop.clone(),
             ));
         }
-        let connector = Connector::new(Arc::clone(&site), tls);
         let permits = Arc::new(Semaphore::new(site.limits.connections_max));
         tokio::pin!(shutdown);
         loop {
@@ -101,14 +105,21 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, peer, permit)) => {
-                    let (connector, drain, cut) =
-                        (connector.clone(), drain.child_token(), Arc::clone(&cut));
-                    connections.spawn(async move {
-                        if connector.serve(stream, peer, drain).await.is_cut() {
-                            cut.fetch_add(1, Ordering::Relaxed);
-                        }
-                        drop(permit);
+                    let drain = drain.child_token();
+                    let served = stream.into_std().and_then(|stream| {
+                        workers.serve(Job {
+                            stream,
+                            peer,
+                            drain,
+                            permit,
+                        })
                     });
+                    if let Err(error) = served {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot hand a connection on"
+                        );
+                    }
                 }
                 Err(error) => {
                     site.metrics.accepts_failed.inc();
@@ -123,12 +134,11 @@ impl Bound {
         drop(listener);
         site.start_draining();
         drain.cancel();
-        connections.close();
-        connections.wait().await;
+        let cut = workers.finish().await;
         stop.cancel();
         background.close();
         background.wait().await;
-        match cut.load(Ordering::Relaxed) {
+        match cut {
             0 => Drained::Finished,
             connections => Drained::Cut { connections },
         }

@@ -15,6 +15,7 @@ use heliostat_store::{Keeper, Part, Store, StoreError};
 use http::StatusCode;
 use moka::sync::Cache;
 
+use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
@@ -27,7 +28,7 @@ const SETTLED_MAX: u64 = 100_000;
 
 /// The engine's on-demand half, or nothing when the server is offline.
 pub(crate) struct Demand {
-    engine: Option<OnDemand>,
+    engine: Option<Engine>,
     /// Until when a page is not asked about again.
     settled: Cache<ProjectName, Instant>,
     store: Store,
@@ -62,7 +63,7 @@ impl Demand {
             .time_to_live(SETTLED_FOR)
             .build();
         Self {
-            engine,
+            engine: engine.map(Engine::new),
             settled,
             store,
             metrics,

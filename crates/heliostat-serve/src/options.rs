@@ -29,6 +29,8 @@ pub struct TlsFiles {
 /// Every number that bounds what clients may do to us, and the memory spent on them.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Threads that serve connections.
+    pub threads: usize,
     /// Connections served at once; further ones wait in the system's backlog.
     pub connections_max: usize,
     /// The system's backlog of connections not yet accepted.
@@ -66,6 +68,7 @@ impl Default for Limits {
     /// What a public mirror on a small machine wants.
     fn default() -> Self {
         Self {
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4096,
             backlog_max: 1024,
             header_bytes_max: 16 << 10,
