@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use heliostat_pypi::ProjectName;
 use heliostat_store::{Change, CommitPolicy, LedgerEntry, Part, Refusal};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
 
 use super::Work;
 use crate::context::Context;
@@ -14,6 +15,9 @@ use crate::ledger::failure;
 
 /// Projects committed at once: enough to share the price of making them durable, few enough to be visible soon.
 const BATCH_PROJECTS_MAX: usize = 128;
+
+/// How often the root list is published while a run goes on.
+const PUBLISH_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What was committed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,8 +53,15 @@ impl Committer {
         mut queue: mpsc::Receiver<Work>,
     ) -> Result<Tally, EngineError> {
         let mut batch = Vec::with_capacity(BATCH_PROJECTS_MAX);
+        let mut published = Instant::now();
         while queue.recv_many(&mut batch, BATCH_PROJECTS_MAX).await > 0 {
             self.commit(std::mem::take(&mut batch)).await?;
+            if published.elapsed() >= PUBLISH_INTERVAL {
+                // A first sync may take days; what it has so far can be found meanwhile. The claim stays what it was.
+                let serial = super::previous_serial(&self.context).await?;
+                super::publish(&self.context, serial).await?;
+                published = Instant::now();
+            }
         }
         Ok(self.tally)
     }

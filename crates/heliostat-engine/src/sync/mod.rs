@@ -188,7 +188,10 @@ pub async fn sync(
     prepared.applied.begin(context).await?;
     let (tally, left) = carry_out(context, request, &prepared, cancel).await?;
     let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
-    let listed = prepared.list.as_ref().and_then(|list| list.serial);
+    let listed = match &prepared.list {
+        Some(list) => list.serial,
+        None => newest_serial(context).await?,
+    };
     let complete = left == 0 && held_back == 0;
     let serial = if complete {
         claimable(listed, &ledger)
@@ -363,6 +366,15 @@ async fn fetch_all(
     }
     fetcher.let_go(gone_max, &work).await?;
     Ok(done)
+}
+
+/// What a mirror of named projects is at, where no list was asked for that tells: every page was confirmed just now.
+async fn newest_serial(context: &Context) -> Result<Option<Serial>, EngineError> {
+    let states = context
+        .on_disk(heliostat_store::Store::project_states)
+        .await?;
+    let synced = states.iter().filter(|state| state.keeper.is_synced());
+    Ok(synced.filter_map(|state| state.published_serial).max())
 }
 
 async fn previous_serial(context: &Context) -> Result<Option<Serial>, EngineError> {
