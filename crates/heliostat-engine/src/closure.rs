@@ -25,22 +25,34 @@ pub struct Closure {
     pub notes: Vec<String>,
 }
 
+/// What is to be closed over its dependencies.
+#[derive(Debug, Clone, Copy)]
+pub struct ClosureRequest<'a> {
+    /// What must install.
+    pub requirements: &'a [Requirement],
+    /// What narrows versions, wherever they come in.
+    pub constraints: &'a [Requirement],
+    /// Where it must install.
+    pub targets: &'a [Target],
+    /// Whether source distributions may be used.
+    pub sdists: SdistPolicy,
+    /// Requests under way at once.
+    pub jobs: usize,
+}
+
 /// Resolves the requirements on every target and joins what they need.
 pub async fn closure(
     context: &Context,
-    requirements: &[Requirement],
-    constraints: &[Requirement],
-    targets: &[Target],
-    jobs: usize,
+    request: &ClosureRequest<'_>,
 ) -> Result<Closure, EngineError> {
     let mut known = Known::new();
     let mut closure = Closure::default();
-    for target in targets {
+    for target in request.targets {
         let question = Question {
-            requirements: requirements.to_vec(),
-            constraints: constraints.to_vec(),
+            requirements: request.requirements.to_vec(),
+            constraints: request.constraints.to_vec(),
             target: target.clone(),
-            sdists: SdistPolicy::default(),
+            sdists: request.sdists,
         };
         let mut resolver = Resolver::new(question);
         let mut looked_at = 0;
@@ -59,7 +71,7 @@ pub async fn closure(
                         target: target_text(target),
                         projects: looked_at,
                     });
-                    fetch(context, need, &mut known, jobs).await?;
+                    fetch(context, need, &mut known, request.jobs).await?;
                 }
             }
         };

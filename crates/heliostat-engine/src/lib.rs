@@ -19,7 +19,7 @@ mod take_parts;
 pub mod verify;
 
 pub use clock::Clock;
-pub use closure::{Closure, closure};
+pub use closure::{Closure, ClosureRequest, closure};
 pub use context::Context;
 pub use error::EngineError;
 pub use events::{Event, Events, ProjectOutcome};

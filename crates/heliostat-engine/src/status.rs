@@ -75,9 +75,11 @@ impl RunSummary {
 pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, StoreError> {
     let totals = store.totals()?;
     let failures = store.ledger()?;
+    // The store tells the newest first; runs that end in the same second stay in their order.
     let mut runs: Vec<RunSummary> = store
         .runs(RUNS_SHOWN)?
         .into_iter()
+        .rev()
         .filter_map(|run| serde_json::from_value(run.outcome).ok())
         .collect();
     runs.sort_by_key(|run: &RunSummary| run.finished_at);

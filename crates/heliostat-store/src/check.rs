@@ -97,6 +97,7 @@ impl Store {
             for part in &one.parts {
                 if let Some(place) = self.place(&one.project, &one.path, *part) {
                     disk::remove_file(&place)?;
+                    self.remove_emptied(&place);
                 }
             }
         }
@@ -111,6 +112,16 @@ impl Store {
                 applier.finish()
             })?;
         Ok(())
+    }
+
+    /// Removes the directories that losing a file has emptied.
+    fn remove_emptied(&self, place: &std::path::Path) {
+        for root in layout::ROOTS {
+            let root = self.inner.layout.in_web(root);
+            if let Some(directory) = place.parent().filter(|path| path.starts_with(&root)) {
+                disk::remove_empty_directories(directory, &root);
+            }
+        }
     }
 
     fn has_size(

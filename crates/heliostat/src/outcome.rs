@@ -129,6 +129,8 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
                 "check `--upstream`: it must be the Simple API root, as in https://host/simple/"
                     .to_owned(),
             ),
+            EngineError::Store(error) => error.hint().map(str::to_owned),
+            EngineError::Upstream(error) => upstream_hint(error),
             EngineError::Unresolvable { .. } => Some(
                 "loosen the requirements, or give other `--python` and `--platform`".to_owned(),
             ),
@@ -139,18 +141,19 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return error.hint().map(str::to_owned);
     }
     if let Some(error) = cause.downcast_ref::<UpstreamError>() {
-        if upstream_code(error) == Code::Usage {
-            return None;
-        }
-        return Some(
-            "check the network and `--upstream`; what is held stays, and the next run goes on"
-                .to_owned(),
-        );
+        return upstream_hint(error);
     }
     if cause.is::<ServeError>() {
         return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());
     }
     None
+}
+
+fn upstream_hint(error: &UpstreamError) -> Option<String> {
+    (upstream_code(error) == Code::CouldNotRun).then(|| {
+        "check the network and `--upstream`; what is held stays, and the next run goes on"
+            .to_owned()
+    })
 }
 
 #[expect(clippy::print_stderr, reason = "the one place where errors are shown")]

@@ -65,10 +65,10 @@ pub(crate) fn sparkline(values: &[u64]) -> String {
 
 /// `1 project`, `2 projects`.
 pub(crate) fn plural(number: u64, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{} {noun}s", count(number))
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{} {stem}ies", count(number)),
+        None => format!("{} {noun}s", count(number)),
     }
 }
 

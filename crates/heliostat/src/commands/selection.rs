@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_engine::sync::WishesGiven;
-use heliostat_engine::{Context, closure};
+use heliostat_engine::{ClosureRequest, Context, closure};
+use heliostat_pypi::resolve::SdistPolicy;
 use heliostat_pypi::select::{
     IncludeKind, LockKind, NamePattern, Selection, read_lock, read_requirements,
 };
@@ -122,6 +123,11 @@ pub(super) async fn close_over(
     }
     let targets = targets(args)?;
     let jobs = usize::from(args.upstream.jobs);
+    let sdists = if args.filter.wheels_only {
+        SdistPolicy::Never
+    } else {
+        SdistPolicy::default()
+    };
     let mut notes = Vec::new();
     let wishes = &mut given.wishes;
     for (source, selection) in wishes.replaced.iter_mut().chain(wishes.added.iter_mut()) {
@@ -134,7 +140,14 @@ pub(super) async fn close_over(
             )
             .into());
         }
-        let closure = closure(context, roots, &given.constraints, &targets, jobs).await?;
+        let request = ClosureRequest {
+            requirements: roots,
+            constraints: &given.constraints,
+            targets: &targets,
+            sdists,
+            jobs,
+        };
+        let closure = closure(context, &request).await?;
         notes.extend(closure.notes);
         *selection = closure.selection;
     }

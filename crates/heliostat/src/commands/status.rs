@@ -93,7 +93,7 @@ fn text(status: &MirrorStatus, data: &str) -> String {
             "  {}{item}: {} ({}, next {})",
             failure.project,
             failure.reason,
-            render::plural(failure.tries.into(), "try").replace("trys", "tries"),
+            render::plural(failure.tries.into(), "try"),
             render::moment(failure.next_try_at)
         );
     }

@@ -30,9 +30,10 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     };
     let events = reporter::events(output);
     let mut given = selection::given(args, typed)?;
+    let upstream = wire::upstream(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
-    let context = wire::context(store, &args.upstream, events)?;
+    let context = wire::context(store, upstream, events);
     let runtime = wire::runtime()?;
     let ended = runtime.block_on(async {
         let cancel = CancellationToken::new();
@@ -41,7 +42,12 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
                 reporter::talk(note);
             }
             if args.selection.with_deps {
-                for note in selection::close_over(&context, args, &mut given).await? {
+                let closing = selection::close_over(&context, args, &mut given);
+                let Some(notes) = cancel.run_until_cancelled(closing).await else {
+                    reporter::talk("stopped while dependencies were resolved; nothing was changed");
+                    return Ok(Outcome::Findings);
+                };
+                for note in notes? {
                     reporter::talk(&note);
                 }
             }
@@ -59,7 +65,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         }
     });
     // What a second signal cut off is not waited for; recovery discards it.
-    runtime.shutdown_background();
+    wire::end(runtime);
     drop(lock);
     ended
 }
@@ -153,8 +159,8 @@ fn summary(report: &SyncReport) -> String {
     }
     if report.held_back > 0 {
         lines.push(format!(
-            "{} to be removed were kept, because they are more than one run may remove; look at \
-             `heliostat sync --dry-run`, then allow them with `--max-delete {}`",
+            "kept {} that were to be removed, because they are more than one run may remove or the upstream's list is \
+             older than before; look at `heliostat sync --dry-run`, then allow them with `--max-delete {}`",
             plural(report.held_back, "project"),
             report.held_back
         ));
