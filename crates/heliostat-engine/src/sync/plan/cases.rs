@@ -96,6 +96,20 @@ fn each_project_is_compared_by_its_own_serial() {
 }
 
 #[test]
+fn what_is_held_before_between_and_after_what_is_listed_goes() {
+    let mut world = World::new(
+        &[("c", 1), ("f", 1)],
+        &[("a", 1), ("b", 1), ("c", 1), ("d", 1), ("g", 1), ("h", 1)],
+    );
+    world.held[1].keeper = Keeper::OnDemand;
+    world.held[5].keeper = Keeper::PagesOnly;
+    assert_eq!(
+        world.plan(),
+        "+f(New) -a(GoneUpstream) -d(GoneUpstream) -g(GoneUpstream) -h(GoneUpstream) keep 1 wait 0"
+    );
+}
+
+#[test]
 fn what_is_no_longer_selected_goes_and_what_is_on_demand_stays() {
     let mut world = World::new(&[("a", 1), ("b", 1), ("c", 1)], &[("a", 1), ("b", 1)]);
     world.selection = names(&["a"]);
