@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::support::Data;
 
@@ -100,4 +101,54 @@ async fn requests_are_counted_by_route() {
     ] {
         assert_eq!(server.metric(name).await, expected, "{name}");
     }
+}
+
+/// Lines of a log, kept in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_is_one_line_in_the_access_log() {
+    let lines = Lines::default();
+    let written = lines.clone();
+    // Answers come from the server's own threads, so the log has to be the whole process's.
+    let log = tracing_subscriber::fmt()
+        .json()
+        .with_writer(move || lines.clone())
+        .finish();
+    tracing::subscriber::set_global_default(log).unwrap();
+    let data = Data::new();
+    let server = data.serve();
+    let agent = "User-Agent: pip/26.2 {\"secret\":1}";
+    server
+        .get("/simple/logged-and-absent/?token=secret", &[agent])
+        .await;
+    server.stop().await;
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let of_ours: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("logged-and-absent"))
+        .collect();
+    assert_eq!(of_ours.len(), 1, "{text}");
+    let line: serde_json::Value = serde_json::from_str(of_ours[0]).unwrap();
+    let fields = &line["fields"];
+    assert_eq!(line["target"], "access");
+    assert_eq!(fields["method"], "GET");
+    assert_eq!(fields["path"], "/simple/logged-and-absent/");
+    assert_eq!(fields["status"], 404);
+    assert_eq!(fields["user_agent"], "pip/26.2");
+    assert!(fields["bytes"].as_u64().unwrap() > 0 && fields["ms"].as_f64().unwrap() > 0.0);
+    assert!(fields["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(!of_ours[0].contains("secret"), "{}", of_ours[0]);
 }
