@@ -143,9 +143,13 @@ async fn admit(
     sha256: Option<Sha256>,
 ) -> Result<PartTaken, TakeError> {
     let store = context.store.clone();
-    let size_bytes = Some(bytes.len() as u64);
-    let admit = move || store.blob_from_bytes(&bytes, &Expected { sha256, size_bytes });
-    let blob = blocking_if_large(size_bytes.unwrap_or(0), admit)
+    let size_bytes = bytes.len() as u64;
+    let expected = Expected {
+        sha256,
+        size_bytes: Some(size_bytes),
+    };
+    let admit = move || store.blob_from_bytes(&bytes, &expected);
+    let blob = blocking_if_large(size_bytes, admit)
         .await
         .map_err(|error| TakeError::Engine(Box::new(error)))?
         .map_err(TakeError::Store)?;
