@@ -165,7 +165,7 @@ requires-python = ">=3.9"
 [[package]]
 name = "alpha"
 version = "1.5"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.invalid/simple" }
 sdist = { url = "https://example.invalid/alpha-1.5.tar.gz", hash = "sha256:{alpha-1.5.tar.gz}", size = 1 }
 wheels = [
     { url = "https://example.invalid/alpha-1.5-py3-none-any.whl", hash = "sha256:{alpha-1.5-py3-none-any.whl}", size = 1 },
@@ -174,7 +174,7 @@ wheels = [
 [[package]]
 name = "beta"
 version = "2.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.invalid/simple" }
 wheels = [
     { url = "https://example.invalid/beta-2.0-py3-none-any.whl", hash = "sha256:{beta-2.0-py3-none-any.whl}", size = 1 },
 ]
@@ -193,7 +193,7 @@ created-by = "a test"
 [[packages]]
 name = "alpha"
 version = "1.5"
-index = "https://pypi.org/simple"
+index = "https://index.invalid/simple"
 [[packages.wheels]]
 name = "alpha-1.5-py3-none-any.whl"
 url = "https://example.invalid/alpha-1.5-py3-none-any.whl"
