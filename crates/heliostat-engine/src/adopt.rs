@@ -26,15 +26,6 @@ const PLACE: &str = "http://adopted.invalid/";
 /// The source under which adopted projects stay selected.
 const SOURCE: &str = "adopted";
 
-/// Whether anything is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AdoptMode {
-    /// Only told.
-    Look,
-    /// Taken over.
-    Take,
-}
-
 /// What an adoption came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct AdoptReport {
@@ -63,54 +54,42 @@ pub struct AdoptProblem {
 
 /// A foreign tree, and where we are with it.
 struct Adoption<'a> {
-    store: &'a Store,
     tree: Foreign,
-    mode: AdoptMode,
+    /// Where to; nowhere when it is only told.
+    target: Option<&'a Store>,
     report: AdoptReport,
+    adopted: Selection,
+}
+
+/// A file of the tree that is right.
+struct Right {
+    sha256: Sha256,
+    size_bytes: u64,
+    /// Where it is to be taken.
+    blob: Option<VerifiedBlob>,
 }
 
 /// Takes over the tree at `root`. Blocking; the caller holds the sync lock. `now` is in seconds since 1970.
-pub fn adopt(
-    store: &Store,
-    root: &Path,
-    mode: AdoptMode,
-    now: i64,
-) -> Result<AdoptReport, StoreError> {
-    let web = web_of(root);
-    let in_place = std::path::absolute(&web).ok() == std::path::absolute(store.web()).ok();
-    let report = AdoptReport {
-        in_place,
-        ..AdoptReport::default()
-    };
-    let mut adoption = Adoption {
-        store,
-        tree: Foreign::new(&web),
-        mode,
-        report,
-    };
-    let mut adopted = Selection::default();
-    let Ok(simple) = "simple".parse::<RelPath>() else {
-        return Ok(adoption.report);
-    };
-    for directory in adoption.tree.names(Some(&simple))? {
-        // Files beside the projects are the root list; bandersnatch's hashed index has one level more.
-        let Ok(name) = directory.parse::<ProjectName>() else {
-            continue;
-        };
-        if adoption.project(&directory, &name, now)? {
-            adopted.names.insert(name);
-        }
-    }
-    if mode == AdoptMode::Take && !adopted.names.is_empty() {
+pub fn adopt(store: &Store, root: &Path, now: i64) -> Result<AdoptReport, StoreError> {
+    let mut adoption = Adoption::new(root, &store.web(), Some(store));
+    adoption.projects(now)?;
+    if !adoption.adopted.names.is_empty() {
         let mut wishes = Wishes::load(store)?;
         wishes
             .sources
             .entry(SOURCE.to_owned())
             .or_default()
-            .merge(adopted);
+            .merge(adoption.adopted);
         wishes.save(store)?;
         store.publish_root(None, now)?;
     }
+    Ok(adoption.report)
+}
+
+/// Tells what `adopt` would do for a store whose tree is, or would be, at `web`. Blocking; changes nothing.
+pub fn look(root: &Path, web: &Path) -> Result<AdoptReport, StoreError> {
+    let mut adoption = Adoption::new(root, web, None);
+    adoption.projects(0)?;
     Ok(adoption.report)
 }
 
@@ -124,7 +103,47 @@ pub fn web_of(root: &Path) -> PathBuf {
     }
 }
 
-impl Adoption<'_> {
+impl<'a> Adoption<'a> {
+    fn new(root: &Path, ours: &Path, target: Option<&'a Store>) -> Self {
+        let theirs = web_of(root);
+        let in_place = std::path::absolute(&theirs).ok() == std::path::absolute(ours).ok();
+        Self {
+            tree: Foreign::new(&theirs),
+            target,
+            report: AdoptReport {
+                in_place,
+                ..AdoptReport::default()
+            },
+            adopted: Selection::default(),
+        }
+    }
+
+    fn projects(&mut self, now: i64) -> Result<(), StoreError> {
+        for directory in self.names("simple")? {
+            // Files beside the projects are the root list.
+            let Ok(name) = directory.parse::<ProjectName>() else {
+                continue;
+            };
+            if self.project(&directory, &name, now)? || directory.len() > 1 {
+                continue;
+            }
+            // bandersnatch's `hash-index` has a folder more for each first letter.
+            for inner in self.names(&format!("simple/{directory}"))? {
+                if let Ok(name) = inner.parse::<ProjectName>() {
+                    self.project(&format!("{directory}/{inner}"), &name, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        match directory.parse::<RelPath>() {
+            Ok(directory) => self.tree.names(Some(&directory)),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Takes one project over; tells whether it had a page.
     fn project(
         &mut self,
@@ -136,18 +155,18 @@ impl Adoption<'_> {
             return Ok(false);
         };
         self.report.projects += 1;
+        self.adopted.names.insert(name.clone());
         for rejected in &read.rejected {
             self.problem(
                 &format!("simple/{directory}"),
                 format!("{}: {}", rejected.item, rejected.reason),
             );
         }
-        if self.mode == AdoptMode::Take
-            && self
-                .store
-                .project(name)?
-                .is_some_and(|record| record.keeper == Keeper::Mirror)
-        {
+        let ours = match self.target {
+            Some(store) => store.project(name)?,
+            None => None,
+        };
+        if ours.is_some_and(|record| record.keeper == Keeper::Mirror) {
             // Ours already, and newer than what stands beside it.
             return Ok(true);
         }
@@ -160,9 +179,9 @@ impl Adoption<'_> {
                 None => drop(hidden.insert(file.filename().to_owned())),
             }
         }
-        if self.mode == AdoptMode::Look {
+        let Some(store) = self.target else {
             return Ok(true);
-        }
+        };
         let published_serial = page.serial.filter(|_| hidden.is_empty());
         let record = ProjectRecord {
             page,
@@ -178,9 +197,7 @@ impl Adoption<'_> {
             blobs,
             failures: Vec::new(),
         };
-        let committed = self
-            .store
-            .commit(vec![Change::Put(Box::new(put))], &CommitPolicy::at(now))?;
+        let committed = store.commit(vec![Change::Put(Box::new(put))], &CommitPolicy::at(now))?;
         for refusal in committed.refused {
             self.problem(&format!("simple/{directory}"), refusal.error.to_string());
         }
@@ -196,7 +213,7 @@ impl Adoption<'_> {
             let path = format!("simple/{directory}/{file}");
             let (Ok(place), Ok(base)) = (
                 path.parse::<RelPath>(),
-                Url::parse(&format!("{PLACE}simple/{name}/")),
+                Url::parse(&format!("{PLACE}simple/{directory}/")),
             ) else {
                 continue;
             };
@@ -227,12 +244,8 @@ impl Adoption<'_> {
             self.report.missing += 1;
             return Ok(None);
         }
-        let expected = Expected {
-            sha256: file.sha256,
-            size_bytes: file.size_bytes,
-        };
-        let blob = match self.store.link_in(&place, &expected) {
-            Ok(blob) => blob,
+        let right = match self.check(&place, file) {
+            Ok(right) => right,
             Err(error) if error.is_general() => return Err(error),
             Err(error) => {
                 self.problem(&file.path.to_string(), error.to_string());
@@ -240,28 +253,49 @@ impl Adoption<'_> {
             }
         };
         self.report.files += 1;
-        self.report.size_bytes += blob.size_bytes();
-        file.sha256 = Some(blob.sha256());
-        file.size_bytes = Some(blob.size_bytes());
-        let mut admissions = Vec::new();
-        match self.metadata(project, file, &blob)? {
-            Some(metadata) => {
-                file.core_metadata = CoreMetadata::Sha256(metadata.sha256());
-                admissions.push(Admission {
-                    path: file.path.clone(),
-                    part: Part::Metadata,
-                    blob: metadata,
-                });
-            }
-            None => file.core_metadata = CoreMetadata::Absent,
-        }
+        self.report.size_bytes += right.size_bytes;
+        let metadata = self.metadata(project, file, &right)?;
+        file.sha256 = Some(right.sha256);
+        file.size_bytes = Some(right.size_bytes);
         file.provenance = None;
-        admissions.push(Admission {
+        file.core_metadata = CoreMetadata::Absent;
+        let mut admissions = Vec::new();
+        if let (Some(store), Some(bytes)) = (self.target, metadata) {
+            let blob = store.blob_from_bytes(&bytes, &Expected::default())?;
+            file.core_metadata = CoreMetadata::Sha256(blob.sha256());
+            admissions.push(Admission {
+                path: file.path.clone(),
+                part: Part::Metadata,
+                blob,
+            });
+        }
+        admissions.extend(right.blob.map(|blob| Admission {
             path: file.path.clone(),
             part: Part::File,
             blob,
-        });
+        }));
         Ok(Some(admissions))
+    }
+
+    fn check(&self, place: &Path, file: &PageFile) -> Result<Right, StoreError> {
+        let expected = Expected {
+            sha256: file.sha256,
+            size_bytes: file.size_bytes,
+        };
+        if let Some(store) = self.target {
+            let blob = store.link_in(place, &expected)?;
+            return Ok(Right {
+                sha256: blob.sha256(),
+                size_bytes: blob.size_bytes(),
+                blob: Some(blob),
+            });
+        }
+        let digest = heliostat_store::check(place, &expected)?;
+        Ok(Right {
+            sha256: digest.sha256,
+            size_bytes: digest.size_bytes,
+            blob: None,
+        })
     }
 
     /// The metadata beside a file where it is what the page promises, else what the wheel itself holds.
@@ -269,33 +303,33 @@ impl Adoption<'_> {
         &mut self,
         project: &ProjectName,
         file: &PageFile,
-        blob: &VerifiedBlob,
-    ) -> Result<Option<VerifiedBlob>, StoreError> {
+        right: &Right,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let path = format!("{}.metadata", file.path);
         let beside = match path.parse::<RelPath>() {
             Ok(place) => self.tree.read(&place, METADATA_BYTES_MAX)?,
             Err(_) => None,
         };
-        if let (Some(bytes), CoreMetadata::Sha256(promised)) = (&beside, file.core_metadata) {
-            if Sha256::of(bytes) == promised {
-                return self
-                    .store
-                    .blob_from_bytes(bytes, &Expected::default())
-                    .map(Some);
+        if let (Some(bytes), CoreMetadata::Sha256(promised)) = (beside, file.core_metadata) {
+            if Sha256::of(&bytes) == promised {
+                return Ok(Some(bytes));
             }
             self.problem(
                 &path,
                 format!("it is not what the page promises (sha256 {promised})"),
             );
         }
-        let Ok(FileName::Wheel(wheel)) = FileName::parse(file.filename(), project) else {
+        let Ok(FileName::Wheel(name)) = FileName::parse(file.filename(), project) else {
             return Ok(None);
         };
-        match extract_wheel_metadata(blob.open()?, project, &wheel) {
-            Ok(bytes) => self
-                .store
-                .blob_from_bytes(&bytes, &Expected::default())
-                .map(Some),
+        let wheel = match (&right.blob, file.path.to_string().parse::<RelPath>()) {
+            (Some(blob), _) => Some(blob.open()?),
+            (None, Ok(place)) => self.tree.open(&place)?,
+            (None, Err(_)) => None,
+        };
+        let Some(wheel) = wheel else { return Ok(None) };
+        match extract_wheel_metadata(wheel, project, &name) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) => {
                 self.problem(&file.path.to_string(), error.to_string());
                 Ok(None)

@@ -90,6 +90,21 @@ impl Store {
     }
 }
 
+/// Hashes any file and compares it with what was promised.
+pub fn check(path: &Path, expected: &Expected) -> Result<FileDigest, StoreError> {
+    match hash(path, |_| ControlFlow::Continue(()))? {
+        Some(digest) => {
+            expected.check(digest.sha256, digest.size_bytes)?;
+            Ok(digest)
+        }
+        None => Err(StoreError::io(
+            "open",
+            path,
+            io::Error::from(io::ErrorKind::NotFound),
+        )),
+    }
+}
+
 /// Hashes any file; `None` where it is not there or `pace` broke off.
 pub fn hash(
     path: &Path,

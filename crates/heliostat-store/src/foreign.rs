@@ -94,14 +94,22 @@ impl Foreign {
         }
     }
 
+    /// A file, open; `None` where there is no such file.
+    pub fn open(&self, path: &RelPath) -> Result<Option<File>, StoreError> {
+        let path = self.root.join(path.as_str());
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if disk::is_absent(&error) => Ok(None),
+            Err(error) => Err(StoreError::io("open", path, error)),
+        }
+    }
+
     /// A file's content; `None` where there is no such file, an error where it is larger than the limit.
     pub fn read(&self, path: &RelPath, limit_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.root.join(path.as_str());
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if disk::is_absent(&error) => return Ok(None),
-            Err(error) => return Err(StoreError::io("open", path, error)),
+        let Some(file) = self.open(path)? else {
+            return Ok(None);
         };
+        let path = self.root.join(path.as_str());
         let mut content = Vec::new();
         let read = file
             .take(limit_bytes.saturating_add(1))

@@ -29,7 +29,7 @@ mod repair;
 mod root;
 mod store;
 
-pub use adopt::{FileDigest, hash};
+pub use adopt::{FileDigest, check, hash};
 pub use catalog::{CheckPlace, Root, Run, Totals};
 pub use check::{CheckStep, Lost};
 pub use commit::{Admission, Blobs, Change, CommitPolicy, Committed, Learned, Put, Refusal, Swept};

@@ -55,7 +55,7 @@ pub(super) async fn page(
             inner
                 .pages
                 .run(&inner.tasks, name.clone(), |answering| {
-                    refresh(work, name, record, answering)
+                    refresh(work, name, answering)
                 })
                 .await
         }
@@ -97,16 +97,11 @@ fn is_fresh(record: &ProjectRecord, max_age: Duration, now: i64) -> bool {
     let age_seconds = now.saturating_sub(record.confirmed_at);
     // A clock that was set back makes a page look young for ever; then it counts as old.
     record.keeper.is_synced()
-        || (0..=i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)).contains(&age_seconds)
+        || (0..i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)).contains(&age_seconds)
 }
 
-async fn refresh(
-    inner: Arc<Inner>,
-    name: ProjectName,
-    record: Option<ProjectRecord>,
-    answering: Answering<Shared>,
-) {
-    match try_refresh(&inner, &name, record, &answering).await {
+async fn refresh(inner: Arc<Inner>, name: ProjectName, answering: Answering<Shared>) {
+    match try_refresh(&inner, &name, &answering).await {
         Ok(()) => super::root::changed(&inner),
         Err(error) => answering.answer(Err(Arc::new(error))),
     }
@@ -115,10 +110,11 @@ async fn refresh(
 async fn try_refresh(
     inner: &Inner,
     name: &ProjectName,
-    record: Option<ProjectRecord>,
     answering: &Answering<Shared>,
 ) -> Result<(), OnDemandError> {
     let context = &inner.context;
+    // Read here and not by whoever asks: between their look and this work, an earlier one may have committed.
+    let record = record(inner, name).await?;
     let root = context.upstream.root().to_string();
     let known = record.as_ref().filter(|record| record.upstream == root);
     let validators = known.map_or_else(Validators::default, |record| Validators {

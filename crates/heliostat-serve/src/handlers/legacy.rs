@@ -30,18 +30,22 @@ pub(crate) async fn legacy(
     let base = base_url(asked)?;
     site.demand.recorded_page(&name).await?;
     let (store, project) = (site.tree.store.clone(), name.clone());
-    let make = move || -> Result<Option<Vec<u8>>, StoreError> {
-        let record = store.project(&project)?;
-        Ok(record.and_then(|record| render_legacy(&published(record), version.as_deref(), &base)))
+    let make = move || -> Result<_, StoreError> {
+        let page = store.project(&project)?.map(published);
+        Ok(page.and_then(|page| {
+            let body = render_legacy(&page, version.as_deref(), &base)?;
+            Some((body, page.serial))
+        }))
     };
-    let body = blocking(make).await?.map_err(|error| failed(&error))?;
-    let body = body.ok_or_else(|| no_such_project(&name))?;
+    let rendered = blocking(make).await?.map_err(|error| failed(&error))?;
+    // bandersnatch takes a document without its serial for a stale one.
+    let (body, serial) = rendered.ok_or_else(|| no_such_project(&name))?;
     let label = Label {
         content_type: "application/json",
         cache_control: site.page_cache_control.clone(),
         vary: "Host, X-Forwarded-Proto",
     };
-    let reply = document_reply(&Document::passing(body.into(), None), asked, &label)?;
+    let reply = document_reply(&Document::passing(body.into(), serial), asked, &label)?;
     Ok(reply.with(VARY, HeaderValue::from_static(label.vary)))
 }
 

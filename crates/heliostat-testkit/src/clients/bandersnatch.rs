@@ -40,9 +40,9 @@ impl Bandersnatch {
         self.command(job, "mirror").run()
     }
 
-    /// `bandersnatch verify`.
-    pub fn verify(&self, job: &MirrorJob<'_>) -> Finished {
-        self.command(job, "verify").run()
+    /// `bandersnatch verify`, which wants a master that speaks HTTPS; `ca` is whom to trust for that.
+    pub fn verify(&self, job: &MirrorJob<'_>, ca: &Path) -> Finished {
+        self.command(job, "verify").env("SSL_CERT_FILE", ca).run()
     }
 
     fn command(&self, job: &MirrorJob<'_>, subcommand: &str) -> Invocation {

@@ -125,7 +125,7 @@ fn configures_something(name: &OsString) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || name.ends_with("_PROXY")
-        || name == "NETRC"
+        || ["NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].contains(&name.as_str())
 }
 
 /// A port on loopback that was free a moment ago. Prefer port 0 wherever the program can tell which it got.

@@ -15,12 +15,6 @@ use super::{FilterArgs, UpstreamArgs};
     reason = "each is a switch that a person types"
 )]
 pub(crate) struct SyncArgs {
-    #[command(flatten)]
-    pub(crate) selection: SelectionArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
-    pub(crate) upstream: UpstreamArgs,
     /// Keep pages only; files redirect to the upstream
     #[arg(long)]
     pub(crate) no_files: bool,
@@ -39,6 +33,13 @@ pub(crate) struct SyncArgs {
     /// Look at every page again, also those at the serial the upstream lists
     #[arg(long)]
     pub(crate) recheck: bool,
+    // Groups stand last: the heading of one holds for everything after it.
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamArgs,
 }
 
 /// What is mirrored.

@@ -1,7 +1,7 @@
 //! `heliostat adopt`: takes a foreign tree over, and reads its bandersnatch.conf.
 
 use heliostat_engine::Events;
-use heliostat_engine::adopt::{AdoptMode, AdoptReport, adopt, web_of};
+use heliostat_engine::adopt::{AdoptReport, adopt, look, web_of};
 
 use super::{UsageError, bandersnatch};
 use crate::cli::{AdoptArgs, CommonArgs};
@@ -25,19 +25,17 @@ pub(super) fn run(common: &CommonArgs, args: &AdoptArgs) -> anyhow::Result<Outco
             .map_err(|error| UsageError(format!("cannot read `{}`: {error}", path.display())))?;
         reporter::print(&bandersnatch::translate(&String::from_utf8_lossy(&text))?);
     }
-    let store = wire::open_store(common, &Events::none())?;
-    let lock = store.lock_sync("heliostat adopt", wire::clock().now())?;
-    let mode = if args.dry_run {
-        AdoptMode::Look
+    let report = if args.dry_run {
+        look(&args.tree, &wire::data_directory(common).join("web"))?
     } else {
-        AdoptMode::Take
+        let store = wire::open_store(common, &Events::none())?;
+        let _lock = store.lock_sync("heliostat adopt", wire::clock().now())?;
+        adopt(&store, &args.tree, wire::clock().now())?
     };
-    let report = adopt(&store, &args.tree, mode, wire::clock().now())?;
-    drop(lock);
     if args.json {
         reporter::json_line(&report);
     } else {
-        reporter::talk(&text(&report, mode));
+        reporter::talk(&text(&report, args));
     }
     Ok(if report.problems.is_empty() {
         Outcome::Done
@@ -46,7 +44,7 @@ pub(super) fn run(common: &CommonArgs, args: &AdoptArgs) -> anyhow::Result<Outco
     })
 }
 
-fn text(report: &AdoptReport, mode: AdoptMode) -> String {
+fn text(report: &AdoptReport, args: &AdoptArgs) -> String {
     let mut lines: Vec<String> = report
         .problems
         .iter()
@@ -57,7 +55,7 @@ fn text(report: &AdoptReport, mode: AdoptMode) -> String {
     if unshown > 0 {
         lines.push(format!("… and {unshown} more; `--json` has them all"));
     }
-    let verb = if mode == AdoptMode::Look {
+    let verb = if args.dry_run {
         "would take over"
     } else {
         "took over"
@@ -75,7 +73,7 @@ fn text(report: &AdoptReport, mode: AdoptMode) -> String {
         render::count(report.missing),
         render::count(report.problems.len() as u64)
     ));
-    if mode == AdoptMode::Take {
+    if !args.dry_run {
         lines.push("`heliostat sync` brings it up to date".to_owned());
     }
     lines.join("\n")

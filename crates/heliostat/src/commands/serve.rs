@@ -48,6 +48,8 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
             limits,
         };
         let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock()).bind()?;
+        // Whoever reads the line may ask us to stop right away.
+        let signals = signals::Signals::listen();
         reporter::print(&format!(
             "listening on {scheme}://{}\n",
             bound.local_address()
@@ -56,7 +58,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         let stopped = cancel.clone();
         let drained = tokio::select! {
             drained = bound.run(async move { stopped.cancelled().await }) => Some(drained),
-            () = signals::watch(&cancel) => None,
+            () = signals.watch(&cancel) => None,
         };
         if let Some(on_demand) = on_demand {
             on_demand.stop().await;

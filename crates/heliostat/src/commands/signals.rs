@@ -4,33 +4,59 @@ use tokio_util::sync::CancellationToken;
 
 use crate::reporter::talk;
 
-/// Waits for the first signal and cancels; a second one ends the wait, and with it the program.
-pub(super) async fn watch(cancel: &CancellationToken) {
-    interrupted().await;
-    talk("stopping cleanly; once more stops at once");
-    cancel.cancel();
-    interrupted().await;
+/// The signals that ask the program to stop, heard from the moment this is made.
+#[derive(Debug)]
+pub(super) struct Signals {
+    #[cfg(unix)]
+    heard: Option<[tokio::signal::unix::Signal; 2]>,
 }
 
-/// Completes when the program is asked to stop.
-pub(super) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            // Without handlers the signals' own effect, ending the process, stands.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+impl Signals {
+    /// Starts to listen. Must be called within a runtime.
+    pub(super) fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let heard = match (
+                signal(SignalKind::interrupt()),
+                signal(SignalKind::terminate()),
+            ) {
+                (Ok(interrupt), Ok(terminate)) => Some([interrupt, terminate]),
+                // Without handlers the signals' own effect, ending the process, stands.
+                _ => None,
+            };
+            Self { heard }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for the first signal and cancels; a second one ends the wait, and with it the program.
+    pub(super) async fn watch(mut self, cancel: &CancellationToken) {
+        self.interrupted().await;
+        talk("stopping cleanly; once more stops at once");
+        cancel.cancel();
+        self.interrupted().await;
+    }
+
+    /// Completes when the program is asked to stop.
+    async fn interrupted(&mut self) {
+        #[cfg(unix)]
+        match &mut self.heard {
+            Some([interrupt, terminate]) => tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            },
+            None => std::future::pending().await,
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
         }
     }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
+}
+
+/// Listens from now on, and does as [`Signals::watch`].
+pub(super) async fn watch(cancel: &CancellationToken) {
+    Signals::listen().watch(cancel).await;
 }

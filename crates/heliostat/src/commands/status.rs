@@ -110,7 +110,9 @@ fn text(status: &MirrorStatus, data: &str) -> String {
 fn freshness(status: &MirrorStatus) -> String {
     match status.behind_seconds {
         None => "never in step yet".to_owned(),
-        Some(0) => "in step with the upstream at the last sync".to_owned(),
+        Some(0) if status.failures.is_empty() => {
+            "in step with the upstream at the last sync".to_owned()
+        }
         Some(seconds) => format!("the oldest change we lack is {} old", render::span(seconds)),
     }
 }

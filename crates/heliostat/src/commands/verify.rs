@@ -38,8 +38,13 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         .repair
         .then(|| store.lock_sync("heliostat verify --repair", now))
         .transpose()?;
-    let context = wire::context(store, upstream, events);
     let options = options(args)?;
+    for name in &options.projects {
+        if store.project(name)?.is_none() {
+            return Err(UsageError(format!("the mirror does not hold `{name}`")).into());
+        }
+    }
+    let context = wire::context(store, upstream, events);
     let runtime = wire::runtime()?;
     let report = runtime.block_on(async {
         let cancel = CancellationToken::new();

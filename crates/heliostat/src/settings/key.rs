@@ -121,7 +121,10 @@ pub(crate) fn keys() -> Vec<Key> {
             add(&mut keys, arg, &table, &[name]);
         }
     }
-    keys.into_values().collect()
+    let mut keys: Vec<Key> = keys.into_values().collect();
+    // Keys without a table stand before every table, or they would belong to one.
+    keys.sort_by(|a, b| (&a.table, &a.name).cmp(&(&b.table, &b.name)));
+    keys
 }
 
 /// The command with an environment variable for every configurable option, and switches that can be switched off.

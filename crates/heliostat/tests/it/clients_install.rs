@@ -28,7 +28,10 @@ fn universe() -> Universe {
     );
     universe.add_project(
         "delta",
-        &[Release::new("1.0").wheel().payload_bytes(400_000).provenance()],
+        &[Release::new("1.0")
+            .wheel()
+            .payload_bytes(400_000)
+            .provenance()],
     );
     universe
 }
@@ -50,10 +53,23 @@ fn the_newest_pip_installs_cold_warm_and_offline() {
     let world = World::new(universe());
     let serving = world.serve(&[]);
     let cold = world.place("cold");
-    assert_installed(&pip.install(&serving.index_url(), &["alpha-app"], &cold), &cold);
+    assert_installed(
+        &pip.install(&serving.index_url(), &["alpha-app"], &cold),
+        &cold,
+    );
     // Each page and file once, and of the wheels' metadata only what pip asked for.
-    assert_eq!(world.pypi.count(Kind::Page), 3, "{:?}", world.pypi.requests());
-    assert_eq!(world.pypi.count(Kind::File), 3, "{:?}", world.pypi.requests());
+    assert_eq!(
+        world.pypi.count(Kind::Page),
+        3,
+        "{:?}",
+        world.pypi.requests()
+    );
+    assert_eq!(
+        world.pypi.count(Kind::File),
+        3,
+        "{:?}",
+        world.pypi.requests()
+    );
     serving.stop().assert_code(0);
     world.pypi.stop();
     let offline = world.serve(&["--offline"]);
@@ -61,7 +77,10 @@ fn the_newest_pip_installs_cold_warm_and_offline() {
         return;
     };
     let warm = world.place("warm");
-    assert_installed(&fresh.install(&offline.index_url(), &["alpha-app"], &warm), &warm);
+    assert_installed(
+        &fresh.install(&offline.index_url(), &["alpha-app"], &warm),
+        &warm,
+    );
     offline.stop().assert_code(0);
     world.assert_sound();
 }
@@ -87,7 +106,10 @@ fn uv_installs_locks_and_syncs_and_offline_again() {
     let serving = world.serve(&[]);
     let index = serving.index_url();
     let directory = world.place("installed");
-    assert_installed(&uv.pip_install(&index, &["alpha-app"], &directory), &directory);
+    assert_installed(
+        &uv.pip_install(&index, &["alpha-app"], &directory),
+        &directory,
+    );
     let project = world.place("project");
     std::fs::create_dir_all(&project).unwrap();
     let text = "[project]\nname = \"mine\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
@@ -97,7 +119,10 @@ fn uv_installs_locks_and_syncs_and_offline_again() {
     let lock = std::fs::read_to_string(project.join("uv.lock")).unwrap();
     let wheel = world.file("delta-1.0-py3-none-any.whl");
     // Files stand in the lock under our own host with PyPI's own path, so that one lock fits every mirror.
-    assert_says(&lock, &[&format!("{}/{}", serving.url, wheel.path()), &wheel.sha256]);
+    assert_says(
+        &lock,
+        &[&format!("{}/{}", serving.url, wheel.path()), &wheel.sha256],
+    );
     let sync = |index: &str| {
         uv.command("sync")
             .args(["--locked", "--default-index", index])
@@ -158,9 +183,11 @@ fn pip_gets_the_rest_of_a_file_that_broke_off() {
     let mut universe = Universe::new();
     universe.add_project("big", &[Release::new("1").wheel().payload_bytes(3_000_000)]);
     let world = World::new(universe);
-    world
-        .pypi
-        .misbehave(Rule::new(Fault::ResetAfter(1_500_000)).on(Kind::File).first(1));
+    world.pypi.misbehave(
+        Rule::new(Fault::ResetAfter(1_500_000))
+            .on(Kind::File)
+            .first(1),
+    );
     let serving = world.serve(&[]);
     let directory = world.place("downloaded");
     let finished = pip.download(&serving.index_url(), &["big"], &directory);
@@ -201,7 +228,10 @@ fn an_outage_is_told_as_one_and_a_warm_mirror_installs_through_it() {
     let world = World::new(universe());
     let serving = world.serve(&["--max-age", "0"]);
     let first = world.place("first");
-    assert_installed(&pip.install(&serving.index_url(), &["alpha-app"], &first), &first);
+    assert_installed(
+        &pip.install(&serving.index_url(), &["alpha-app"], &first),
+        &first,
+    );
     world.pypi.stop();
     let Some(fresh) = or_skip(Pip::newest()) else {
         return;
@@ -244,7 +274,12 @@ fn pip_and_uv_install_over_tls_also_after_the_certificate_was_renewed() {
         let directory = world.place(folder).join("pip");
         let finished = pip
             .command("install")
-            .args(["--index-url", &serving.index_url(), "--cert", &path("ca.pem")])
+            .args([
+                "--index-url",
+                &serving.index_url(),
+                "--cert",
+                &path("ca.pem"),
+            ])
             .args(["--no-cache-dir", "--target"])
             .arg(&directory)
             .arg("alpha-app")
@@ -253,7 +288,12 @@ fn pip_and_uv_install_over_tls_also_after_the_certificate_was_renewed() {
         let directory = world.place(folder).join("uv");
         let finished = uv
             .command("pip install")
-            .args(["--default-index", &serving.index_url(), "--no-cache", "--target"])
+            .args([
+                "--default-index",
+                &serving.index_url(),
+                "--no-cache",
+                "--target",
+            ])
             .arg(&directory)
             .arg("alpha-app")
             .env("SSL_CERT_FILE", path("ca.pem"))
@@ -269,7 +309,12 @@ fn pip_and_uv_install_over_tls_also_after_the_certificate_was_renewed() {
         let directory = world.place(folder);
         let finished = pip
             .command("install")
-            .args(["--index-url", &serving.index_url(), "--cert", &path("ca.pem")])
+            .args([
+                "--index-url",
+                &serving.index_url(),
+                "--cert",
+                &path("ca.pem"),
+            ])
             .args(["--no-cache-dir", "--target"])
             .arg(&directory)
             .arg("alpha-app")
@@ -300,7 +345,12 @@ fn http_2_is_spoken_with_and_without_tls() {
     let path = |name: &str| world.place(name).display().to_string();
     let plain = world.serve(&[]);
     let page = format!("{}delta/", plain.index_url());
-    let told = ["--output", "/dev/null", "--write-out", "%{http_version} %{response_code}"];
+    let told = [
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_version} %{response_code}",
+    ];
     let Some(finished) = curl(&[&["--http2-prior-knowledge"], &told[..], &[&page]].concat()) else {
         return;
     };
@@ -315,14 +365,24 @@ fn http_2_is_spoken_with_and_without_tls() {
     let wheel = world.file("delta-1.0-py3-none-any.whl");
     let file = format!("{}/{}", secure.url, wheel.path());
     let downloaded = path("downloaded.whl");
-    let told = ["--output", &downloaded, "--write-out", "%{http_version} %{response_code}"];
+    let told = [
+        "--output",
+        &downloaded,
+        "--write-out",
+        "%{http_version} %{response_code}",
+    ];
     let ca = path("ca.pem");
     let Some(finished) = curl(&[&["--cacert", &ca], &told[..], &[&file]].concat()) else {
         return;
     };
     assert_eq!(finished.stdout, "2 200", "{finished}");
     assert!(std::fs::read(&downloaded).unwrap() == wheel.bytes);
-    let headers = curl(&["--cacert", &ca, "--head", &format!("{}/simple/", secure.url)]);
+    let headers = curl(&[
+        "--cacert",
+        &ca,
+        "--head",
+        &format!("{}/simple/", secure.url),
+    ]);
     let headers = headers.unwrap().stdout.to_ascii_lowercase();
     assert_says(&headers, &["strict-transport-security: max-age="]);
     assert!(!headers.contains("set-cookie"), "{headers}");

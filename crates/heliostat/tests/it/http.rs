@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// How long a client of a test waits for the next byte. Only something that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks for the JSON form of a page.
 pub(crate) const JSON: (&str, &str) = ("Accept", "application/vnd.pypi.simple.v1+json");

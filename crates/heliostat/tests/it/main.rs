@@ -2,13 +2,19 @@
 //! that misbehaves on demand, and real pip, uv, bandersnatch, nginx and chromium.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests look at data directories and damage them"
+    clippy::unwrap_used,
+    reason = "tests look at data directories and damage them, and end where something is not as they made it"
 )]
 
+mod adopt_trees;
+mod adopt_world;
 mod clients_install;
 mod clients_tree;
+mod config_settings;
+mod config_words;
 mod http;
 mod serve_files;
+mod serve_operate;
 mod serve_pages;
 mod serve_shared;
 mod sync_chain;

@@ -11,7 +11,10 @@ const WHEEL: &str = "alpha-1.0-py3-none-any.whl";
 
 fn world() -> World {
     let mut universe = Universe::new();
-    universe.add_project("alpha", &[Release::simple("1.0").payload_bytes(100_000).provenance()]);
+    universe.add_project(
+        "alpha",
+        &[Release::simple("1.0").payload_bytes(100_000).provenance()],
+    );
     universe.add_project("beta", &[Release::simple("1.0")]);
     let world = World::new(universe);
     world.sync(&["--all"]).assert_code(0);
@@ -84,7 +87,10 @@ fn a_flipped_byte_is_found_with_what_was_expected_and_what_is_there() {
     flip(&place);
     let file = world.file(WHEEL);
     let finished = assert_found(&world, &[(&file.path(), "corrupt")]);
-    assert_says(&finished.stdout, &[&format!("expected sha256 {}", file.sha256), "found sha256 "]);
+    assert_says(
+        &finished.stdout,
+        &[&format!("expected sha256 {}", file.sha256), "found sha256 "],
+    );
     assert!(place.is_file(), "nothing is removed by looking");
 }
 
@@ -122,14 +128,20 @@ fn missing_provenance_is_found() {
     std::fs::remove_file(&place).unwrap();
     let finished = world.verify(&[]);
     finished.assert_code(1);
-    assert_says(&finished.stdout, &["provenance", "missing", "1 problem found"]);
+    assert_says(
+        &finished.stdout,
+        &["provenance", "missing", "1 problem found"],
+    );
 }
 
 #[test]
 fn lost_and_altered_pages_are_found() {
     let world = world();
     std::fs::remove_file(web(&world, "simple/alpha/index.v1_json")).unwrap();
-    put(&web(&world, "simple/alpha/index.html"), b"<html>gone</html>");
+    put(
+        &web(&world, "simple/alpha/index.html"),
+        b"<html>gone</html>",
+    );
     put(&web(&world, "simple/beta/index.v1_html"), b"");
     put(&web(&world, "pypi/beta/json"), b"{}");
     assert_found(
@@ -170,7 +182,10 @@ fn orphans_and_pages_of_unknown_projects_are_found_and_left() {
         &[
             (&orphan, "orphan: no page lists it"),
             ("packages/stray.txt", "orphan"),
-            ("simple/unknown/index.html", "page of a project that the catalog does not have"),
+            (
+                "simple/unknown/index.html",
+                "page of a project that the catalog does not have",
+            ),
             ("simple/unknown/index.v1_json", "page of a project"),
         ],
     );
@@ -193,7 +208,10 @@ fn damage_is_told_as_json_lines() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let problems: Vec<_> = lines.iter().filter(|line| line["event"] == "problem").collect();
+    let problems: Vec<_> = lines
+        .iter()
+        .filter(|line| line["event"] == "problem")
+        .collect();
     assert_eq!(problems.len(), 2, "{finished}");
     let corrupt = &problems[0]["problem"];
     assert_eq!(corrupt["kind"], "corrupt");
@@ -217,7 +235,11 @@ fn only_the_named_projects_are_looked_at() {
     finished.assert_code(1);
     assert_says(&finished.stdout, &["1 project, "]);
     let unknown = world.verify(&["nobody"]);
-    assert_ne!(unknown.code(), Some(0), "a typo is not a clean bill: {unknown}");
+    assert_ne!(
+        unknown.code(),
+        Some(0),
+        "a typo is not a clean bill: {unknown}"
+    );
     assert_says(&unknown.stderr, &["nobody"]);
     world.verify(&["no/body"]).assert_code(2);
 }

@@ -13,7 +13,10 @@ const WHEEL: &str = "alpha-1.0-py3-none-any.whl";
 
 fn world() -> World {
     let mut universe = Universe::new();
-    universe.add_project("alpha", &[Release::simple("1.0").payload_bytes(60_000).provenance()]);
+    universe.add_project(
+        "alpha",
+        &[Release::simple("1.0").payload_bytes(60_000).provenance()],
+    );
     universe.add_project("beta", &[Release::simple("1.0"), Release::simple("2.0")]);
     let world = World::new(universe);
     world.sync(&["--all"]).assert_code(0);
@@ -57,7 +60,12 @@ fn every_damage_at_once_is_made_good() {
     assert_says(&finished.stdout, &["[made good]"]);
     assert!(!finished.stdout.contains("dropped"), "{finished}");
     // Only what was wrong is asked for again.
-    assert_eq!(world.pypi.count(Kind::File), 2, "{:?}", world.pypi.requests());
+    assert_eq!(
+        world.pypi.count(Kind::File),
+        2,
+        "{:?}",
+        world.pypi.requests()
+    );
     world.assert_mirrors();
     world.verify(&[]).assert_code(0);
     world.sync(&[]).assert_code(0);
@@ -82,7 +90,10 @@ fn what_the_upstream_no_longer_has_is_no_longer_promised() {
     world.pypi.delete_file("beta", "beta-1.0.tar.gz");
     let finished = world.verify(&["--repair"]);
     finished.assert_code(1);
-    assert_says(&finished.stdout, &["[made good]", "[dropped from its page]"]);
+    assert_says(
+        &finished.stdout,
+        &["[made good]", "[dropped from its page]"],
+    );
     assert!(!gone.exists());
     world.assert_mirrors();
     world.verify(&[]).assert_code(0);
@@ -141,7 +152,9 @@ fn a_repair_and_a_sync_exclude_each_other() {
         .command("sync")
         .args(["--upstream", &upstream, "--read-timeout", "3600", "--json"])
         .start();
-    crate::world::until("the sync asks for the list", || world.pypi.in_flight_max() > 0);
+    crate::world::until("the sync asks for the list", || {
+        world.pypi.in_flight_max() > 0
+    });
     let refused = world.verify(&["--repair"]);
     refused.assert_code(3);
     assert_says(&refused.stderr, &["heliostat sync"]);
@@ -176,7 +189,10 @@ fn an_interrupted_verify_goes_on_where_it_stopped() {
     let stopped = verify.wait();
     stopped.assert_code(1);
     assert_says(&stopped.stdout, &["stopped, `--resume` goes on from here"]);
-    assert_says(&stopped.stdout, &[&world.file("p10-1.0-py3-none-any.whl").path()]);
+    assert_says(
+        &stopped.stdout,
+        &[&world.file("p10-1.0-py3-none-any.whl").path()],
+    );
     let resumed = world.verify(&["--resume"]);
     resumed.assert_code(1);
     let missed = world.file("p10-1.0-py3-none-any.whl").path();

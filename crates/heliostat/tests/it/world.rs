@@ -10,7 +10,7 @@ use heliostat_testkit::universe::{StoredFile, Universe};
 use tempfile::TempDir;
 
 /// How long a test waits for something that is sure to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Options that keep a failing upstream from taking long.
 pub(crate) const QUICK: [&str; 4] = ["--tries", "2", "--read-timeout", "1"];
 
