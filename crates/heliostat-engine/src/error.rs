@@ -38,6 +38,9 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// The run was asked to stop.
+    #[error("stopped before anything was changed")]
+    Stopped,
     /// A worker died.
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),

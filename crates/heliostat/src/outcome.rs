@@ -74,7 +74,7 @@ fn code_of(error: &anyhow::Error) -> Code {
             return match error {
                 EngineError::NothingSelected => Code::Usage,
                 EngineError::Upstream(error) => upstream_code(error),
-                EngineError::Unresolvable { .. } => Code::Findings,
+                EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
                 EngineError::Store(error) => store_code(error),
                 _ => Code::CouldNotRun,
             };

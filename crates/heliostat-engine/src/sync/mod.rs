@@ -179,7 +179,9 @@ pub async fn sync(
 ) -> Result<SyncReport, EngineError> {
     let wishes = request.wishes.clone();
     context.on_disk(move |store| wishes.save(store)).await?;
-    let mut prepared = prepare(context, request, Look::AndForget).await?;
+    let preparing = prepare(context, request, Look::AndForget);
+    let mut prepared =
+        (cancel.run_until_cancelled(preparing).await).ok_or(EngineError::Stopped)??;
     let held_back = if prepared.may_drop(request.delete_limit) {
         0
     } else {
@@ -228,7 +230,8 @@ pub async fn preview(
     request: &SyncRequest,
     cancel: &CancellationToken,
 ) -> Result<Preview, EngineError> {
-    let prepared = prepare(context, request, Look::Only).await?;
+    let preparing = prepare(context, request, Look::Only);
+    let prepared = (cancel.run_until_cancelled(preparing).await).ok_or(EngineError::Stopped)??;
     preview::preview(context, request, prepared, cancel).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use heliostat_pypi::select::Selection;
 use heliostat_pypi::{ProjectName, Serial};
-use heliostat_store::{CheckPlace, LedgerEntry, ProjectState, Store};
+use heliostat_store::{Change, CheckPlace, CommitPolicy, LedgerEntry, Lost, ProjectState};
 use heliostat_upstream::{Answer, Caches, FetchedList, Validators};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::{Depth, SyncRequest};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::Event;
+use crate::ledger::failure;
 
 /// Explicitly named projects above which one request for the root list is politer than one for each page.
 const NAMED_WITHOUT_LIST_MAX: usize = 500;
@@ -330,11 +331,15 @@ async fn find_damage(
     }
     loop {
         let after = cursor.files.take();
-        let now = context.clock.now();
         let step = context
-            .on_disk(move |store| check_step(store, after.as_ref(), look, now))
+            .on_disk(move |store| store.quick_check_files(after.as_ref(), CHECK_STEP_FILES))
             .await?;
-        damaged.extend(step.lost.into_iter().map(|lost| lost.project));
+        let names: BTreeSet<ProjectName> =
+            step.lost.iter().map(|lost| lost.project.clone()).collect();
+        if look == Look::AndForget {
+            forget(context, step.lost, &names).await?;
+        }
+        damaged.extend(names);
         cursor.files = step.next;
         if cursor.files.is_none() || started.elapsed() >= CHECK_BUDGET {
             break;
@@ -348,15 +353,37 @@ async fn find_damage(
     Ok(damaged)
 }
 
-fn check_step(
-    store: &Store,
-    after: Option<&CheckPlace>,
-    look: Look,
-    now: i64,
-) -> Result<heliostat_store::CheckStep, heliostat_store::StoreError> {
-    let step = store.quick_check_files(after, CHECK_STEP_FILES)?;
-    if look == Look::AndForget && !step.lost.is_empty() {
-        store.forget_lost(&step.lost, now)?;
+/// Forgets what is lost, so that it is taken again. The ledger comes first: once the catalog no longer holds a file,
+/// looking does not find it missing, and a run that is cut off must leave the next one a trace.
+async fn forget(
+    context: &Context,
+    lost: Vec<Lost>,
+    names: &BTreeSet<ProjectName>,
+) -> Result<(), EngineError> {
+    if lost.is_empty() {
+        return Ok(());
     }
-    Ok(step)
+    let now = context.clock.now();
+    let policy = CommitPolicy {
+        now,
+        grace_seconds: 0,
+    };
+    let changes: Vec<Change> = names
+        .iter()
+        .map(|name| {
+            Change::Failed(failure(
+                &[],
+                name,
+                "",
+                "something of it is missing on disk",
+                now,
+            ))
+        })
+        .collect();
+    context
+        .on_disk(move |store| {
+            drop(store.commit(changes, &policy)?);
+            store.forget_lost(&lost, now)
+        })
+        .await
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use heliostat_testkit::clients::{Skip, or_skip};
 use heliostat_testkit::process::Invocation;
 use heliostat_testkit::pypi::{Fault, Kind, Rule};
 use heliostat_testkit::universe::Release;
@@ -61,6 +62,26 @@ fn what_is_missing_and_cannot_be_had_again_is_no_longer_promised() {
 }
 
 #[test]
+fn damage_that_was_found_by_a_run_that_was_killed_is_not_forgotten() {
+    let world = synced();
+    lose(&world);
+    let hang = Rule::new(Fault::Hang)
+        .on(Kind::File)
+        .path("alpha-1.0.tar.gz");
+    world.pypi.misbehave(hang);
+    let arguments = ["--upstream", &world.pypi.index_url()];
+    let mut running = world.heliostat.command("sync").args(arguments).start();
+    while world.pypi.count(Kind::File) < 1 && running.is_running() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    running.kill();
+    world.pypi.behave();
+    world.sync(&[]).assert_code(0);
+    world.assert_in_step();
+    assert_eq!(world.ledger().len(), 0);
+}
+
+#[test]
 fn verify_finds_wrong_bytes_of_the_right_length_and_repairs_them() {
     let world = synced();
     let path = world.path_in_tree("zeta-3.0.tar.gz");
@@ -110,8 +131,9 @@ impl Mount {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self { directory });
         }
-        eprintln!("SKIPPED: no right to mount a small file system");
-        None
+        or_skip(Err(Skip(
+            "no right to mount a small file system".to_owned(),
+        )))
     }
 
     fn path(&self) -> &Path {

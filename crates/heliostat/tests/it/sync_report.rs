@@ -149,3 +149,24 @@ fn talk_goes_to_stderr_and_data_to_stdout() {
     assert_eq!(run.stdout.lines().count(), 2, "{run}");
     assert!(!run.stderr.contains('\u{1b}') && !run.stdout.contains('\u{1b}'));
 }
+
+#[test]
+fn what_keeps_failing_is_tried_less_often_and_always_told() {
+    let world = World::new(small());
+    let rule = Rule::new(Fault::Status(403)).on(Kind::Page).project("beta");
+    world.pypi.misbehave(rule);
+    for _ in 0..8 {
+        world.sync(&["--all"]).assert_code(1);
+    }
+    world.pypi.behave();
+    world.pypi.clear_log();
+    let waiting = world.sync(&[]);
+    waiting.assert_code(1);
+    assert_says(&waiting.stderr, &["1 waiting"]);
+    assert_says(&waiting.stdout, &["beta: ", "403"]);
+    assert_eq!(world.pypi.count(Kind::Page), 0);
+    // Whoever knows that it is well again need not wait.
+    world.sync(&["--recheck"]).assert_code(0);
+    world.assert_in_step();
+    assert_eq!(world.ledger().len(), 0);
+}

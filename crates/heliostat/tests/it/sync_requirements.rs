@@ -96,7 +96,7 @@ fn a_file_given_again_replaces_what_it_said() {
 
 #[test]
 fn lock_files_take_exactly_what_they_lock() {
-    for (name, text) in locks() {
+    for (name, text) in LOCKS {
         let world = world();
         let path = write(&world, name, &with_digests(&world, text));
         let run = world.sync(&["-r", &path]);
@@ -154,11 +154,15 @@ fn with_digests(world: &World, text: &str) -> String {
     text
 }
 
-fn locks() -> [(&'static str, &'static str); 4] {
-    [
-        (
-            "uv.lock",
-            r#"version = 1
+/// The same two packages, as each tool locks them: `alpha` 1.5 and `beta` 2.0.
+const LOCKS: [(&str, &str); 4] = [
+    ("uv.lock", UV),
+    ("pylock.toml", PYLOCK),
+    ("poetry.lock", POETRY),
+    ("Pipfile.lock", PIPFILE),
+];
+
+const UV: &str = r#"version = 1
 revision = 2
 requires-python = ">=3.9"
 
@@ -183,11 +187,9 @@ wheels = [
 name = "ours"
 version = "0.1"
 source = { editable = "." }
-"#,
-        ),
-        (
-            "pylock.toml",
-            r#"lock-version = "1.0"
+"#;
+
+const PYLOCK: &str = r#"lock-version = "1.0"
 created-by = "a test"
 
 [[packages]]
@@ -206,11 +208,9 @@ version = "2.0"
 name = "beta-2.0-py3-none-any.whl"
 url = "https://example.invalid/beta-2.0-py3-none-any.whl"
 hashes = { sha256 = "{beta-2.0-py3-none-any.whl}" }
-"#,
-        ),
-        (
-            "poetry.lock",
-            r#"[[package]]
+"#;
+
+const POETRY: &str = r#"[[package]]
 name = "alpha"
 version = "1.5"
 description = ""
@@ -235,11 +235,9 @@ files = [
 lock-version = "2.1"
 python-versions = ">=3.9"
 content-hash = "00"
-"#,
-        ),
-        (
-            "Pipfile.lock",
-            r#"{
+"#;
+
+const PIPFILE: &str = r#"{
   "_meta": {"hash": {"sha256": "00"}, "pipfile-spec": 6, "requires": {}, "sources": []},
   "default": {
     "alpha": {"hashes": ["sha256:{alpha-1.5-py3-none-any.whl}", "sha256:{alpha-1.5.tar.gz}"], "index": "pypi", "version": "==1.5"}
@@ -248,7 +246,4 @@ content-hash = "00"
     "beta": {"hashes": ["sha256:{beta-2.0-py3-none-any.whl}"], "version": "==2.0"}
   }
 }
-"#,
-        ),
-    ]
-}
+"#;

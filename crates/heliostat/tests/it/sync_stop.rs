@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use heliostat_testkit::process::{Finished, Invocation};
+use heliostat_testkit::clients::{Skip, or_skip};
+use heliostat_testkit::process::{Invocation, Running};
 use heliostat_testkit::pypi::{Fault, Kind, Rule};
 use heliostat_testkit::universe::Release;
 
@@ -21,8 +22,8 @@ fn command(world: &World, arguments: &[&str]) -> Invocation {
 }
 
 /// Waits until the upstream has answered so many requests; a run that ends before is none of our business.
-fn wait_for_requests(world: &World, count: u64, running: &mut heliostat_testkit::process::Running) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+fn wait_for_requests(world: &World, count: u64, running: &mut Running) {
+    let deadline = Instant::now() + Duration::from_mins(1);
     while world.pypi.count_all() < count && running.is_running() {
         assert!(
             Instant::now() < deadline,
@@ -95,6 +96,26 @@ fn an_interrupted_sync_stops_cleanly_says_what_is_left_and_goes_on() {
 }
 
 #[test]
+fn a_sync_that_is_terminated_before_it_has_begun_stops_at_once() {
+    let world = World::new(small());
+    world.pypi.misbehave(Rule::new(Fault::Hang).on(Kind::List));
+    for arguments in [&["--all"][..], &["--all", "--dry-run"]] {
+        world.pypi.clear_log();
+        let mut running = command(&world, arguments).start();
+        wait_for_requests(&world, 1, &mut running);
+        let run = running.terminate();
+        run.assert_code(1);
+        assert_says(
+            &run.stderr,
+            &["stopping cleanly", "stopped before anything was changed"],
+        );
+    }
+    world.pypi.behave();
+    world.sync(&["--all"]).assert_code(0);
+    world.assert_in_step();
+}
+
+#[test]
 fn a_first_sync_killed_at_any_moment_is_finished_by_the_next() {
     for requests in [1, 4, 13, 29, 52, 80] {
         let world = World::new(many(12));
@@ -129,10 +150,11 @@ fn an_update_killed_again_and_again_ends_right() {
     world.assert_in_step();
 }
 
-/// A mirror that is to take, change and drop something, killed at one step.
-fn killed_at(step: &str) -> (World, Finished) {
-    let world = World::new(small());
+/// Kills an update that takes, changes and drops something, at each step when it comes for the n-th time.
+fn killed_at_each_step(times: u32) {
+    let mut world = World::new(small());
     world.sync(&["--all"]).assert_code(0);
+    let before = world.heliostat.data().to_owned();
     world
         .pypi
         .add_release("alpha", &Release::simple("9.0").provenance());
@@ -145,41 +167,61 @@ fn killed_at(step: &str) -> (World, Finished) {
     world.pypi.delete_release("zeta", "3.0");
     world.pypi.delete_project("delta");
     world.pypi.yank("beta", "1.0", "");
-    let run = command(&world, &[]).env("HELIOSTAT_KILL_AT", step).run();
-    (world, run)
+    for step in heliostat_store::KILL_POINTS {
+        let copy = world.place(step);
+        let copied = Invocation::new("cp")
+            .arg("-r")
+            .arg(&before)
+            .arg(&copy)
+            .run();
+        copied.assert_code(0);
+        world = world.kept_in(&copy);
+        let run = command(&world, &[])
+            .env("HELIOSTAT_KILL_AT", format!("{step}:{times}"))
+            .run();
+        let killed = run.status.signal() == Some(6);
+        assert!(
+            killed || (times > 1 && run.code() == Some(0)),
+            "{step}: {run}"
+        );
+        world.assert_safe_for_clients();
+        let next = world.sync(&[]);
+        next.assert_code(0);
+        world.assert_in_step();
+        assert_eq!(world.ledger(), BTreeSet::new(), "{step}: {next}");
+    }
 }
 
 #[test]
-fn a_sync_killed_at_any_step_of_a_commit_is_finished_by_the_next() {
-    if !cfg!(feature = "kill-points") {
-        eprintln!("SKIPPED: built without the feature `kill-points`");
-        return;
+fn an_update_killed_at_any_step_of_a_commit_is_finished_by_the_next() {
+    if has_kill_points() {
+        killed_at_each_step(1);
     }
-    for step in heliostat_store::KILL_POINTS {
-        for times in [1, 3] {
-            let (world, run) = killed_at(&format!("{step}:{times}"));
-            let killed = run.status.signal() == Some(6);
-            assert!(
-                killed || (times > 1 && run.code() == Some(0)),
-                "{step}:{times}: {run}"
-            );
-            world.assert_safe_for_clients();
-            let next = world.sync(&[]);
-            next.assert_code(0);
-            world.assert_in_step();
-            assert_eq!(world.ledger(), BTreeSet::new(), "{step}:{times}: {next}");
-        }
+}
+
+#[test]
+fn an_update_killed_at_any_step_for_the_third_time_is_finished_by_the_next() {
+    if has_kill_points() {
+        killed_at_each_step(3);
     }
+}
+
+/// Whether the program can be killed at a step; says so aloud where it cannot.
+fn has_kill_points() -> bool {
+    let built = cfg!(feature = "kill-points").then_some(());
+    or_skip(built.ok_or_else(|| Skip("built without the feature `kill-points`".to_owned())))
+        .is_some()
 }
 
 #[test]
 fn a_first_sync_killed_at_any_step_of_a_commit_is_finished_by_the_next() {
-    if !cfg!(feature = "kill-points") {
-        eprintln!("SKIPPED: built without the feature `kill-points`");
+    if !has_kill_points() {
         return;
     }
+    let mut world = World::new(small());
     for step in heliostat_store::KILL_POINTS {
-        let world = World::new(small());
+        let data = world.place(step);
+        world = world.kept_in(&data);
         let run = command(&world, &["--all"])
             .env("HELIOSTAT_KILL_AT", step)
             .run();

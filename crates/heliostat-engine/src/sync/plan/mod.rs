@@ -8,7 +8,8 @@ use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{LedgerEntry, ProjectState};
 use serde::Serialize;
 
-/// Tries after which a failing project waits for its `next_try_at` instead of being tried in every run.
+/// Tries after which a failing project waits for its `next_try_at` instead of being tried in every run. A run that looks
+/// at every page does not wait.
 const EAGER_TRIES: u32 = 8;
 
 /// What the upstream's root list told.
@@ -249,7 +250,9 @@ impl<'a> Planner<'a> {
     ) {
         let failure = self.failed.get(name);
         let is_waiting = failure.is_some_and(|(entry, _)| {
-            entry.tries >= EAGER_TRIES && entry.next_try_at > self.input.now
+            entry.tries >= EAGER_TRIES
+                && entry.next_try_at > self.input.now
+                && self.input.wishes == WishesSince::Same
         });
         if is_waiting && !self.named.contains(name) {
             self.plan.waiting += 1;
