@@ -196,6 +196,13 @@ impl Fetcher {
         Err(stale)
     }
 
+    /// Pages found gone of which nothing has been decided. A run that is stopped has not seen how many they are, so it
+    /// leaves them to the next one.
+    pub(super) fn gone_count(&self) -> u64 {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.len() as u64
+    }
+
     /// Removes the projects whose page is gone; the ledger keeps their names while somebody names them. When more are
     /// gone than a run may remove, the upstream is more likely broken than right, and all of them stay.
     pub(super) async fn let_go(

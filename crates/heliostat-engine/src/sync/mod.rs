@@ -359,7 +359,7 @@ async fn fetch_all(
     loop {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => break,
+            () = cancel.cancelled() => return Ok(done.saturating_sub(fetcher.gone_count())),
             next = projects.next() => match next {
                 None => break,
                 Some(result) => result?,

@@ -96,6 +96,37 @@ fn an_interrupted_sync_stops_cleanly_says_what_is_left_and_goes_on() {
 }
 
 #[test]
+fn an_interrupted_sync_removes_nothing_before_it_has_seen_everything() {
+    let world = World::new(many(20));
+    world.sync(&["--all"]).assert_code(0);
+    for index in 0..3 {
+        let project = format!("project-{index:05}");
+        world.pypi.misbehave(
+            Rule::new(Fault::Status(404))
+                .on(Kind::Page)
+                .project(&project),
+        );
+    }
+    let hang = Rule::new(Fault::Hang)
+        .on(Kind::Page)
+        .project("project-00019");
+    world.pypi.misbehave(hang);
+    world.pypi.clear_log();
+    let mut running = command(&world, &["--recheck"]).start();
+    // The list, every page, and a second look at the three that are gone.
+    wait_for_requests(&world, 24, &mut running);
+    running.interrupt();
+    let run = running.wait();
+    run.assert_code(1);
+    assert_eq!(world.projects().len(), 20, "{run}");
+    world.assert_consistent();
+    assert_says(&run.stdout, &["left; the next run goes on from here"]);
+    world.pypi.behave();
+    world.sync(&[]).assert_code(0);
+    world.assert_in_step();
+}
+
+#[test]
 fn a_sync_that_is_terminated_before_it_has_begun_stops_at_once() {
     let world = World::new(small());
     world.pypi.misbehave(Rule::new(Fault::Hang).on(Kind::List));
