@@ -37,17 +37,17 @@ pub struct WishesGiven {
     pub others: Others,
     /// The filters, where this call gives any.
     pub filter: Option<FileFilter>,
-    /// Whether files are taken.
-    pub files: Files,
+    /// Whether files are taken, where this call says so.
+    pub files: Option<Files>,
 }
 
-/// What happens to sources that a call does not name.
+/// What happens to what earlier calls wished and this one does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Others {
-    /// They stay.
+    /// It stays.
     #[default]
     Keep,
-    /// They are forgotten.
+    /// It is forgotten, filters included.
     Forget,
 }
 
@@ -65,9 +65,13 @@ impl Wishes {
     /// What is wanted after a call said `given`.
     #[must_use]
     pub fn after(&self, given: WishesGiven) -> Self {
-        let mut sources = match given.others {
-            Others::Keep => self.sources.clone(),
-            Others::Forget => BTreeMap::new(),
+        let Self {
+            mut sources,
+            filter,
+            files,
+        } = match given.others {
+            Others::Keep => self.clone(),
+            Others::Forget => Self::default(),
         };
         for (source, selection) in given.replaced {
             if selection == Selection::default() {
@@ -81,8 +85,8 @@ impl Wishes {
         }
         Self {
             sources,
-            filter: given.filter.unwrap_or_else(|| self.filter.clone()),
-            files: given.files,
+            filter: given.filter.unwrap_or(filter),
+            files: given.files.unwrap_or(files),
         }
     }
 

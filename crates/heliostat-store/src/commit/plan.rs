@@ -191,8 +191,9 @@ impl Planner<'_> {
     }
 
     fn evict(&mut self, path: TreePath) -> Result<(), StoreError> {
-        let Some(row) = self.store.inner.catalog.file(&path)? else {
-            self.refuse(None, path.filename().to_owned(), StoreError::Unlisted(path));
+        let row = self.store.inner.catalog.file(&path)?;
+        let Some(row) = row else {
+            self.evict_arrival(path);
             return Ok(());
         };
         let will_be_mirrored = self.drafts.values().any(|draft| match &draft.target {
@@ -223,6 +224,27 @@ impl Planner<'_> {
         draft.arrivals.retain(|admission| admission.path != path);
         draft.evicted.push(path);
         Ok(())
+    }
+
+    /// A file that the catalog does not list yet: one that this very batch lists is not taken in at all.
+    fn evict_arrival(&mut self, path: TreePath) {
+        let lister = self
+            .drafts
+            .values_mut()
+            .find_map(|draft| match &draft.target {
+                DraftTarget::Put(record) if record.listed().any(|file| file.path == path) => {
+                    Some((record.page.name.clone(), record.keeper, &mut draft.arrivals))
+                }
+                _ => None,
+            });
+        let filename = path.filename().to_owned();
+        match lister {
+            None => self.refuse(None, filename, StoreError::Unlisted(path)),
+            Some((name, Keeper::Mirror, _)) => {
+                self.refuse(Some(name), filename, StoreError::NotEvictable(path));
+            }
+            Some((_, _, arrivals)) => arrivals.retain(|admission| admission.path != path),
+        }
     }
 
     /// Keeps the admissions that fit the record, and fills in what they tell.

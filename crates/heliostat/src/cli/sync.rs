@@ -15,9 +15,10 @@ use super::{FilterArgs, UpstreamArgs};
     reason = "each is a switch that a person types"
 )]
 pub(crate) struct SyncArgs {
-    /// Keep pages only; files redirect to the upstream
-    #[arg(long)]
-    pub(crate) no_files: bool,
+    /// Keep pages only; files redirect to the upstream; remembered until `--no-files=false`
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    pub(crate) no_files: Option<bool>,
     /// Print what would be done, with counts and bytes, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -61,7 +62,7 @@ pub(crate) struct SelectionArgs {
     /// Leave projects out that match; may be given more than once
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
-    /// Forget everything selected before
+    /// Forget everything selected and filtered before
     #[arg(long)]
     pub(crate) only: bool,
     /// Mirror what the named requirements depend on too, for the Pythons and platforms given

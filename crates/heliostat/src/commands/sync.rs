@@ -241,13 +241,9 @@ fn plan_text(preview: &Preview) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What the command line decides about files.
-pub(super) const fn files(no_files: bool) -> Files {
-    if no_files {
-        Files::PagesOnly
-    } else {
-        Files::Take
-    }
+/// What the command line decides about files; `None` where it says nothing.
+pub(super) fn files(no_files: Option<bool>) -> Option<Files> {
+    no_files.map(|none| if none { Files::PagesOnly } else { Files::Take })
 }
 
 /// What the command line decides about what was selected before.

@@ -116,7 +116,9 @@ fn example(key: &Key) -> String {
         }
     };
     match (key.shape, &key.default) {
-        (Shape::Switch, default) => default.clone().unwrap_or_else(|| "false".to_owned()),
+        (Shape::Switch, Some(default)) => default.clone(),
+        // One without a default keeps what was said before: it is not set by way of example.
+        (Shape::Switch, None) => "<true or false>".to_owned(),
         (Shape::One, Some(default)) => quote(default),
         (Shape::One, None) => format!("{:?}", format!("<{}>", key.value_name)),
         (Shape::Many, _) => format!("[{:?}]", format!("<{}>", key.value_name)),

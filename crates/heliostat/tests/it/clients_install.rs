@@ -393,3 +393,30 @@ fn http_2_is_spoken_with_and_without_tls() {
         world.path_in_tree("delta-1.0-py3-none-any.whl").is_file()
     });
 }
+
+#[test]
+fn pip_asks_again_for_the_rest_when_we_break_off() {
+    let Some(pip) = or_skip(Pip::newest()) else {
+        return;
+    };
+    let mut universe = Universe::new();
+    universe.add_project("big", &[Release::new("1").wheel().payload_bytes(3_000_000)]);
+    let world = World::new(universe);
+    // More breaks than we have tries, so that pip sees one and comes back with `Range` and `If-Range`.
+    let broken = world.pypi.misbehave(
+        Rule::new(Fault::ResetAfter(500_000))
+            .on(Kind::File)
+            .first(2),
+    );
+    let serving = world.serve(&["--log-format", "json"]);
+    let directory = world.place("downloaded");
+    let finished = pip.download(&serving.index_url(), &["big"], &directory);
+    finished.assert_code(0);
+    assert_eq!(world.pypi.strikes(broken), 2);
+    let got = std::fs::read(directory.join("big-1-py3-none-any.whl")).unwrap();
+    assert!(got == world.file("big-1-py3-none-any.whl").bytes);
+    let log = serving.stop().stderr;
+    let resumed = log.lines().any(|line| line.contains("\"status\":206"));
+    assert!(resumed, "{log}");
+    world.assert_sound();
+}
