@@ -189,7 +189,24 @@ mod tests {
              [latest_release]\nkeep = 5\n",
         )
         .unwrap();
-        insta::assert_snapshot!(translated);
+        insta::assert_snapshot!(translated, @r#"
+        # Made from a bandersnatch.conf.
+        data = "/srv/pypi"
+
+        [filters]
+        latest = 5
+        no-prereleases = true
+
+        [selection]
+        projects = ["requests", "numpy>=1.26"]
+
+        [upstream]
+        jobs = 3
+        upstream = "https://mirror.example/simple/"
+
+        # Not taken over, because it has no counterpart here:
+        #   [mirror] root_uri = https://x.example
+        "#);
     }
 
     #[test]
