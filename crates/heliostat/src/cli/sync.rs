@@ -10,10 +10,6 @@ use super::{FilterArgs, UpstreamArgs};
 /// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
 /// is removed.
 #[derive(Debug, Clone, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch that a person types"
-)]
 pub(crate) struct SyncArgs {
     /// Keep pages only; files redirect to the upstream; remembered until `--no-files=false`
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
