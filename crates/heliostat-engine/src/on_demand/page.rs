@@ -147,7 +147,7 @@ async fn try_refresh(
             inner.negative.remember(name);
             answering.answer(Ok(Refreshed::Gone));
             if record.is_some() {
-                commit(inner, Change::Drop { name: name.clone() }).await?;
+                commit_own(inner, name, Change::Drop { name: name.clone() }).await?;
             }
         }
         Answer::Fresh(fetched) => {
@@ -178,8 +178,9 @@ async fn try_refresh(
                 upstream: root,
                 page,
             };
-            commit(
+            commit_own(
                 inner,
+                name,
                 Change::Put(Box::new(Put {
                     record,
                     blobs: Vec::new(),
@@ -190,6 +191,24 @@ async fn try_refresh(
         }
     }
     Ok(())
+}
+
+/// Commits a change of a page that is ours: one that a sync has taken meanwhile is the sync's to change.
+async fn commit_own(
+    inner: &Inner,
+    name: &ProjectName,
+    change: Change,
+) -> Result<(), OnDemandError> {
+    let project = name.clone();
+    let state = inner
+        .context
+        .on_disk(move |store| store.project_state(&project))
+        .await
+        .map_err(OnDemandError::Engine)?;
+    if state.is_some_and(|state| state.keeper.is_synced()) {
+        return Ok(());
+    }
+    commit(inner, change).await
 }
 
 /// Commits one change of an on-demand project.
