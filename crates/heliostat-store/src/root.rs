@@ -57,6 +57,18 @@ impl Store {
             != self.inner.catalog.counter("root_generation")?)
     }
 
+    /// Stamps the tree with the time of a sync that found nothing to publish (PEP 381): it is as fresh as that.
+    pub fn stamp(&self, now: i64) -> Result<(), StoreError> {
+        let _guard = self.inner.commit_lock.hold()?;
+        let mut unsynced = Unsynced::default();
+        Pages::new(&self.inner.layout, &self.inner.incoming).replace(
+            layout::LAST_MODIFIED,
+            stamp(now).as_bytes(),
+            &mut unsynced,
+        )?;
+        unsynced.sync(&self.inner.web)
+    }
+
     /// The same for who holds the commit lock already.
     pub(crate) fn render_root(&self, serial: Option<Serial>, now: i64) -> Result<(), StoreError> {
         let inner = &self.inner;

@@ -16,6 +16,8 @@ use super::{contrib, program};
 
 const JSON: &str = "application/vnd.pypi.simple.v1+json";
 const V1_HTML: &str = "application/vnd.pypi.simple.v1+html";
+/// As it is sent: with the charset, as pages in HTML need it.
+const V1_HTML_SENT: &str = "application/vnd.pypi.simple.v1+html; charset=utf-8";
 const FILE: &str = "/packages/aa/bb/cc/foo_bar-1.0-py3-none-any.whl";
 
 /// nginx over a small tree; dropping it ends it.
@@ -187,7 +189,7 @@ fn the_accept_header_decides_the_form() {
         ("*/*", html),
         ("", html),
         ("application/vnd.pypi.simple.latest+json", JSON),
-        ("application/vnd.pypi.simple.v1+html", V1_HTML),
+        (V1_HTML, V1_HTML_SENT),
         ("application/vnd.pypi.simple.v1+json;q=1.0", JSON),
         ("text/html, application/vnd.pypi.simple.v1+json", html),
         (
@@ -234,7 +236,7 @@ fn the_format_in_the_address_wins_over_the_header() {
     for (format, expected) in [
         (JSON, JSON),
         ("application/vnd.pypi.simple.v1%2Bjson", JSON),
-        (V1_HTML, V1_HTML),
+        (V1_HTML, V1_HTML_SENT),
     ] {
         let response = site.get(
             &format!("/simple/foo-bar/?format={format}"),

@@ -201,6 +201,10 @@ pub async fn sync(
         previous_serial(context).await?
     };
     publish(context, serial).await?;
+    if complete && ledger.is_empty() {
+        let now = context.clock.now();
+        context.on_disk(move |store| store.stamp(now)).await?;
+    }
     if complete {
         prepared.applied.finish(context).await?;
     }

@@ -38,8 +38,15 @@ fn a_first_sync_asks_for_everything_once() {
 fn a_sync_with_nothing_new_asks_for_the_list_once_and_conditionally() {
     let world = synced();
     let before = world.tree();
+    let stamp = world.heliostat.web().join("last-modified");
+    std::fs::write(&stamp, "20200101T00:00:00\n").unwrap();
     let run = world.sync(&[]);
     run.assert_code(0);
+    // The tree is as fresh as this run, and says so (PEP 381).
+    assert_ne!(
+        std::fs::read_to_string(&stamp).unwrap(),
+        "20200101T00:00:00\n"
+    );
     let requests = world.pypi.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert_eq!((requests[0].kind, requests[0].status), (Kind::List, 304));

@@ -215,7 +215,7 @@ fn a_page_of_twenty_thousand_files_is_read_in_bounded_memory() {
         "{:?}",
         run.usage
     );
-    let run = world.sync(&["--latest", "2"]);
+    let run = world.sync(&["--latest", "2", "--no-files=false"]);
     run.assert_code(0);
     assert_eq!(world.listed("huge").len(), 40);
     assert_eq!(world.pypi.count(Kind::File), 40);

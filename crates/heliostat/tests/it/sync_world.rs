@@ -285,9 +285,11 @@ impl World {
         list["meta"]["_last-serial"].as_u64()
     }
 
-    /// The whole tree: path to digest.
+    /// The whole tree but its time stamp: path to digest.
     pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
-        digests(&self.heliostat.web())
+        let mut tree = digests(&self.heliostat.web());
+        tree.retain(|path, _| !path.ends_with("last-modified"));
+        tree
     }
 
     #[track_caller]
