@@ -217,6 +217,10 @@ impl Reporter {
             bar.set_length(self.projects);
             bar.set_position(self.projects_done);
             bar.set_message(message);
+            if self.projects_done >= self.projects && self.projects > 0 {
+                // The summary comes next and must not stand behind the bar.
+                bar.finish_and_clear();
+            }
         } else if now - self.last_line >= LINE_INTERVAL {
             self.last_line = now;
             talk(&format!(
