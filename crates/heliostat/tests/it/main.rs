@@ -25,6 +25,7 @@ mod sync_faults;
 mod sync_report;
 mod sync_requirements;
 mod sync_select;
+mod sync_sources;
 mod sync_stale;
 mod sync_stop;
 mod sync_upstreams;

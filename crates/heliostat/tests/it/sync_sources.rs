@@ -1,0 +1,144 @@
+//! `sync` from several sources of files, and through a proxy: the hash judges, whoever carries.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
+
+use crate::sync_world::small;
+use crate::world::World;
+
+#[test]
+fn files_come_from_a_nearer_mirror() {
+    let world = World::new(small());
+    let near = FakePyPi::serve(small());
+    world
+        .sync(&["--all", "--file-mirror", &near.files_url()])
+        .assert_code(0);
+    world.assert_in_step();
+    assert_eq!(world.pypi.count(Kind::File), 0);
+    assert!(near.count(Kind::File) > 0);
+    assert_eq!(near.count(Kind::Page) + near.count(Kind::List), 0);
+}
+
+#[test]
+fn a_mirror_that_lies_is_passed_over_and_does_no_harm() {
+    let world = World::new(small());
+    let liar = FakePyPi::serve(small());
+    liar.misbehave(Rule::new(Fault::Corrupt).on(Kind::File));
+    world
+        .sync(&["--all", "--file-mirror", &liar.files_url()])
+        .assert_code(0);
+    world.assert_in_step();
+    assert!(liar.count(Kind::File) > 0);
+    assert!(world.pypi.count(Kind::File) > 0);
+}
+
+#[test]
+fn a_mirror_that_lacks_files_or_is_down_is_passed_over() {
+    let world = World::new(small());
+    let empty = FakePyPi::serve(heliostat_testkit::universe::Universe::new());
+    world
+        .sync(&["alpha", "--file-mirror", &empty.files_url()])
+        .assert_code(0);
+    let down = empty.files_url();
+    empty.stop();
+    world
+        .sync(&["--all", "--file-mirror", &down])
+        .assert_code(0);
+    world.assert_in_step();
+}
+
+#[test]
+fn everything_goes_through_the_proxy_that_is_named() {
+    let world = World::new(small());
+    let proxy = Proxy::start();
+    world
+        .sync(&["--all", "--proxy", &proxy.url()])
+        .assert_code(0);
+    world.assert_in_step();
+    let carried = proxy.carried.load(Ordering::Relaxed);
+    assert_eq!(carried, world.pypi.requests().len() as u64);
+    assert!(carried > 0);
+}
+
+/// A plain HTTP proxy on loopback: one request for each connection.
+struct Proxy {
+    address: SocketAddr,
+    carried: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (carried, stopped) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (count, stop) = (Arc::clone(&carried), Arc::clone(&stopped));
+        let accepting = std::thread::spawn(move || {
+            std::thread::scope(|scope| {
+                for client in listener.incoming().map_while(Result::ok) {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let count = &count;
+                    // A client that goes away is its own affair.
+                    scope.spawn(move || drop(carry(client, count)));
+                }
+            });
+        });
+        Self {
+            address,
+            carried,
+            stopped,
+            accepting: Some(accepting),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect(self.address));
+        if let Some(accepting) = self.accepting.take() {
+            drop(accepting.join());
+        }
+    }
+}
+
+/// Carries one request, written with its whole address as clients of proxies do, and its answer.
+fn carry(client: TcpStream, carried: &AtomicU64) -> std::io::Result<()> {
+    let mut head = String::new();
+    let mut reader = BufReader::new(client.try_clone()?);
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let bad = || std::io::Error::other("not a request to a proxy");
+    let rest = head.strip_prefix("GET http://").ok_or_else(bad)?;
+    let (host, rest) = rest.split_once('/').ok_or_else(bad)?;
+    let mut upstream = TcpStream::connect(host)?;
+    write!(
+        upstream,
+        "GET /{}",
+        rest.replacen("\r\n", "\r\nConnection: close\r\n", 1)
+    )?;
+    carried.fetch_add(1, Ordering::Relaxed);
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer)?;
+    let mut client = client;
+    client.write_all(&answer)?;
+    client.shutdown(std::net::Shutdown::Both)
+}
