@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
 
-use crate::sync_world::small;
-use crate::world::World;
+use crate::sync_world::{digests, small};
+use crate::world::{World, heliostat};
 
 #[test]
 fn files_come_from_a_nearer_mirror() {
@@ -63,6 +63,31 @@ fn everything_goes_through_the_proxy_that_is_named() {
     let carried = proxy.carried.load(Ordering::Relaxed);
     assert_eq!(carried, world.pypi.requests().len() as u64);
     assert!(carried > 0);
+}
+
+#[test]
+fn a_server_and_an_upstream_on_ipv6() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6 loopback");
+        return;
+    }
+    let world = World::new(small());
+    world.sync(&["--all"]).assert_code(0);
+    let mut server = world
+        .heliostat
+        .command("serve")
+        .args(["--offline", "--listen", "[::1]:0"])
+        .start();
+    let url = server.wait_for_line("listening on ");
+    assert!(url.starts_with("http://[::1]:"), "{url}");
+    let copy = heliostat(&world.place("copy"));
+    copy.sync(&format!("{url}/simple/"), &["--all"])
+        .assert_code(0);
+    assert_eq!(
+        digests(&copy.web().join("packages")),
+        digests(&world.heliostat.web().join("packages"))
+    );
+    server.terminate().assert_code(0);
 }
 
 /// A plain HTTP proxy on loopback: one request for each connection.
