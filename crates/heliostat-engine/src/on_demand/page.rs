@@ -107,6 +107,21 @@ async fn refresh(inner: Arc<Inner>, name: ProjectName, answering: Answering<Shar
     }
 }
 
+/// Notes that the upstream confirmed our page.
+async fn confirm(
+    inner: &Inner,
+    name: &ProjectName,
+    validators: heliostat_store::Validators,
+    now: i64,
+) -> Result<(), OnDemandError> {
+    let touch = Change::Touch {
+        name: name.clone(),
+        confirmed_at: now,
+        validators,
+    };
+    commit(inner, touch).await
+}
+
 async fn try_refresh(
     inner: &Inner,
     name: &ProjectName,
@@ -122,6 +137,14 @@ async fn try_refresh(
         last_modified: record.validators.last_modified.clone(),
     });
     let now = context.clock.now();
+    if record
+        .as_ref()
+        .is_some_and(|record| is_fresh(record, inner.options.max_age, now))
+    {
+        // It came while whoever asks was looking: there is nothing to ask for.
+        answering.answer(Ok(Refreshed::InTree));
+        return Ok(());
+    }
     // Asking can be cut off at any moment; what came is committed all the same.
     let asking = context.upstream.page(name, &validators, Caches::Allow);
     let Some(answer) = inner.cancel.run_until_cancelled(asking).await else {
@@ -132,15 +155,7 @@ async fn try_refresh(
             let validators = known
                 .map(|record| record.validators.clone())
                 .unwrap_or_default();
-            commit(
-                inner,
-                Change::Touch {
-                    name: name.clone(),
-                    confirmed_at: now,
-                    validators,
-                },
-            )
-            .await?;
+            confirm(inner, name, validators, now).await?;
             answering.answer(Ok(Refreshed::InTree));
         }
         Answer::Gone => {

