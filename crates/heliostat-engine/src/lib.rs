@@ -16,6 +16,7 @@ mod status;
 pub mod sync;
 mod take;
 mod take_parts;
+mod validators;
 pub mod verify;
 
 pub use clock::Clock;

@@ -6,12 +6,13 @@ use std::time::Duration;
 use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_store::{Change, CommitPolicy, Keeper, ProjectRecord, Put};
-use heliostat_upstream::{Answer, Caches, Validators};
+use heliostat_upstream::{Answer, Caches};
 
 use super::single::Answering;
 use super::{Inner, OnDemandError, PageState, Passing};
 use crate::error::EngineError;
 use crate::learned::carry_over;
+use crate::validators;
 
 /// What asking the upstream came to.
 #[derive(Debug, Clone)]
@@ -132,10 +133,7 @@ async fn try_refresh(
     let record = record(inner, name).await?;
     let root = context.upstream.root().to_string();
     let known = record.as_ref().filter(|record| record.upstream == root);
-    let validators = known.map_or_else(Validators::default, |record| Validators {
-        etag: record.validators.etag.clone(),
-        last_modified: record.validators.last_modified.clone(),
-    });
+    let validators = known.map(validators::of).unwrap_or_default();
     let now = context.clock.now();
     if record
         .as_ref()
@@ -185,10 +183,7 @@ async fn try_refresh(
                 hidden: std::collections::BTreeSet::new(),
                 keeper: Keeper::OnDemand,
                 published_serial: page.serial,
-                validators: heliostat_store::Validators {
-                    etag: fetched.validators.etag,
-                    last_modified: fetched.validators.last_modified,
-                },
+                validators: validators::remembered(fetched.validators),
                 confirmed_at: now,
                 upstream: root,
                 page,

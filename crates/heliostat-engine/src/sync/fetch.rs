@@ -20,6 +20,7 @@ use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::learned::carry_over;
 use crate::ledger::{WithSerial as _, failure};
+use crate::validators;
 
 /// How often a page older than the list promised is asked for again within one run.
 const STALE_TRIES: u32 = 3;
@@ -140,7 +141,7 @@ impl Fetcher {
                 pause *= 2;
             }
             let validators = match (known, caches) {
-                (Some(record), Caches::Allow) => upstream_validators(record),
+                (Some(record), Caches::Allow) => validators::of(record),
                 _ => Validators::default(),
             };
             match self
@@ -287,13 +288,6 @@ fn emptied(
             record.page.files.len()
         )
     })
-}
-
-fn upstream_validators(record: &ProjectRecord) -> Validators {
-    Validators {
-        etag: record.validators.etag.clone(),
-        last_modified: record.validators.last_modified.clone(),
-    }
 }
 
 /// Hands work to the committer.

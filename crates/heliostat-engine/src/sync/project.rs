@@ -21,6 +21,7 @@ use crate::events::{Event, ProjectOutcome};
 use crate::ledger::{WithSerial as _, failure};
 use crate::take::{TakeError, take_file};
 use crate::take_parts::{PartTaken, take_metadata, take_provenance};
+use crate::validators;
 
 /// Bytes of blobs that a project may have waiting before they are committed.
 const BYTES_WAITING_MAX: u64 = 1 << 30;
@@ -199,10 +200,7 @@ impl Project<'_> {
             hidden,
             keeper,
             published_serial,
-            validators: heliostat_store::Validators {
-                etag: validators.etag,
-                last_modified: validators.last_modified,
-            },
+            validators: validators::remembered(validators),
             confirmed_at: self.fetcher.now,
             upstream: self.fetcher.root.clone(),
         };
