@@ -5,17 +5,35 @@ use cargo_metadata::{Dependency, DependencyKind, Package};
 use super::Finding;
 
 /// Every package of the workspace and those of ours that it may depend on.
-const OURS: [(&str, &[&str]); 8] = [
+const OURS: [(&str, &[&str]); 11] = [
     ("heliostat-pypi", &[]),
     ("heliostat-upstream", &["heliostat-pypi"]),
     ("heliostat-store", &["heliostat-pypi"]),
+    ("heliostat-trust", &["heliostat-pypi"]),
     (
-        "heliostat-engine",
-        &["heliostat-pypi", "heliostat-store", "heliostat-upstream"],
+        "heliostat-client",
+        &["heliostat-pypi", "heliostat-trust", "heliostat-upstream"],
     ),
     (
+        "heliostat-engine",
+        &[
+            "heliostat-pypi",
+            "heliostat-store",
+            "heliostat-upstream",
+            "heliostat-trust",
+            "heliostat-client",
+        ],
+    ),
+    ("heliostat-migrate", &["heliostat-pypi"]),
+    (
         "heliostat-serve",
-        &["heliostat-pypi", "heliostat-store", "heliostat-engine"],
+        &[
+            "heliostat-pypi",
+            "heliostat-store",
+            "heliostat-engine",
+            "heliostat-client",
+            "heliostat-migrate",
+        ],
     ),
     (
         "heliostat",
@@ -25,6 +43,9 @@ const OURS: [(&str, &[&str]); 8] = [
             "heliostat-upstream",
             "heliostat-engine",
             "heliostat-serve",
+            "heliostat-trust",
+            "heliostat-client",
+            "heliostat-migrate",
         ],
     ),
     ("heliostat-testkit", &[]),
@@ -55,6 +76,7 @@ const GATED: [(&str, &[&str]); 16] = [
             "heliostat-serve",
             "heliostat-engine",
             "heliostat-upstream",
+            "heliostat-client",
             "heliostat-testkit",
         ],
     ),
