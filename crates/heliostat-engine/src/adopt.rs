@@ -258,6 +258,7 @@ impl<'a> Adoption<'a> {
         file.sha256 = Some(right.sha256);
         file.size_bytes = Some(right.size_bytes);
         file.provenance = None;
+        file.provenance_sha256 = None;
         file.core_metadata = CoreMetadata::Absent;
         let mut admissions = Vec::new();
         if let (Some(store), Some(bytes)) = (self.target, metadata) {

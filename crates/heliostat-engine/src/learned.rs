@@ -25,6 +25,9 @@ pub(crate) fn carry_over(page: &mut ProjectPage, older: &ProjectPage) {
         {
             file.core_metadata = old.core_metadata;
         }
+        if file.provenance.is_some() {
+            file.provenance_sha256 = file.provenance_sha256.or(old.provenance_sha256);
+        }
     }
 }
 
@@ -54,6 +57,7 @@ mod tests {
             core_metadata: CoreMetadata::Absent,
             yanked: heliostat_pypi::page::Yanked::No,
             provenance: None,
+            provenance_sha256: None,
             gpg_sig: None,
         }
     }

@@ -210,6 +210,7 @@ fn entry(project: u32, file: u32) -> PageFile {
         core_metadata: CoreMetadata::Absent,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     }
 }

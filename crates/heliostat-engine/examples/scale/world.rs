@@ -150,6 +150,7 @@ pub(crate) fn new_file(project: &ProjectName, round: u32, bytes: &[u8]) -> Resul
         core_metadata: CoreMetadata::Absent,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     })
 }
@@ -224,6 +225,7 @@ fn file(stem: &str, version: &str, (index, number): (u32, u32)) -> Result<PageFi
         core_metadata,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     })
 }

@@ -313,10 +313,14 @@ impl Fetcher {
         }
         if parts.contains(&Part::Provenance) {
             match take_provenance(&self.context, &entry).await {
-                Ok(PartTaken::Blob(blob, _)) => blobs.push((Part::Provenance, blob)),
+                Ok(PartTaken::Blob(blob, digest)) => {
+                    entry.provenance_sha256 = Some(digest);
+                    blobs.push((Part::Provenance, blob));
+                }
                 Ok(PartTaken::None) => {}
                 Ok(PartTaken::Blemish(reason)) => {
                     entry.provenance = None;
+                    entry.provenance_sha256 = None;
                     problem = problem.or(Some(reason));
                 }
                 Err(error) => return unlisted(entry, error),

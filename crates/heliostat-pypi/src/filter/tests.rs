@@ -22,6 +22,7 @@ fn file(name: &str) -> PageFile {
         core_metadata: crate::page::CoreMetadata::Absent,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the page model. Reading is lenient where real indexes are sloppy and strict about what could hurt; writing
 //! is byte-deterministic. Does not fetch, store or choose: which files a page lists is the caller's decision.
 
+mod bind;
 mod read;
 mod write;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FileName, FileNameError, ProjectName, RelPath, Serial, Sha256, TreePath, Version};
 
+pub use bind::{BindError, CANONICAL_PAGE_VERSION, Unsignable, check_signable, read_signed};
 pub use read::{
     LIST_PROJECTS_MAX, ListRead, MediaType, PAGE_FILES_MAX, PAGE_VERSIONS_MAX, PageError, PageRead,
     REASON_BYTES_MAX, REQUIRES_PYTHON_BYTES_MAX, Rejected, URL_BYTES_MAX, VERSION_BYTES_MAX,
@@ -68,6 +70,10 @@ pub struct PageFile {
     /// Absolute address of the provenance object upstream (PEP 740).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<String>,
+    /// The sha256 of the provenance document as we or the upstream hold it, so that nobody on the way can strip or
+    /// change it. Not PyPI's; heliostat's own key `_provenance-sha256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance_sha256: Option<Sha256>,
     /// Whether a detached signature is offered; the key is omitted where the upstream does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpg_sig: Option<bool>,

@@ -28,6 +28,7 @@ fn file(name: &str) -> PageFile {
         core_metadata: Offered::Offered,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     }
 }

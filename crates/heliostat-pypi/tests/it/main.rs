@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, helper functions included"
 )]
 
+mod canonical;
 mod corpus;
 mod golden;
 mod pages;

@@ -60,12 +60,12 @@ fn file() -> impl Strategy<Value = PageFile> {
             Just(Yanked::Yes),
             reason().prop_map(Yanked::Because)
         ],
-        any::<bool>(),
+        any::<Option<Option<[u8; 32]>>>(),
         any::<Option<bool>>(),
     );
     (facts, marks).prop_map(
         |((id, name, sha256, other_hashes, size_bytes, upload_time), marks)| {
-            let (requires_python, core_metadata, yanked, has_provenance, gpg_sig) = marks;
+            let (requires_python, core_metadata, yanked, provenance, gpg_sig) = marks;
             let path = TreePath::new(id, &name).unwrap();
             let mut url = base().join("/").unwrap();
             url.path_segments_mut()
@@ -81,7 +81,8 @@ fn file() -> impl Strategy<Value = PageFile> {
                 requires_python,
                 core_metadata,
                 yanked,
-                provenance: has_provenance.then(|| "https://upstream.example/p".to_owned()),
+                provenance: provenance.map(|_| "https://upstream.example/p".to_owned()),
+                provenance_sha256: provenance.flatten().map(Sha256::from_bytes),
                 gpg_sig,
                 path,
             }
@@ -138,6 +139,10 @@ fn by_name(files: &[PageFile]) -> BTreeMap<String, PageFile> {
     let plain = |file: &PageFile| PageFile {
         url: String::new(),
         provenance: None,
+        // No digest without an address, which only a file with a version has.
+        provenance_sha256: file
+            .provenance_sha256
+            .filter(|_| file.provenance_path(&acme()).is_some()),
         ..file.clone()
     };
     files
@@ -151,6 +156,7 @@ fn with_one_hash(mut file: PageFile) -> PageFile {
     let best = ["sha512", "sha384", "blake2b", "md5"]
         .into_iter()
         .find(|name| file.other_hashes.contains_key(*name));
+    file.provenance_sha256 = None;
     file.other_hashes
         .retain(|name, _| file.sha256.is_none() && Some(name.as_str()) == best);
     file

@@ -74,6 +74,7 @@ impl Held {
             core_metadata,
             yanked: Yanked::No,
             provenance: None,
+            provenance_sha256: None,
             gpg_sig: None,
         }
     }

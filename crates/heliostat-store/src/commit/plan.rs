@@ -412,6 +412,8 @@ fn check(
             if layout::part(name, &admission.path, Part::Provenance).is_none() {
                 return Err(StoreError::NoProvenancePlace(admission.path.clone()));
             }
+            // The document may have grown since it was taken last: the page tells what is held now.
+            entry.provenance_sha256 = Some(blob.sha256());
         }
     }
     Ok(())

@@ -47,6 +47,7 @@ pub(crate) fn entry(project: &str, release: u32) -> PageFile {
         core_metadata: CoreMetadata::Sha256(Sha256::of(&metadata_bytes(project, release))),
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     }
 }

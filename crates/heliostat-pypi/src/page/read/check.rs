@@ -156,6 +156,12 @@ impl<'p> PageCheck<'p> {
                 .unwrap_or_default(),
             yanked: yanked(&raw.yanked),
             provenance: self.provenance(&filename, &raw.provenance),
+            provenance_sha256: self.soft(
+                &filename,
+                "_provenance-sha256",
+                &raw.provenance_sha256,
+                |value| value.as_text()?.parse().ok(),
+            ),
             gpg_sig: self.soft(&filename, "gpg-sig", &raw.gpg_sig, truth),
             url: url.into(),
         };

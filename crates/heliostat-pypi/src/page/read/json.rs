@@ -125,6 +125,15 @@ fn api_version<'m>(meta: &'m Loose<'_>) -> Result<Option<&'m str>, PageError> {
     }
 }
 
+pub(super) fn names_its_project(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        name: Loose<'a>,
+    }
+    parse::<Named<'_>>(body).is_ok_and(|document| document.name.as_text().is_some())
+}
+
 /// Some indexes leave the name out or do not normalise it; another project's name is never taken.
 fn check_name(wanted: &ProjectName, found: &Loose<'_>) -> Result<(), PageError> {
     let found = match found {

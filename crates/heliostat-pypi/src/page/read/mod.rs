@@ -131,6 +131,11 @@ pub fn read_list(body: &[u8], media: MediaType) -> Result<ListRead, PageError> {
     Ok(list)
 }
 
+/// Whether a JSON page says whose it is, which the specification demands and some indexes leave out.
+pub(super) fn names_its_project(body: &[u8]) -> bool {
+    json::names_its_project(body)
+}
+
 impl MediaType {
     /// From the value of a `Content-Type` header; parameters and letter case do not matter. `None` for anything that
     /// is not a Simple API document, also for a major version we do not know.

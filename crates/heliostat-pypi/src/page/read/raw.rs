@@ -37,6 +37,7 @@ pub(super) struct RawFile<'a> {
     pub(super) core_metadata: Loose<'a>,
     pub(super) yanked: Loose<'a>,
     pub(super) provenance: Loose<'a>,
+    pub(super) provenance_sha256: Loose<'a>,
     pub(super) gpg_sig: Loose<'a>,
 }
 
@@ -98,6 +99,7 @@ impl<'a> RawFile<'a> {
                 "data-dist-info-metadata" => &mut oldest,
                 "yanked" => &mut file.yanked,
                 "provenance" => &mut file.provenance,
+                "_provenance-sha256" => &mut file.provenance_sha256,
                 "gpg-sig" => &mut file.gpg_sig,
                 _ => continue,
             };

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Entry, Listing, encoded_path, encoded_provenance};
 use crate::page::{CoreMetadata, ProjectPage, ProjectStatus, StatusKind, Yanked};
-use crate::{ProjectName, Serial, Version};
+use crate::{ProjectName, Serial, Sha256, Version};
 
 #[derive(Serialize)]
 struct Page<'a> {
@@ -50,6 +50,8 @@ struct File<'a> {
     #[serde(serialize_with = "core_metadata")]
     core_metadata: CoreMetadata,
     provenance: Option<String>,
+    #[serde(rename = "_provenance-sha256", skip_serializing_if = "Option::is_none")]
+    provenance_sha256: Option<Sha256>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gpg_sig: Option<bool>,
 }
@@ -144,6 +146,7 @@ fn file<'a>(entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
     if let Some(sha256) = file.sha256 {
         hashes.insert("sha256", sha256.to_hex());
     }
+    let provenance = encoded_provenance(entry, project);
     File {
         filename: file.filename(),
         url: format!("../../{}", encoded_path(file)),
@@ -153,7 +156,9 @@ fn file<'a>(entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
         upload_time: file.upload_time.as_deref(),
         yanked: &file.yanked,
         core_metadata: file.core_metadata,
-        provenance: encoded_provenance(entry, project),
+        // A digest without an address would promise what nobody can fetch.
+        provenance_sha256: provenance.as_ref().and(file.provenance_sha256),
+        provenance,
         gpg_sig: file.gpg_sig,
     }
 }

@@ -157,12 +157,31 @@ fn encoded_path(file: &PageFile) -> String {
     format!("{}/{}", file.path.directory(), encoded(file.filename()))
 }
 
+/// A file's address in a canonical page, relative to the tree's root.
+pub(super) fn canonical_url(file: &PageFile) -> String {
+    encoded_path(file)
+}
+
+/// The address of its provenance likewise, whether or not it has any.
+pub(super) fn canonical_provenance(file: &PageFile, project: &ProjectName) -> Option<String> {
+    encoded_provenance_of(file, project, &file.version(project)?)
+}
+
 /// `../../integrity/…` as it stands in an address, where the file has provenance and a version.
 fn encoded_provenance(entry: &Entry<'_>, project: &ProjectName) -> Option<String> {
     entry.file.provenance.as_ref()?;
-    let path = entry.file.provenance_path_at(project, entry.version()?)?;
+    let path = encoded_provenance_of(entry.file, project, entry.version()?)?;
+    Some(format!("../../{path}"))
+}
+
+fn encoded_provenance_of(
+    file: &PageFile,
+    project: &ProjectName,
+    version: &Version,
+) -> Option<String> {
+    let path = file.provenance_path_at(project, version)?;
     let segments: Vec<String> = path.as_str().split('/').map(encoded).collect();
-    Some(format!("../../{}", segments.join("/")))
+    Some(segments.join("/"))
 }
 
 fn encoded(segment: &str) -> String {

@@ -19,6 +19,7 @@ fn file(filename: &str) -> PageFile {
         core_metadata: CoreMetadata::Absent,
         yanked: Yanked::No,
         provenance: None,
+        provenance_sha256: None,
         gpg_sig: None,
     }
 }
