@@ -13,7 +13,7 @@ async fn the_home_page_names_this_very_host() {
         "pip install --index-url http://mirror.test/simple/ --trusted-host mirror.test requests",
         "UV_DEFAULT_INDEX=http://mirror.test/simple/",
         "poetry source add --priority=primary mirror http://mirror.test/simple/",
-        "pdm config pypi.url http://mirror.test/simple/",
+        "pdm config pypi.url http://mirror.test/simple/\npdm config pypi.verify_ssl false",
         "<dd>2</dd>",
         "0.0.0-test",
     ] {
@@ -29,6 +29,7 @@ async fn the_home_page_names_this_very_host() {
         "{secure}"
     );
     assert!(!secure.contains("trusted-host"), "{secure}");
+    assert!(!secure.contains("verify_ssl"), "{secure}");
     let odd = server
         .get("/", &["X-Forwarded-Proto: javascript"])
         .await

@@ -20,6 +20,10 @@ pub enum Tool {
     Twine,
     /// The newest bandersnatch that this machine's Python can run.
     Bandersnatch,
+    /// poetry.
+    Poetry,
+    /// pdm.
+    Pdm,
 }
 
 /// A program that comes from Debian.
@@ -59,12 +63,14 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
         Self::Twine,
         Self::Bandersnatch,
+        Self::Poetry,
+        Self::Pdm,
     ];
 
     /// The folder of its environment.
@@ -75,6 +81,8 @@ impl Tool {
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
+            Self::Poetry => "poetry",
+            Self::Pdm => "pdm",
         }
     }
 
@@ -85,6 +93,9 @@ impl Tool {
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
+            Self::Poetry => "poetry",
+            // With the versions of its dependencies that it was released with: it runs with no others for long.
+            Self::Pdm => "pdm[locked]",
         }
     }
 
@@ -94,6 +105,8 @@ impl Tool {
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
+            Self::Poetry => "poetry",
+            Self::Pdm => "pdm",
         }
     }
 

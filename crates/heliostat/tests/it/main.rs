@@ -1,5 +1,5 @@
 //! The program as people run it: real processes over real sockets and real directories, with a PyPI on loopback
-//! that misbehaves on demand, and real pip, uv, bandersnatch, nginx and chromium.
+//! that misbehaves on demand, and real pip, uv, poetry, pdm, bandersnatch, nginx and chromium.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 mod adopt_trees;
 mod adopt_world;
 mod clients_install;
+mod clients_page;
 mod clients_tree;
 mod config_settings;
 mod config_words;
