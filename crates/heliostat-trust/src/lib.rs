@@ -1,4 +1,13 @@
-//! Trust: TUF roles and their signing, the client's state machine, keys, attestations. Values in, values out.
+//! Trust: TUF roles and their signing, keys, the ceremony, whole-repository checks, attestations. Values in, values
+//! out.
 //!
 //! Does no I/O and reads no clock: bytes and the time are parameters (`heliostat-client` fetches, `heliostat-store`
-//! writes).
+//! writes, the program asks for passphrases).
+
+pub mod bins;
+pub mod crypto;
+mod error;
+pub mod keys;
+pub mod metadata;
+
+pub use error::TrustError;

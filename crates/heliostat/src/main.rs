@@ -29,6 +29,7 @@ pub(crate) const VERSION_LONG: &str = concat!(
 );
 
 fn main() -> ExitCode {
+    heliostat_trust::crypto::install();
     let arguments = std::env::args_os().collect();
     let settings = match settings::read(arguments) {
         Ok(settings) => settings,

@@ -1,0 +1,29 @@
+//! TUF metadata of this house as values: what the roles say, written so that every conforming client can check it.
+//!
+//! Owns the roles (TUF specification 1.0 section 4), their canonical bytes and their files. Values that cannot be
+//! valid cannot be made. Does not decide versions or expiries, and does not verify like a client does: that is
+//! `sigstore-tuf`'s state machine, driven by `heliostat-client`.
+
+mod authority;
+mod canonical;
+mod coverage;
+mod envelope;
+mod parts;
+mod read;
+mod roles;
+
+pub use authority::Authority;
+pub(crate) use canonical::canonical;
+pub use coverage::{Coverage, Extent};
+pub use envelope::{Signed, Unsigned};
+pub use parts::{Expiry, Pin, RoleName, TargetFile, Version};
+pub use roles::{Delegation, Metadata, Root, Scope, Snapshot, Targets, Timestamp};
+
+/// The version of the TUF specification that is written.
+pub const SPEC_VERSION: &str = "1.0.34";
+
+/// The field of the snapshot that says what the tree claims to hold.
+pub const COVERAGE_FIELD: &str = "x-heliostat";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! The four kinds of metadata as values, and how each is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::canonical::canonical;
+use super::{
+    Authority, Coverage, Expiry, Pin, RoleName, SPEC_VERSION, TargetFile, Unsigned, Version,
+};
+use crate::error::TrustError;
+use crate::keys::PublicKey;
+
+/// What every kind of metadata has. Sealed: TUF has four kinds.
+pub trait Metadata: Serialize + Sized + sealed::Readable {
+    /// TUF's `_type`.
+    const TYPE: &'static str;
+
+    /// Its version.
+    fn version(&self) -> Version;
+
+    /// When it ends to be valid.
+    fn expires(&self) -> Expiry;
+
+    /// Its canonical bytes, ready to be signed.
+    fn unsigned(&self) -> Unsigned {
+        Unsigned::new(
+            canonical(self),
+            serde_json::to_vec(self).expect("strings and integers"),
+        )
+    }
+}
+
+pub(crate) mod sealed {
+    use crate::error::TrustError;
+
+    /// Can be read back from what `sigstore-tuf` parsed.
+    pub trait Readable: Sized {
+        /// The parsed form.
+        type Parsed: sigstore_tuf::Role;
+
+        /// As a value of ours.
+        fn from_parsed(parsed: &Self::Parsed) -> Result<Self, TrustError>;
+    }
+}
+
+/// Who may sign what: the anchor of everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Its version; each is signed by the one before.
+    pub version: Version,
+    /// When a newer one must have come.
+    pub expires: Expiry,
+    /// Who signs the next root.
+    pub root: Authority,
+    /// Who says which roles there are: people, offline.
+    pub targets: Authority,
+    /// Who says what is current: the notary's online key.
+    pub snapshot: Authority,
+    /// Who says that it still is: the notary's online key.
+    pub timestamp: Authority,
+}
+
+/// What is there, and who else may say so: the top-level role, `bins`, and each bin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// Its version.
+    pub version: Version,
+    /// When a newer one must have come.
+    pub expires: Expiry,
+    /// Paths below the tree, and what they are.
+    pub targets: BTreeMap<String, TargetFile>,
+    /// Roles that may say more, in the order in which they are asked.
+    pub delegations: Vec<Delegation>,
+}
+
+/// One role that a targets role delegates to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// The role's name.
+    pub name: RoleName,
+    /// Who signs it.
+    pub authority: Authority,
+    /// For which paths.
+    pub scope: Scope,
+    /// Whether roles further down the list are not asked about these paths.
+    pub terminating: bool,
+}
+
+/// For which target paths a delegation holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Shell patterns; `*` stays within one segment.
+    Paths(Vec<String>),
+    /// Starts of the SHA-256 of the path, in hexadecimal.
+    HashPrefixes(Vec<String>),
+}
+
+/// Which version of every targets role belongs to one state of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its version.
+    pub version: Version,
+    /// When a newer one must have come.
+    pub expires: Expiry,
+    /// Every role with its version. A role that was named once is never left out again (specification 5.5.4).
+    pub roles: BTreeMap<RoleName, Pin>,
+    /// What the tree claims to hold.
+    pub coverage: Option<Coverage>,
+}
+
+/// Which snapshot is current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Its version.
+    pub version: Version,
+    /// When a newer one must have come.
+    pub expires: Expiry,
+    /// The snapshot.
+    pub snapshot: Pin,
+}
+
+impl Root {
+    /// The four roles by name, in the order in which they are written.
+    pub fn roles(&self) -> [(&'static str, &Authority); 4] {
+        [
+            ("root", &self.root),
+            ("snapshot", &self.snapshot),
+            ("targets", &self.targets),
+            ("timestamp", &self.timestamp),
+        ]
+    }
+
+    /// The name of its file: `3.root.json`.
+    pub fn file(&self) -> String {
+        format!("{}.root.json", self.version)
+    }
+}
+
+impl Metadata for Root {
+    const TYPE: &'static str = "root";
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn expires(&self) -> Expiry {
+        self.expires
+    }
+}
+
+impl Serialize for Root {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let roles: BTreeMap<_, _> = self
+            .roles()
+            .map(|(name, authority)| (name, authority.role_keys()))
+            .into();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_type", Self::TYPE)?;
+        map.serialize_entry("consistent_snapshot", &true)?;
+        map.serialize_entry("expires", &self.expires)?;
+        map.serialize_entry("keys", &keys(self.roles().map(|(_, authority)| authority)))?;
+        map.serialize_entry("roles", &roles)?;
+        map.serialize_entry("spec_version", SPEC_VERSION)?;
+        map.serialize_entry("version", &self.version)?;
+        map.end()
+    }
+}
+
+impl Targets {
+    /// Refuses two delegations of one name, which clients tell apart by nothing.
+    ///
+    /// # Errors
+    /// [`TrustError::RoleName`].
+    pub fn check_names(&self) -> Result<(), TrustError> {
+        let mut seen = BTreeSet::new();
+        self.delegations
+            .iter()
+            .find(|delegation| !seen.insert(&delegation.name))
+            .map_or(Ok(()), |twice| {
+                Err(TrustError::RoleName(twice.name.to_string()))
+            })
+    }
+}
+
+impl Metadata for Targets {
+    const TYPE: &'static str = "targets";
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn expires(&self) -> Expiry {
+        self.expires
+    }
+}
+
+impl Serialize for Targets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Delegations<'a> {
+            keys: BTreeMap<String, &'a PublicKey>,
+            roles: &'a [Delegation],
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_type", Self::TYPE)?;
+        if !self.delegations.is_empty() {
+            let delegations = Delegations {
+                keys: keys(self.delegations.iter().map(|one| &one.authority)),
+                roles: &self.delegations,
+            };
+            map.serialize_entry("delegations", &delegations)?;
+        }
+        map.serialize_entry("expires", &self.expires)?;
+        map.serialize_entry("spec_version", SPEC_VERSION)?;
+        map.serialize_entry("targets", &self.targets)?;
+        map.serialize_entry("version", &self.version)?;
+        map.end()
+    }
+}
+
+impl Serialize for Delegation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("keyids", &self.authority.key_ids())?;
+        map.serialize_entry("name", &self.name)?;
+        match &self.scope {
+            Scope::Paths(patterns) => map.serialize_entry("paths", patterns)?,
+            Scope::HashPrefixes(prefixes) => {
+                map.serialize_entry("path_hash_prefixes", prefixes)?;
+            }
+        }
+        map.serialize_entry("terminating", &self.terminating)?;
+        map.serialize_entry("threshold", &self.authority.threshold())?;
+        map.end()
+    }
+}
+
+impl Metadata for Snapshot {
+    const TYPE: &'static str = "snapshot";
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn expires(&self) -> Expiry {
+        self.expires
+    }
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // By file name, as the names sort: `bin-1.json` comes before `bin-1-0.json`, `bin-1` after.
+        let files: BTreeMap<String, &Pin> = self
+            .roles
+            .iter()
+            .map(|(name, pin)| (format!("{name}.json"), pin))
+            .collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_type", Self::TYPE)?;
+        map.serialize_entry("expires", &self.expires)?;
+        map.serialize_entry("meta", &files)?;
+        map.serialize_entry("spec_version", SPEC_VERSION)?;
+        map.serialize_entry("version", &self.version)?;
+        if let Some(coverage) = &self.coverage {
+            map.serialize_entry(super::COVERAGE_FIELD, coverage)?;
+        }
+        map.end()
+    }
+}
+
+impl Metadata for Timestamp {
+    const TYPE: &'static str = "timestamp";
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn expires(&self) -> Expiry {
+        self.expires
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_type", Self::TYPE)?;
+        map.serialize_entry("expires", &self.expires)?;
+        map.serialize_entry("meta", &BTreeMap::from([("snapshot.json", &self.snapshot)]))?;
+        map.serialize_entry("spec_version", SPEC_VERSION)?;
+        map.serialize_entry("version", &self.version)?;
+        map.end()
+    }
+}
+
+/// Every key of some authorities, each once, by id.
+fn keys<'a>(
+    authorities: impl IntoIterator<Item = &'a Authority>,
+) -> BTreeMap<String, &'a PublicKey> {
+    authorities
+        .into_iter()
+        .flat_map(Authority::keys)
+        .map(|key| (key.id().to_string(), key))
+        .collect()
+}
