@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use heliostat_pypi::{FileName, ProjectName, TreePath};
+use heliostat_pypi::{FileName, ProjectName, Sha256, TreePath};
 
 use crate::record::Part;
 
@@ -76,6 +76,10 @@ impl Layout {
         self.data.join("state/sync.lock")
     }
 
+    pub(crate) fn publish_lock(&self) -> PathBuf {
+        self.data.join("state/publish.lock")
+    }
+
     pub(crate) fn commit_lock(&self) -> PathBuf {
         self.data.join("state/commit.lock")
     }
@@ -100,6 +104,19 @@ pub(crate) fn page(name: &ProjectName, kind: PageKind) -> String {
 /// The copy of the HTML page that plain web servers look for, relative to the tree.
 pub(crate) fn page_index(name: &ProjectName) -> String {
     format!("simple/{name}/index.html")
+}
+
+/// The signed copy of a project's page (TUF's consistent snapshots), relative to the tree.
+pub(crate) fn signed_page(name: &ProjectName, sha256: Sha256) -> String {
+    format!("simple/{name}/{sha256}.index.v1_json")
+}
+
+/// Where TUF metadata stands, relative to the tree.
+pub(crate) const TUF: &str = "tuf";
+
+/// One metadata file, relative to the tree.
+pub(crate) fn metadata(name: &str) -> String {
+    format!("{TUF}/{name}")
 }
 
 /// The root list, relative to the tree.

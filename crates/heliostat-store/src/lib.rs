@@ -27,6 +27,7 @@ mod record;
 mod recover;
 mod repair;
 mod root;
+mod signed;
 mod store;
 
 pub use adopt::{FileDigest, check, hash};
@@ -39,10 +40,14 @@ pub use foreign::{Entry, EntryKind, Foreign, Walk};
 pub use intake::{Expected, Intake, VerifiedBlob};
 pub use kill::KILL_POINTS;
 pub use layout::{PageKind, RootKind};
-pub use lock::SyncLock;
+pub use lock::{PublishLock, SyncLock};
 pub use public::LocalStat;
 pub use read::NamedRecord;
 pub use record::{FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators};
 pub use recover::{Recovery, RootState};
 pub use repair::document;
+pub use signed::{
+    MetadataFile, MetadataStep, Notary, Pending, Places, Publication, RoleState, Target, Unsigned,
+    place_of,
+};
 pub use store::Store;

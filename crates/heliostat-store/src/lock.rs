@@ -23,6 +23,12 @@ pub(crate) struct CommitLock {
     file: Mutex<File>,
 }
 
+/// The right to publish what a notary signs, one at a time across threads and processes. Ends when dropped.
+#[derive(Debug)]
+pub struct PublishLock {
+    file: File,
+}
+
 /// Held for one batch.
 #[derive(Debug)]
 pub(crate) struct CommitGuard<'a> {
@@ -62,6 +68,22 @@ impl Drop for SyncLock {
     fn drop(&mut self) {
         // Closing the file lets go of the lock in any case.
         drop(self.file.set_len(0));
+        drop(self.file.unlock());
+    }
+}
+
+impl PublishLock {
+    /// Waits for its turn. Every holder has a descriptor of its own, so that threads exclude each other too.
+    pub(crate) fn hold(path: &Path) -> Result<Self, StoreError> {
+        let file = open(path)?;
+        file.lock()
+            .map_err(|error| StoreError::io("lock", path, error))?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for PublishLock {
+    fn drop(&mut self) {
         drop(self.file.unlock());
     }
 }

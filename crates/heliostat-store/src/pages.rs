@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use heliostat_pypi::page::{Format, ProjectPage, render_legacy, render_page};
-use heliostat_pypi::{FileName, ProjectName, Version};
+use heliostat_pypi::page::{Format, ProjectPage, check_signable, render_legacy, render_page};
+use heliostat_pypi::{FileName, ProjectName, Sha256, Version};
 
+use crate::catalog::SignedAs;
 use crate::disk::{self, Unsynced};
 use crate::error::StoreError;
 use crate::intake::Incoming;
@@ -20,6 +21,16 @@ pub(crate) const LEGACY_FILES_BASE: &str = "../..";
 pub(crate) struct Pages<'a> {
     layout: &'a Layout,
     incoming: &'a Incoming,
+    copies: Copies,
+}
+
+/// Whether signed copies of pages are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// Nobody signs here.
+    None,
+    /// Beside each page stands its signed copy.
+    Signed,
 }
 
 /// The page that we publish for a record: what is hidden is left out, and the serial is the one we answer for.
@@ -47,22 +58,34 @@ pub(crate) fn published(record: &ProjectRecord) -> ProjectPage {
 
 impl<'a> Pages<'a> {
     pub(crate) const fn new(layout: &'a Layout, incoming: &'a Incoming) -> Self {
-        Self { layout, incoming }
+        Self {
+            layout,
+            incoming,
+            copies: Copies::None,
+        }
     }
 
-    /// Replaces a project's documents, each in one step.
+    /// The same, with signed copies or without.
+    pub(crate) const fn with(self, copies: Copies) -> Self {
+        Self { copies, ..self }
+    }
+
+    /// Replaces a project's documents, each in one step. Tells what is to be signed, where somebody signs.
     pub(crate) fn publish(
         &self,
         record: &ProjectRecord,
         unsynced: &mut Unsynced,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<SignedAs>, StoreError> {
         let page = published(record);
         let name = &page.name;
-        self.replace(
-            &layout::page(name, PageKind::Json),
-            &render_page(&page, Format::Json),
-            unsynced,
-        )?;
+        let signed = match self.copies {
+            Copies::Signed => Some(self.publish_json(&page, unsynced)?),
+            Copies::None => {
+                let json = render_page(&page, Format::Json);
+                self.replace(&layout::page(name, PageKind::Json), &json, unsynced)?;
+                None
+            }
+        };
         kill_point("one-page-json");
         let html = render_page(&page, Format::Html);
         self.replace_with_copy(
@@ -79,7 +102,29 @@ impl<'a> Pages<'a> {
             None => self.remove(&legacy_path, unsynced)?,
         }
         kill_point("one-page-legacy");
-        Ok(())
+        Ok(signed)
+    }
+
+    /// Replaces a project's JSON page, with its signed copy beside it where it can be signed.
+    pub(crate) fn publish_json(
+        &self,
+        page: &ProjectPage,
+        unsynced: &mut Unsynced,
+    ) -> Result<SignedAs, StoreError> {
+        let name = &page.name;
+        let json = render_page(page, Format::Json);
+        let place = layout::page(name, PageKind::Json);
+        if let Err(error) = check_signable(page) {
+            self.replace(&place, &json, unsynced)?;
+            return Ok(SignedAs::Nothing(error.to_string()));
+        }
+        let sha256 = Sha256::of(&json);
+        self.replace_with_copy(&place, &layout::signed_page(name, sha256), &json, unsynced)?;
+        kill_point("one-page-signed");
+        Ok(SignedAs::Page {
+            sha256,
+            size_bytes: json.len() as u64,
+        })
     }
 
     /// Removes a project's documents.

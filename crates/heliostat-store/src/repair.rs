@@ -6,7 +6,7 @@ use heliostat_pypi::{ProjectName, RelPath, TreePath};
 use crate::disk::{self, Unsynced};
 use crate::error::StoreError;
 use crate::layout::{self, PageKind};
-use crate::pages::{LEGACY_FILES_BASE, Pages, published};
+use crate::pages::{LEGACY_FILES_BASE, published};
 use crate::record::{Part, ProjectRecord};
 use crate::store::Store;
 
@@ -30,7 +30,8 @@ impl Store {
             return Ok(false);
         };
         let mut unsynced = Unsynced::default();
-        Pages::new(&self.inner.layout, &self.inner.incoming).publish(&record, &mut unsynced)?;
+        // Its digest is that of the record, which has not changed.
+        self.pages()?.publish(&record, &mut unsynced)?;
         unsynced.sync(&self.inner.web)?;
         Ok(true)
     }
@@ -73,7 +74,8 @@ impl Store {
             }
             ["simple" | "pypi", name, _, ..] => match name.parse::<ProjectName>() {
                 Ok(project) if project.as_str() == name => {
-                    Ok(self.project_state(&project)?.is_some())
+                    Ok(self.project_state(&project)?.is_some()
+                        || self.inner.catalog.is_retired(path.as_str())?)
                 }
                 _ => Ok(false),
             },

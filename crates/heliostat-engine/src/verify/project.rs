@@ -165,6 +165,7 @@ fn digest_of(file: &PageFile, part: Part) -> Option<Sha256> {
     match (part, file.core_metadata) {
         (Part::File, _) => file.sha256,
         (Part::Metadata, CoreMetadata::Sha256(digest)) => Some(digest),
+        (Part::Provenance, _) => file.provenance_sha256,
         _ => None,
     }
 }

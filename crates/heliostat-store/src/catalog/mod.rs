@@ -9,6 +9,7 @@ mod notes;
 mod read;
 mod record_body;
 mod schema;
+mod signed;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use crate::error::StoreError;
 pub(crate) use read::Doomed;
 pub use read::{CheckPlace, Root, Run, Totals};
 pub(crate) use record_body::{Columns, decode_record, encode_body};
+pub(crate) use signed::{NOTARY_NOTE, SignedAs};
+pub use signed::{Pending, Places, RoleState, Target, Unsigned, place_of};
 pub(crate) use write::{Applier, Before};
 
 /// How long a statement waits for another process's transaction, none of which does anything slow inside.

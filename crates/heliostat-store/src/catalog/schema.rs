@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What turns version n into version n + 1, at index n. Steps that were ever released are never edited.
-pub(crate) const STEPS: &[&str] = &[VERSION_1];
+pub(crate) const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Everything in plain tables, so that `sqlite3 state/catalog.sqlite` shows it. Times are seconds since 1970.
 ///
@@ -87,6 +87,43 @@ CREATE TABLE run (
 );
 ";
 
+/// What a notary signs from. `target` has one row for each signed page; its `place` is the first four bytes of the
+/// SHA-256 of the target's path, so that a bin is one range of the key, whatever their number. `pending` holds the
+/// places that the live snapshot is behind on, `retired` the files that only older snapshots name.
+const VERSION_2: &str = "
+INSERT INTO counter VALUES ('targets', 0);
+CREATE TABLE target (
+    place      INTEGER NOT NULL,
+    project    TEXT NOT NULL,
+    sha256     BLOB NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (place, project)
+) WITHOUT ROWID;
+CREATE TABLE unsigned (
+    project TEXT PRIMARY KEY,
+    reason  TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE pending (
+    place      INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL
+);
+CREATE TABLE retired (
+    path       TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    due_at     INTEGER
+) WITHOUT ROWID;
+CREATE INDEX retired_by_due ON retired (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE role (
+    name       TEXT PRIMARY KEY,
+    reserved   INTEGER NOT NULL,
+    version    INTEGER,
+    signed_at  INTEGER,
+    expires_at INTEGER,
+    size_bytes INTEGER,
+    sha256     BLOB
+) WITHOUT ROWID;
+";
+
 /// What the ladder found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ladder {
@@ -135,7 +172,7 @@ mod tests {
         let totals: i64 = connection
             .query_row("SELECT count(*) FROM counter", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(totals, 9);
+        assert_eq!(totals, 10);
         assert_eq!(climb(&mut connection, STEPS).unwrap(), Ladder::Current);
     }
 

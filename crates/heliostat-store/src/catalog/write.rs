@@ -33,6 +33,7 @@ pub(super) struct Deltas {
     bytes_held: i64,
     files_doomed: i64,
     bytes_doomed: i64,
+    pub(super) targets: i64,
 }
 
 /// Whether the root list would look different.
@@ -271,6 +272,7 @@ impl<'a> Applier<'a> {
             ("bytes_held", self.deltas.bytes_held),
             ("files_doomed", self.deltas.files_doomed),
             ("bytes_doomed", self.deltas.bytes_doomed),
+            ("targets", self.deltas.targets),
             ("list_generation", list),
         ] {
             if delta != 0 {

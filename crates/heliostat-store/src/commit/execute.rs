@@ -1,6 +1,6 @@
 //! Carries a batch out, step by step, and does so again from the redo log after a kill.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use heliostat_pypi::{ProjectName, TreePath};
 
 use super::work::{Batch, LedgerChange, Target, Task};
 use super::{Committed, Refusal};
-use crate::catalog::{Applier, Before, CatalogFault};
+use crate::catalog::{Applier, Before, CatalogFault, SignedAs};
 use crate::disk::{self, Unsynced};
 use crate::error::StoreError;
 use crate::kill::kill_point;
 use crate::layout;
-use crate::pages::Pages;
+use crate::pages::{Copies, Pages};
 use crate::record::Part;
 use crate::store::Store;
 
@@ -98,13 +98,18 @@ impl Store {
         unsynced.sync(&inner.web)?;
         kill_point("all-renamed");
         let mut unsynced = Unsynced::default();
-        let pages = Pages::new(&inner.layout, &inner.incoming);
+        let pages = self.pages()?;
+        let mut signed = BTreeMap::new();
         for task in &batch.tasks {
             if abandoned.names.contains(&task.work.name) {
                 continue;
             }
             let written = match (&task.work.target, &task.after) {
-                (Target::Put(_), Some((record, _))) => pages.publish(record, &mut unsynced),
+                (Target::Put(_), Some((record, _))) => {
+                    pages.publish(record, &mut unsynced).map(|page| {
+                        signed.extend(page.map(|page| (task.work.name.clone(), page)));
+                    })
+                }
                 (Target::Drop, _) => pages.withdraw(&task.work.name, &mut unsynced),
                 _ => Ok(()),
             };
@@ -115,7 +120,7 @@ impl Store {
         }
         unsynced.sync(&inner.web)?;
         kill_point("all-pages");
-        let generation = self.apply(batch, &abandoned)?;
+        let generation = self.apply(batch, &abandoned, &signed)?;
         kill_point("catalog-written");
         let mut committed = Committed {
             generation,
@@ -149,12 +154,21 @@ impl Store {
         unsynced: &mut Unsynced,
     ) -> Result<(), StoreError> {
         let restored = match self.record_before(task)? {
-            Before::Record(record) => pages.publish(&record, unsynced),
+            Before::Record(record) => pages.publish(&record, unsynced).map(drop),
             Before::Nothing => pages.withdraw(&task.work.name, unsynced),
             Before::Damaged => Ok(()),
         };
         drop(restored);
         Ok(())
+    }
+
+    /// Writes documents as this store does: with signed copies where somebody signs.
+    pub(crate) fn pages(&self) -> Result<Pages<'_>, StoreError> {
+        let copies = match self.notary()? {
+            Some(_) => Copies::Signed,
+            None => Copies::None,
+        };
+        Ok(Pages::new(&self.inner.layout, &self.inner.incoming).with(copies))
     }
 
     fn make_durable(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -199,7 +213,12 @@ impl Store {
     }
 
     /// Applies the batch in one transaction; returns the new generation.
-    fn apply(&self, batch: &Batch, abandoned: &Abandoned) -> Result<u64, StoreError> {
+    fn apply(
+        &self,
+        batch: &Batch,
+        abandoned: &Abandoned,
+        signed: &BTreeMap<ProjectName, SignedAs>,
+    ) -> Result<u64, StoreError> {
         let on_disk = |name: &ProjectName, path: &_, part| self.is_on_disk(name, path, part);
         self.inner.catalog.write("commit a batch", |transaction| {
             let mut applier =
@@ -210,6 +229,13 @@ impl Store {
                 } else {
                     let before = self.record_before(task)?;
                     apply_task(&mut applier, task, &before)?;
+                    match (&task.work.target, signed.get(&task.work.name)) {
+                        (Target::Put(_), Some(page)) => {
+                            applier.sign_as(&task.work.name, Some(page))?;
+                        }
+                        (Target::Drop, _) => applier.sign_as(&task.work.name, None)?,
+                        _ => {}
+                    }
                 }
             }
             for touch in &batch.notes.touches {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use heliostat_pypi::Serial;
 use heliostat_store::{Blobs, Change, CommitPolicy, KILL_POINTS, Keeper, Store, StoreError};
 
+use crate::notary;
 use crate::world::*;
 
 const CHILD_DATA: &str = "HELIOSTAT_STORE_TEST_DATA";
@@ -62,6 +63,9 @@ fn script(store: &Store) {
         on_demand("gamma", 3, &[1, 2]),
     ];
     commit(store, first);
+    store.begin_notary(NOW).unwrap();
+    store.index_targets(NOW).unwrap();
+    notary::publish(store, NOW);
     store.publish_root(Some(Serial(3)), NOW).unwrap();
     let taken = Blobs {
         project: name("gamma"),
@@ -81,6 +85,9 @@ fn script(store: &Store) {
         mirror(store, "delta", 5, &[7]),
     ];
     commit(store, third);
+    notary::publish(store, NOW);
+    // Long after, so that something is due; and once more, because what a kill kept from being noted is due only then.
+    store.sweep_retired(NOW + 10_000_000).unwrap();
     store.publish_root(Some(Serial(5)), NOW + 1).unwrap();
 }
 
@@ -143,6 +150,7 @@ fn die_at(step: &str, times: u32) {
     );
     assert_readers_are_safe(data, keeper_of);
     assert_before_or_after(data);
+    notary::seen(data);
     let store = Store::open(data).unwrap();
     let recovery = store.recover(NOW).unwrap();
     assert!(
@@ -159,6 +167,11 @@ fn die_at(step: &str, times: u32) {
     script(&store);
     assert_whole(&store);
     assert_eq!(listed(data), script_outcome(), "{step}:{times}");
+    assert_eq!(
+        notary::seen(data).unwrap(),
+        notary::current(&store),
+        "{step}:{times}"
+    );
     assert!(!store.is_root_behind().unwrap());
 }
 

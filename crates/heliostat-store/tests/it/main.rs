@@ -12,6 +12,7 @@ mod damage;
 mod disk_full;
 mod intake;
 mod kill;
+mod notary;
 mod processes;
 mod sequences;
 mod world;
