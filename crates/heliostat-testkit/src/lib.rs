@@ -9,6 +9,7 @@
 
 pub mod clients;
 pub mod fixture;
+pub mod mirror;
 pub mod process;
 pub mod pypi;
 pub mod tree;
