@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::counters::{Counters, count};
+use crate::decode::{DecodeError, Encoding};
+use crate::error::quoted;
 use crate::retry::retry_after;
 use crate::speed::{Pace, SpeedWatch};
 use crate::{Limits, UpstreamError, redacted};
@@ -37,6 +39,32 @@ pub(crate) struct Whole {
     pub(crate) body: Bytes,
     pub(crate) end: End,
     pub(crate) tries: u32,
+}
+
+impl Whole {
+    /// The same with its body decompressed, to at most `limit_bytes`.
+    pub(crate) fn decoded(self, limit_bytes: u64) -> Result<Self, UpstreamError> {
+        let shown = || redacted(&self.url);
+        let encoding = Encoding::of(&self.headers).map_err(|unknown| UpstreamError::Encoding {
+            url: shown(),
+            encoding: quoted(&unknown),
+        })?;
+        let body =
+            encoding
+                .decode(self.body.clone(), limit_bytes)
+                .map_err(|error| match error {
+                    DecodeError::TooLarge => UpstreamError::Limit {
+                        url: shown(),
+                        limit_bytes,
+                    },
+                    DecodeError::Damaged(source) => UpstreamError::Decode {
+                        url: shown(),
+                        tries: self.tries,
+                        source,
+                    },
+                })?;
+        Ok(Self { body, ..self })
+    }
 }
 
 /// How we know that a body is complete.

@@ -57,6 +57,14 @@ pub enum UpstreamError {
         /// The limit.
         bytes_per_second_min: u64,
     },
+    /// The answer was not there in the time that the caller allows.
+    #[error("{url} does not answer within {deadline:?}")]
+    Late {
+        /// The address asked for.
+        url: String,
+        /// The time allowed.
+        deadline: Duration,
+    },
     /// The body ended before the whole was there, although the connection was closed in good order.
     #[error("{url} ended after {received_bytes} bytes, before its end (tries: {tries})")]
     Truncated {
@@ -199,6 +207,7 @@ impl UpstreamError {
             Self::Connect { .. }
             | Self::Read { .. }
             | Self::Slow { .. }
+            | Self::Late { .. }
             | Self::Truncated { .. }
             | Self::Interrupted { .. } => FailureKind::Unreachable,
             Self::Answer {

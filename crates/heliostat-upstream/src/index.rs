@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::body::{End, Whole};
 use crate::client::Request;
-use crate::decode::{self, DecodeError, Encoding};
+use crate::decode;
 use crate::error::quoted;
 use crate::media::media_type;
 use crate::{
@@ -149,6 +149,7 @@ struct Document {
 
 impl Document {
     fn open(whole: Whole, limit_bytes: u64) -> Result<Self, UpstreamError> {
+        let whole = whole.decoded(limit_bytes)?;
         let Whole {
             url,
             headers,
@@ -157,23 +158,6 @@ impl Document {
             tries,
         } = whole;
         let shown = || redacted(&url);
-        let encoding = Encoding::of(&headers).map_err(|unknown| UpstreamError::Encoding {
-            url: shown(),
-            encoding: quoted(&unknown),
-        })?;
-        let body = encoding
-            .decode(body, limit_bytes)
-            .map_err(|error| match error {
-                DecodeError::TooLarge => UpstreamError::Limit {
-                    url: shown(),
-                    limit_bytes,
-                },
-                DecodeError::Damaged(source) => UpstreamError::Decode {
-                    url: shown(),
-                    tries,
-                    source,
-                },
-            })?;
         let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let media = media_type(content_type, &body).ok_or_else(|| UpstreamError::Media {
             url: shown(),

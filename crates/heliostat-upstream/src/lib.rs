@@ -3,7 +3,8 @@
 //!
 //! An [`Upstream`] is one index with one connection pool and one limit on requests under way. It fetches the project
 //! list ([`Upstream::list`]), a project's page ([`Upstream::page`]), a small document ([`Upstream::document`]) and
-//! files ([`Upstream::download`]). Every failure is an [`UpstreamError`] that says whether the upstream is out of
+//! files ([`Upstream::download`]); [`Upstream::get`] and [`Upstream::open`] ask once and leave the rest to callers that
+//! have several servers to choose from. Every failure is an [`UpstreamError`] that says whether the upstream is out of
 //! reach or whether it gave a definite answer, because the two must never be mistaken for each other.
 
 mod answer;
@@ -19,6 +20,7 @@ mod gate;
 mod index;
 mod media;
 mod options;
+mod plain;
 mod range;
 mod redact;
 mod redirect;
@@ -32,4 +34,5 @@ pub use client::Upstream;
 pub use counters::Stats;
 pub use error::{DownloadError, FailureKind, UpstreamError};
 pub use options::{Caches, Limits, UpstreamOptions, Validators};
+pub use plain::{Coding, Incoming, Plain};
 pub use redact::redacted;
