@@ -2,3 +2,30 @@
 //! in which every byte is checked when it is read.
 //!
 //! Does not sign, and knows nothing of catalogs and trees; it serves nobody (`heliostat-serve` does).
+
+mod client;
+mod clock;
+mod coverage;
+mod disk;
+mod download;
+mod error;
+mod failure;
+mod limits;
+mod mirrors;
+mod pages;
+mod plain_client;
+mod session;
+mod single;
+mod spool;
+mod tuf;
+
+pub use client::{Client, ClientOptions, FileAnswer, FilePart, PageAnswer};
+pub use clock::Clock;
+pub use error::{Answers, ClientError, ErrorKind};
+pub use failure::{Attack, Failure, Refusal, Verdict};
+pub use limits::Limits;
+pub use mirrors::{JournalEntry, MirrorOptions, Standing, Transport};
+pub use pages::SignedPage;
+pub use plain_client::PlainClient;
+pub use single::{Answering, Single};
+pub use spool::{Spool, SpoolError};

@@ -3,9 +3,9 @@
 use heliostat_store::Store;
 use heliostat_upstream::Upstream;
 
-use crate::clock::Clock;
 use crate::error::EngineError;
 use crate::events::Events;
+use heliostat_client::Clock;
 
 /// What every use-case works with. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@
 //! `heliostat-serve`) or print (`heliostat`).
 
 pub mod adopt;
-mod clock;
 mod closure;
 mod context;
 mod error;
@@ -19,11 +18,11 @@ mod take_parts;
 mod validators;
 pub mod verify;
 
-pub use clock::Clock;
 pub use closure::{Closure, ClosureRequest, closure};
 pub use context::Context;
 pub use error::EngineError;
 pub use events::{Event, Events, ProjectOutcome};
+pub use heliostat_client::Clock;
 pub use on_demand::{
     FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
     Passing,

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::front::Front;
 use crate::service::{Scheme, answer};
-use crate::site::Site;
 use crate::stall::StallGuard;
 use crate::tls::Tls;
 
@@ -29,7 +29,7 @@ const HTTP2_PREFACE_START: &[u8] = b"PRI ";
 /// Serves connections; cheap to clone, one for each.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    site: Arc<Site>,
+    front: Front,
     tls: Option<Arc<Tls>>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
@@ -52,9 +52,9 @@ impl Ending {
 }
 
 impl Connector {
-    /// Prepares the protocols by the site's limits.
-    pub(crate) fn new(site: Arc<Site>, tls: Option<Arc<Tls>>) -> Self {
-        let limits = &site.limits;
+    /// Prepares the protocols by the front's limits.
+    pub(crate) fn new(front: Front, tls: Option<Arc<Tls>>) -> Self {
+        let limits = front.limits();
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -67,7 +67,7 @@ impl Connector {
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
         Self {
-            site,
+            front,
             tls,
             http1,
             http2,
@@ -81,12 +81,12 @@ impl Connector {
         peer: SocketAddr,
         drain: CancellationToken,
     ) -> Ending {
-        self.site.metrics.connections.inc();
+        self.front.metrics().connections.inc();
         let ending = match self.tls.clone() {
             None => self.serve_plain(stream, peer, drain).await,
             Some(tls) => self.serve_tls(stream, peer, (tls, drain)).await,
         };
-        self.site.metrics.connections.dec();
+        self.front.metrics().connections.dec();
         ending
     }
 
@@ -98,7 +98,7 @@ impl Connector {
     ) -> Ending {
         let mut start = [0; HTTP2_PREFACE_START.len()];
         let first = tokio::select! {
-            first = timeout(self.site.limits.header_read_timeout, stream.peek(&mut start)) => first,
+            first = timeout(self.front.limits().header_read_timeout, stream.peek(&mut start)) => first,
             () = drain.cancelled() => return Ending::Closed,
         };
         match first {
@@ -118,15 +118,19 @@ impl Connector {
         (tls, drain): (Arc<Tls>, CancellationToken),
     ) -> Ending {
         let acceptor = TlsAcceptor::from(tls.config());
-        let stream =
-            match timeout(self.site.limits.handshake_timeout, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => stream,
-                outcome => {
-                    self.site.metrics.handshakes_failed.inc();
-                    tracing::debug!(%peer, failed = ?outcome.map(|_| ()), "no TLS handshake");
-                    return Ending::Closed;
-                }
-            };
+        let stream = match timeout(
+            self.front.limits().handshake_timeout,
+            acceptor.accept(stream),
+        )
+        .await
+        {
+            Ok(Ok(stream)) => stream,
+            outcome => {
+                self.front.metrics().handshakes_failed.inc();
+                tracing::debug!(%peer, failed = ?outcome.map(|_| ()), "no TLS handshake");
+                return Ending::Closed;
+            }
+        };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.serve_http2(stream, (peer, Scheme::Https), drain).await
         } else {
@@ -140,10 +144,10 @@ impl Connector {
         (peer, scheme): (SocketAddr, Scheme),
         drain: CancellationToken,
     ) -> Ending {
-        let site = Arc::clone(&self.site);
+        let front = self.front.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(answer(&site, request, peer, scheme).await) }
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(answer(&front, request, peer, scheme).await) }
         });
         let connection = self
             .http1
@@ -159,11 +163,11 @@ impl Connector {
         drain: CancellationToken,
     ) -> Ending {
         let begun = Arc::new(AtomicUsize::new(0));
-        let (site, counted) = (Arc::clone(&self.site), Arc::clone(&begun));
+        let (front, counted) = (self.front.clone(), Arc::clone(&begun));
         let service = service_fn(move |request: Request<Incoming>| {
-            let site = Arc::clone(&site);
+            let front = front.clone();
             counted.fetch_add(1, Ordering::Relaxed);
-            async move { Ok::<_, Infallible>(answer(&site, request, peer, scheme).await) }
+            async move { Ok::<_, Infallible>(answer(&front, request, peer, scheme).await) }
         });
         let connection = self
             .http2
@@ -172,7 +176,7 @@ impl Connector {
             // HTTP/2 has no notion of waiting for the next request's head, so idleness is looked for here.
             let mut before = usize::MAX;
             loop {
-                tokio::time::sleep(self.site.limits.header_read_timeout).await;
+                tokio::time::sleep(self.front.limits().header_read_timeout).await;
                 let begun = begun.load(Ordering::Relaxed);
                 if begun == before {
                     return;
@@ -186,8 +190,8 @@ impl Connector {
     fn guard<S>(&self, stream: S) -> StallGuard<S> {
         StallGuard::new(
             stream,
-            self.site.limits.write_stall_timeout,
-            Arc::clone(&self.site.metrics),
+            self.front.limits().write_stall_timeout,
+            Arc::clone(self.front.metrics()),
         )
     }
 
@@ -216,7 +220,7 @@ impl Connector {
             }
         }
         connection.as_mut().graceful_shutdown();
-        timeout(self.site.limits.drain_timeout, connection)
+        timeout(self.front.limits().drain_timeout, connection)
             .await
             .map_or(Ending::Cut, note)
     }

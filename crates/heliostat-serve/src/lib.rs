@@ -16,6 +16,7 @@ mod downloads;
 mod encoding;
 mod engine;
 mod error;
+mod front;
 mod handlers;
 mod host;
 mod listen;
@@ -24,6 +25,7 @@ mod negotiate;
 mod on_demand;
 mod options;
 mod problem;
+mod proxy;
 mod range;
 mod reply;
 mod route;
@@ -44,6 +46,7 @@ use heliostat_store::Store;
 pub use error::ServeError;
 pub use listen::{Bound, Drained};
 pub use options::{Limits, ServeOptions, TlsFiles};
+pub use proxy::ProxyServer;
 
 /// A server, before it has an address.
 #[derive(Debug)]
@@ -79,6 +82,6 @@ impl Server {
             clock,
         } = self;
         let site = site::Site::new(&options, store, on_demand, clock);
-        Bound::new(&options, Arc::new(site))
+        Bound::new(&options, front::Front::Mirror(Arc::new(site)))
     }
 }

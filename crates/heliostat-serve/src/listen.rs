@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::Connector;
 use crate::error::ServeError;
+use crate::front::Front;
 use crate::options::ServeOptions;
-use crate::site::Site;
 use crate::tls::{Reload, Tls};
 use crate::workers::{Job, Workers};
 
@@ -31,7 +31,7 @@ pub struct Bound {
     local_address: SocketAddr,
     tls: Option<Arc<Tls>>,
     workers: Workers,
-    site: Arc<Site>,
+    front: Front,
 }
 
 /// How a server ended.
@@ -48,7 +48,7 @@ pub enum Drained {
 
 impl Bound {
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime.
-    pub(crate) fn new(options: &ServeOptions, site: Arc<Site>) -> Result<Self, ServeError> {
+    pub(crate) fn new(options: &ServeOptions, front: Front) -> Result<Self, ServeError> {
         let tls = options
             .tls
             .clone()
@@ -59,15 +59,15 @@ impl Bound {
         let failed = |source| ServeError::Listen { address, source };
         let listener = bind(address, options.limits.backlog_max).map_err(failed)?;
         let local_address = listener.local_addr().map_err(failed)?;
-        let connector = Connector::new(Arc::clone(&site), tls.clone());
+        let connector = Connector::new(front.clone(), tls.clone());
         let workers =
-            Workers::start(site.limits.threads, &connector).map_err(ServeError::StartThread)?;
+            Workers::start(front.limits().threads, &connector).map_err(ServeError::StartThread)?;
         Ok(Self {
             listener,
             local_address,
             tls,
             workers,
-            site,
+            front,
         })
     }
 
@@ -82,20 +82,20 @@ impl Bound {
             listener,
             tls,
             workers,
-            site,
+            front,
             ..
         } = self;
         let background = TaskTracker::new();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-        background.spawn(Arc::clone(&site).keep_statistics(stop.clone()));
+        background.spawn(front.clone().keep(stop.clone()));
         if let Some(tls) = tls {
             background.spawn(watch_certificate(
                 tls,
-                site.limits.tls_poll_interval,
+                front.limits().tls_poll_interval,
                 stop.clone(),
             ));
         }
-        let permits = Arc::new(Semaphore::new(site.limits.connections_max));
+        let permits = Arc::new(Semaphore::new(front.limits().connections_max));
         tokio::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -122,7 +122,7 @@ impl Bound {
                     }
                 }
                 Err(error) => {
-                    site.metrics.accepts_failed.inc();
+                    front.metrics().accepts_failed.inc();
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "cannot accept a connection"
@@ -132,7 +132,7 @@ impl Bound {
             }
         }
         drop(listener);
-        site.start_draining();
+        front.start_draining();
         drain.cancel();
         let cut = workers.finish().await;
         stop.cancel();

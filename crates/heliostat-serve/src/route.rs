@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::str::FromStr as _;
 
-use heliostat_pypi::{ProjectName, RelPath, TreePath};
+use heliostat_pypi::{ProjectName, RelPath, Sha256, TreePath};
 use heliostat_store::Part;
 use percent_encoding::percent_decode_str;
 
@@ -32,6 +32,9 @@ pub(crate) enum Route {
     LastModified,
     /// `/local-stats/days/<day>.bz2` (PEP 381). Mirror monitors.
     LocalStats(RelPath),
+    /// `/tuf/<file>.json` (TUF metadata) and `/simple/<project>/<sha256>.index.v1_json` (the signed pages). Clients
+    /// that verify.
+    Signed(RelPath),
     /// `/.well-known/…`: who runs this mirror.
     WellKnown(RelPath),
     /// `/healthz`: the process answers. Supervisors.
@@ -139,6 +142,7 @@ impl Route {
             Self::LastModified
             | Self::LocalStats(_)
             | Self::WellKnown(_)
+            | Self::Signed(_)
             | Self::Liveness
             | Self::Readiness
             | Self::Metrics
@@ -171,6 +175,7 @@ impl Route {
             "pypi" => Self::legacy(rest),
             "integrity" => Self::provenance(rest),
             "local-stats" => Self::local_stats(encoded),
+            "tuf" => Self::metadata(encoded),
             ".well-known" => Some(Self::WellKnown(decode(encoded)?.parse().ok()?)),
             _ => None,
         }
@@ -178,6 +183,15 @@ impl Route {
 
     /// `<name>/`; every other spelling of the name, and the missing slash, move (PEP 503).
     fn simple(rest: &str) -> Option<Self> {
+        if let Some((name, last)) = rest.split_once('/')
+            && let Some(digest) = last.strip_suffix(".index.v1_json")
+        {
+            // Signed addresses have one spelling.
+            let project = ProjectName::from_str(name).ok()?;
+            let is_normal =
+                project.as_str() == name && digest == Sha256::from_str(digest).ok()?.to_hex();
+            return is_normal.then(|| format!("simple/{rest}").parse().ok().map(Self::Signed))?;
+        }
         let bare = rest.strip_suffix('/').unwrap_or(rest);
         let decoded = decode(bare)?;
         let project = ProjectName::from_str(&decoded).ok()?;
@@ -185,6 +199,12 @@ impl Route {
             return Some(Self::SimplePage(project));
         }
         Some(Self::Moved(format!("/simple/{project}/")))
+    }
+
+    /// `tuf/<name>.json`, one segment, which keeps its escapes: they are part of a role's file name.
+    fn metadata(encoded: &str) -> Option<Self> {
+        let name = encoded.strip_prefix("tuf/")?.strip_suffix(".json")?;
+        (!name.contains('/')).then(|| encoded.parse().ok().map(Self::Signed))?
     }
 
     fn file(encoded: &str) -> Option<Self> {

@@ -1,21 +1,19 @@
 //! One request to one answer: screening, the route's handler, the headers that every answer carries, the account.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CACHE_CONTROL, HOST};
+use http::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, HOST};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::account::{Account, RequestLine};
 use crate::body::Body;
-use crate::handlers;
+use crate::front::Front;
 use crate::problem::Problem;
-use crate::reply::{ALLOWED, IMMUTABLE, Reply};
+use crate::reply::{ALLOWED, Reply};
 use crate::route::Route;
-use crate::site::Site;
 
 /// How the request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +38,13 @@ pub(crate) struct Asked<'a> {
 
 /// Answers one request.
 pub(crate) async fn answer(
-    site: &Arc<Site>,
+    front: &Front,
     request: Request<Incoming>,
     peer: SocketAddr,
     scheme: Scheme,
 ) -> Response<Body> {
     let line = RequestLine::of(&request, peer);
-    let mut account = Account::open(&site.metrics, Instant::now(), line);
+    let mut account = Account::open(front.metrics(), Instant::now(), line);
     let mut reply = if let Some(reply) = screen(&request) {
         reply
     } else {
@@ -59,7 +57,7 @@ pub(crate) async fn answer(
             authority: uri.authority().map(http::uri::Authority::as_str),
             scheme,
         };
-        let outcome = dispatch(site, route, &asked).await;
+        let outcome = front.dispatch(route, &asked).await;
         outcome.unwrap_or_else(|problem| Reply::problem(&problem))
     };
     reply.finish(request.method(), scheme);
@@ -94,34 +92,5 @@ fn screen(request: &Request<Incoming>) -> Option<Reply> {
             StatusCode::METHOD_NOT_ALLOWED,
             "Everything here is only to be read: GET, HEAD and OPTIONS.",
         ),
-    }
-}
-
-async fn dispatch(site: &Arc<Site>, route: Route, asked: &Asked<'_>) -> Result<Reply, Problem> {
-    match route {
-        Route::SimplePage(name) => handlers::simple::page(site, name, asked).await,
-        Route::File(path, part) => handlers::file::file(site, path, part, asked).await,
-        Route::SimpleList => handlers::simple::list(site, asked).await,
-        Route::Provenance(provenance) => {
-            handlers::simple::provenance(site, provenance, asked).await
-        }
-        Route::Legacy(name, version) => handlers::legacy::legacy(site, name, version, asked).await,
-        Route::LastModified | Route::LocalStats(_) | Route::WellKnown(_) => {
-            handlers::public::public(site, route, asked).await
-        }
-        Route::Home => handlers::home::home(site, asked).await,
-        Route::Liveness => Ok(handlers::health::liveness()),
-        Route::Readiness => handlers::health::readiness(site).await,
-        Route::Metrics => Ok(handlers::health::metrics(site)),
-        Route::Robots => Ok(handlers::health::robots()),
-        Route::Favicon => Ok(Reply::empty(StatusCode::NOT_FOUND).with(CACHE_CONTROL, IMMUTABLE)),
-        Route::Moved(path) => {
-            let target = asked.query.map(|query| format!("{path}?{query}"));
-            Reply::redirect(
-                StatusCode::MOVED_PERMANENTLY,
-                target.as_deref().unwrap_or(&path),
-            )
-        }
-        Route::NotFound => Err(Problem::not_found()),
     }
 }

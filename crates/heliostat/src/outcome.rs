@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use heliostat_client::ClientError;
 use heliostat_engine::EngineError;
 use heliostat_serve::ServeError;
 use heliostat_store::{ErrorKind, StoreError};
@@ -51,6 +52,11 @@ pub(crate) fn finish(result: Result<Code, anyhow::Error>) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
+/// Shows an error that does not end the program by itself.
+pub(crate) fn tell(error: &anyhow::Error) {
+    show(&render(error));
+}
+
 /// Shows what clap has to say: help on stdout with code 0, wrong usage on stderr with code 2.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let _nobody_to_tell = error.print();
@@ -82,8 +88,21 @@ fn code_of(error: &anyhow::Error) -> Code {
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return store_code(error);
         }
+        if let Some(error) = cause.downcast_ref::<ClientError>() {
+            return client_code(error);
+        }
     }
     Code::CouldNotRun
+}
+
+fn client_code(error: &ClientError) -> Code {
+    use heliostat_client::ErrorKind;
+    match error.kind() {
+        ErrorKind::Settings => Code::Usage,
+        ErrorKind::Integrity | ErrorKind::Withheld => Code::Integrity,
+        ErrorKind::Absent => Code::Findings,
+        ErrorKind::Outage | ErrorKind::Disk => Code::CouldNotRun,
+    }
 }
 
 const fn upstream_code(error: &UpstreamError) -> Code {
@@ -142,6 +161,11 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = cause.downcast_ref::<UpstreamError>() {
         return upstream_hint(error);
+    }
+    if let Some(ClientError::PinnedRoot { .. }) = cause.downcast_ref() {
+        return Some(
+            "check `--root`: it must be the N.root.json that the notary gave out".to_owned(),
+        );
     }
     if cause.is::<ServeError>() {
         return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());

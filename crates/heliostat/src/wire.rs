@@ -98,7 +98,7 @@ fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
     })
 }
 
-fn default_user_agent() -> String {
+pub(crate) fn default_user_agent() -> String {
     format!(
         "heliostat/{} (+{})",
         env!("CARGO_PKG_VERSION"),
@@ -113,10 +113,15 @@ fn netrc(args: &UpstreamArgs) -> anyhow::Result<Option<String>> {
             .with_context(|| format!("cannot read `--netrc` `{}`", path.display()))?;
         return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
     }
+    Ok(usual_netrc())
+}
+
+/// The user's netrc file, where there is one.
+pub(crate) fn usual_netrc() -> Option<String> {
     let usual = settings::home().map(|home| home.join(".netrc"));
-    Ok(usual
+    usual
         .and_then(|path| read_small(&path).ok())
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads a small file that an option names.

@@ -11,11 +11,11 @@ use heliostat_store::{
 
 use super::live::{Handle, Joined, State};
 use super::page::{commit, record};
-use super::single::Answering;
 use super::{FileState, Inner, OnDemandError, PageState};
 use crate::context::blocking;
 use crate::take::{Step, TakeError, take_file};
 use crate::take_parts::{PartTaken, take_metadata, take_provenance};
+use heliostat_client::Answering;
 
 pub(super) async fn file(
     inner: &Arc<Inner>,

@@ -8,7 +8,6 @@ mod live;
 mod negative;
 mod page;
 mod root;
-mod single;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +23,9 @@ pub use live::{LiveDownload, LiveError};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::take::TakeError;
+use heliostat_client::Single;
 use heliostat_upstream::UpstreamError;
 use negative::Negative;
-use single::Single;
 
 /// How on-demand answers are kept.
 #[derive(Debug, Clone)]

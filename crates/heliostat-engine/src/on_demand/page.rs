@@ -8,11 +8,11 @@ use heliostat_pypi::page::{Format, render_page};
 use heliostat_store::{Change, CommitPolicy, Keeper, ProjectRecord, Put};
 use heliostat_upstream::{Answer, Caches};
 
-use super::single::Answering;
 use super::{Inner, OnDemandError, PageState, Passing};
 use crate::error::EngineError;
 use crate::learned::carry_over;
 use crate::validators;
+use heliostat_client::Answering;
 
 /// What asking the upstream came to.
 #[derive(Debug, Clone)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
+use heliostat_client::Spool;
 use heliostat_engine::on_demand::LiveDownload;
 use heliostat_pypi::TreePath;
 use heliostat_store::{OpenFile, Part};
@@ -53,7 +54,28 @@ pub(crate) async fn file(
     let Item::File(path, _) = item else {
         return Err(Problem::not_found());
     };
-    let etag = entity_tag(&path, part);
+    let (mut reply, plan, size_bytes) = planned(source, (&path, part), asked)?;
+    if part == Part::File && plan.counts_as_download(asked.headers, size_bytes) {
+        reply.download = Some(Download::new(&site.downloads, path, asked.headers));
+    }
+    Ok(reply)
+}
+
+/// Answers with a file that is there or on its way, as the request's preconditions and range ask.
+pub(crate) fn reply(
+    source: Source,
+    named: (&TreePath, Part),
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
+    planned(source, named, asked).map(|(reply, _, _)| reply)
+}
+
+fn planned(
+    source: Source,
+    (path, part): (&TreePath, Part),
+    asked: &Asked<'_>,
+) -> Result<(Reply, Plan, Option<u64>), Problem> {
+    let etag = entity_tag(path, part);
     let size_bytes = source.size_bytes();
     let validators = Validators {
         etag: &etag,
@@ -80,25 +102,24 @@ pub(crate) async fn file(
         let value = HeaderValue::try_from(content_range).map_err(|error| failed(&error))?;
         reply.headers.insert(CONTENT_RANGE, value);
     }
-    if part == Part::File && plan.counts_as_download(asked.headers, size_bytes) {
-        reply.download = Some(Download::new(&site.downloads, path, asked.headers));
-    }
     reply.payload = match plan {
         Plan::Whole => source.whole(),
         Plan::Part(span) => source.part(span),
         Plan::NotModified | Plan::Unsatisfiable => Payload::Empty,
     };
-    Ok(reply)
+    Ok((reply, plan, size_bytes))
 }
 
 /// What there is to be sent.
-enum Source {
+pub(crate) enum Source {
     /// A small file, with when it was written.
     Memory(Bytes, Option<SystemTime>),
     /// A large one, open.
     Disk(OpenFile),
     /// One that is arriving.
     Live(LiveDownload),
+    /// One that is arriving from mirrors that are not trusted.
+    Spool(Spool),
 }
 
 /// Where the bytes of a file that is not in the tree are.
@@ -122,6 +143,7 @@ impl Source {
             Self::Memory(bytes, _) => Some(bytes.len() as u64),
             Self::Disk(opened) => Some(opened.stamp.len_bytes),
             Self::Live(live) => live.size_bytes(),
+            Self::Spool(spool) => Some(spool.size_bytes()),
         }
     }
 
@@ -129,7 +151,7 @@ impl Source {
         match self {
             Self::Memory(_, last_modified) => *last_modified,
             Self::Disk(opened) => Some(modified_at(&opened.stamp)),
-            Self::Live(_) => None,
+            Self::Live(_) | Self::Spool(_) => None,
         }
     }
 
@@ -141,8 +163,8 @@ impl Source {
                 last: size_bytes - 1,
             }),
             None => match self {
-                Self::Live(live) => live_payload(&live, 0, None),
-                Self::Memory(..) | Self::Disk(_) => Payload::Empty,
+                Self::Live(live) => live_payload(live.stream(0), None),
+                Self::Memory(..) | Self::Disk(_) | Self::Spool(_) => Payload::Empty,
             },
         }
     }
@@ -154,7 +176,8 @@ impl Source {
                 Payload::Bytes(bytes.slice(offset(span.first)..offset(span.last + 1)))
             }
             Self::Disk(opened) => Payload::File(FilePiece::new(opened.file, span)),
-            Self::Live(live) => live_payload(&live, span.first, Some(span.size_bytes())),
+            Self::Live(live) => live_payload(live.stream(span.first), Some(span.size_bytes())),
+            Self::Spool(spool) => live_payload(spool.stream(span.first), Some(span.size_bytes())),
         }
     }
 }
@@ -282,10 +305,11 @@ async fn missing(site: &Arc<Site>, item: &Item) -> Result<Missing, Problem> {
     })
 }
 
-fn live_payload(live: &LiveDownload, from: u64, left_bytes: Option<u64>) -> Payload {
-    let stream = live
-        .stream(from)
-        .map(|piece| piece.map_err(BodyError::from));
+fn live_payload<E: Into<BodyError>>(
+    stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    left_bytes: Option<u64>,
+) -> Payload {
+    let stream = stream.map(|piece| piece.map_err(Into::into));
     Payload::Live {
         stream: Box::pin(stream),
         left_bytes,

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use super::{blocking, failed};
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::problem::Problem;
 use crate::reply::{NO_STORE, Reply};
 use crate::site::Site;
@@ -41,8 +41,8 @@ pub(crate) async fn readiness(site: &Arc<Site>) -> Result<Reply, Problem> {
 }
 
 /// `/metrics`
-pub(crate) fn metrics(site: &Site) -> Reply {
-    Reply::bytes(metrics::CONTENT_TYPE, site.metrics.encode()).with(CACHE_CONTROL, NO_STORE)
+pub(crate) fn metrics(metrics: &Metrics) -> Reply {
+    Reply::bytes(metrics::CONTENT_TYPE, metrics.encode()).with(CACHE_CONTROL, NO_STORE)
 }
 
 /// `/robots.txt`: crawlers find nothing here that PyPI does not have, and millions of files of it.

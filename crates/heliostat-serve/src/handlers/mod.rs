@@ -28,10 +28,10 @@ use crate::tree::Item;
 const LAST_SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 
 /// How a document is labelled; the rest follows from the document.
-struct Label {
-    content_type: &'static str,
-    cache_control: HeaderValue,
-    vary: &'static str,
+pub(crate) struct Label {
+    pub(crate) content_type: &'static str,
+    pub(crate) cache_control: HeaderValue,
+    pub(crate) vary: &'static str,
 }
 
 /// Answers with a document of the tree, negotiated for coding and preconditions; `None` where there is none.
@@ -69,7 +69,11 @@ async fn document(
 }
 
 /// Answers with a document that is at hand; what is on disk is for the caller to add.
-fn document_reply(document: &Document, asked: &Asked<'_>, label: &Label) -> Result<Reply, Problem> {
+pub(crate) fn document_reply(
+    document: &Document,
+    asked: &Asked<'_>,
+    label: &Label,
+) -> Result<Reply, Problem> {
     let mut reply = describe(document, label);
     match weigh(asked.headers, document) {
         Verdict::Proceed => {}

@@ -6,7 +6,7 @@ use heliostat_pypi::RelPath;
 
 use super::{Label, document};
 use crate::problem::Problem;
-use crate::reply::{NO_CACHE, Reply};
+use crate::reply::{IMMUTABLE, NO_CACHE, Reply};
 use crate::route::Route;
 use crate::service::Asked;
 use crate::site::Site;
@@ -24,6 +24,7 @@ pub(crate) async fn public(
             "text/plain; charset=utf-8",
         ),
         Route::LocalStats(path) => (path, "application/x-bzip2"),
+        Route::Signed(path) => return signed(site, path, asked).await,
         Route::WellKnown(path) => {
             let content_type = media_type(path.as_str());
             (path, content_type)
@@ -33,6 +34,25 @@ pub(crate) async fn public(
     let label = Label {
         content_type,
         cache_control: NO_CACHE,
+        vary: "Accept-Encoding",
+    };
+    document(site, Item::Public(path), asked, &label)
+        .await?
+        .ok_or_else(Problem::not_found)
+}
+
+/// `/tuf/…` and `/simple/<project>/<sha256>.index.v1_json`: what other clients check us by. All but the timestamp
+/// never change under their name.
+async fn signed(site: &Arc<Site>, path: RelPath, asked: &Asked<'_>) -> Result<Reply, Problem> {
+    let is_page = path.as_str().starts_with("simple/");
+    let is_immutable = is_page || path.as_str() != "tuf/timestamp.json";
+    let label = Label {
+        content_type: if is_page {
+            "application/vnd.pypi.simple.v1+json"
+        } else {
+            "application/json"
+        },
+        cache_control: if is_immutable { IMMUTABLE } else { NO_CACHE },
         vary: "Accept-Encoding",
     };
     document(site, Item::Public(path), asked, &label)

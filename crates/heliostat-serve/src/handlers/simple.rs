@@ -20,7 +20,7 @@ use crate::service::Asked;
 use crate::site::Site;
 use crate::tree::Item;
 
-const VARY_PAGE: &str = "Accept, Accept-Encoding";
+pub(crate) const VARY_PAGE: &str = "Accept, Accept-Encoding";
 
 /// `/simple/<project>/`
 pub(crate) async fn page(
@@ -108,7 +108,7 @@ pub(crate) async fn provenance(
     }
 }
 
-fn choose(asked: &Asked<'_>) -> Result<SimpleType, NotAcceptable> {
+pub(crate) fn choose(asked: &Asked<'_>) -> Result<SimpleType, NotAcceptable> {
     let format = asked.query.and_then(format_parameter);
     negotiate(texts(asked.headers, &ACCEPT), format.as_deref())
 }
@@ -133,7 +133,7 @@ fn label(site: &Site, simple_type: SimpleType) -> Label {
 }
 
 /// A page is data: were a name in it ever read as markup, nothing may come of it.
-fn guard_html(reply: Reply, simple_type: SimpleType) -> Reply {
+pub(crate) fn guard_html(reply: Reply, simple_type: SimpleType) -> Reply {
     if simple_type.format() == Format::Json {
         return reply;
     }
@@ -141,7 +141,7 @@ fn guard_html(reply: Reply, simple_type: SimpleType) -> Reply {
     reply.with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
 }
 
-fn not_acceptable() -> Reply {
+pub(crate) fn not_acceptable() -> Reply {
     let problem = Problem::new(
         StatusCode::NOT_ACCEPTABLE,
         "This address can be had as application/vnd.pypi.simple.v1+json, \

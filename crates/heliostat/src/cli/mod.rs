@@ -3,6 +3,7 @@
 //! Every option is also an environment variable (`HELIOSTAT_` and its name) and a key of `heliostat.toml`; `settings`
 //! derives both from these definitions, so an option is declared once.
 
+mod client;
 mod filter;
 mod serve;
 mod sync;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use sync::SyncArgs;
@@ -83,6 +85,10 @@ pub(crate) enum Command {
     Adopt(Box<AdoptArgs>),
     /// Tell what the mirror holds, how fresh it is and what failed
     Status(StatusArgs),
+    /// Answer installers on this machine from mirrors that are not trusted, verifying everything
+    Proxy(Box<ProxyArgs>),
+    /// Refresh the metadata of any TUF repository and download its targets, verified
+    TufClient(Box<TufClientArgs>),
     /// Write or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -4,12 +4,14 @@ mod adopt;
 mod bandersnatch;
 mod config;
 mod filters;
+mod proxy;
 mod selection;
 mod serve;
 mod shell;
 mod signals;
 mod status;
 mod sync;
+mod tuf_client;
 mod verify;
 
 use crate::cli::Command;
@@ -30,6 +32,8 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(&cli.common, &args),
         Command::Adopt(args) => adopt::run(&cli.common, &args),
         Command::Status(args) => status::run(&cli.common, &args),
+        Command::Proxy(args) => proxy::run(&cli.common, &args),
+        Command::TufClient(args) => tuf_client::run(&args),
         Command::Config(command) => config::run(&cli.common, &command),
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man => shell::manual(),

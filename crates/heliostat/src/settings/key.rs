@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use crate::cli::Cli;
 
 /// Commands whose options may stand in the file.
-pub(crate) const CONFIGURABLE_COMMANDS: &[&str] = &["serve", "sync", "verify"];
+pub(crate) const CONFIGURABLE_COMMANDS: &[&str] = &["serve", "sync", "verify", "proxy"];
 
 /// Option groups that have a table of their own because several commands share them.
 const SHARED_TABLES: &[&str] = &["Upstream", "Cache", "Filters", "Selection"];

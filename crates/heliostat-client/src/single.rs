@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 /// Work under way, by key.
 #[derive(Debug)]
-pub(super) struct Single<K, V> {
+pub struct Single<K, V> {
     running: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
 }
 
@@ -29,7 +29,7 @@ where
 {
     /// Joins the work under way for `key`, or starts it. The work is given a way to tell its answer before it is done
     /// with what follows (committing). `None` when the work ended without an answer.
-    pub(super) async fn run<F>(
+    pub async fn run<F>(
         &self,
         tasks: &TaskTracker,
         key: K,
@@ -44,7 +44,7 @@ where
     }
 
     /// Waits until nothing is under way for `key`, what follows the answer included.
-    pub(super) async fn settle(&self, key: &K) {
+    pub async fn settle(&self, key: &K) {
         let receiver = self
             .running
             .lock()
@@ -87,10 +87,10 @@ where
 
 /// Tells the answer of a piece of work, once or several times; the newest stands.
 #[derive(Debug)]
-pub(super) struct Answering<V>(watch::Sender<Option<V>>);
+pub struct Answering<V>(watch::Sender<Option<V>>);
 
 impl<V> Answering<V> {
-    pub(super) fn answer(&self, value: V) {
+    pub fn answer(&self, value: V) {
         self.0.send_replace(Some(value));
     }
 }

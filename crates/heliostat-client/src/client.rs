@@ -1,0 +1,553 @@
+//! What the proxy is made of: pages and files of a signed tree, from any number of mirrors, verified.
+//!
+//! Owns when the state is confirmed, what a missing name means, and that each thing is fetched once however many wait
+//! for it. Does not speak HTTP to clients; `heliostat-serve` does.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use heliostat_pypi::{ProjectName, Sha256, TreePath, project_candidates};
+use sigstore_tuf::TargetFile;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::download::{Download, SignedFile};
+use crate::failure::{Attack, Refusal};
+use crate::mirrors::{self, Base, MirrorOptions, Mirrors, Wanted};
+use crate::pages::{Pages, SignedPage};
+use crate::plain_client::{check, now};
+use crate::session::{Pulse, Session};
+use crate::spool::{Spool, spool};
+use crate::tuf::{MetadataDirectory, Needed, Step, Walk, encoded, refusal_of};
+use crate::{ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
+
+/// What a client needs to know.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The root that everything is checked against, as bytes.
+    pub root: Vec<u8>,
+    /// What to call it in messages.
+    pub root_name: String,
+    /// Where mirrors are and how to reach them.
+    pub mirrors: MirrorOptions,
+    /// Where the state is kept; made where there is none.
+    pub directory: PathBuf,
+    /// The oldest that the state may be; `None` leaves it to its expiry.
+    pub staleness_max: Option<Duration>,
+    /// Every bound.
+    pub limits: Limits,
+}
+
+/// A verified view of a signed tree. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+/// Where a page stands.
+#[derive(Debug, Clone)]
+pub enum PageAnswer {
+    /// Here it is.
+    Signed(Arc<SignedPage>),
+    /// The signed state says that there is no such project.
+    Absent,
+    /// The signed state does not say.
+    Unknown,
+}
+
+/// One of a file's three parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FilePart {
+    /// The file itself.
+    File,
+    /// Its core metadata (PEP 658).
+    Metadata,
+    /// Its provenance (PEP 740).
+    Provenance,
+}
+
+/// Where a file stands.
+#[derive(Debug, Clone)]
+pub enum FileAnswer {
+    /// On its way, or there.
+    Stream(Spool),
+    /// A small document, whole.
+    Document(Bytes),
+    /// No signed page lists it.
+    Absent,
+    /// The pages that might list it are not in the signed state, which does not claim to be complete.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: ClientOptions,
+    mirrors: Mirrors,
+    directory: MetadataDirectory,
+    pages: Pages,
+    clock: Clock,
+    state: Mutex<State>,
+    refreshing: Single<(), Result<Arc<Session>, Arc<ClientError>>>,
+    loading: Single<(u64, Needed), Result<(), Arc<ClientError>>>,
+    fetching: Single<(ProjectName, Sha256), Result<Arc<SignedPage>, Arc<ClientError>>>,
+    files: Mutex<HashMap<TreePath, Spool>>,
+    asked: Mutex<HashMap<ProjectName, Instant>>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    pulse: Pulse,
+}
+
+/// A name that nobody knows is asked for at a mirror no more often than this.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Names remembered as asked for.
+const ASKED_MAX: usize = 10_000;
+
+impl Client {
+    /// A client; reads its state and makes no request.
+    pub fn open(options: ClientOptions, clock: Clock) -> Result<Self, ClientError> {
+        let limits = &options.limits;
+        let directory = &options.directory;
+        disk::make_directory(directory)?;
+        let mirrors = Mirrors::new(
+            &options.mirrors,
+            Some(directory.clone()),
+            clock.clone(),
+            limits,
+        )?;
+        let inner = Inner {
+            mirrors,
+            directory: MetadataDirectory::new(directory.join("tuf"), limits),
+            pages: Pages::new(directory.join("pages"), limits),
+            clock,
+            state: Mutex::default(),
+            refreshing: Single::default(),
+            loading: Single::default(),
+            fetching: Single::default(),
+            files: Mutex::default(),
+            asked: Mutex::default(),
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            options,
+        };
+        // A root that cannot be used is told now, not at the first request.
+        inner
+            .walk()
+            .open(&inner.options.root, &inner.options.root_name)?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// A project's page.
+    pub async fn page(&self, name: &ProjectName) -> Result<PageAnswer, ClientError> {
+        let session = self.session().await?;
+        match self.page_of(&session, name).await {
+            // A publish in the middle of the walk took away what we were looking for: once more, from the newest state.
+            Err(error) if error.is_missing_somewhere() => {
+                let newer = self.confirm().await?;
+                if newer.id == session.id {
+                    return Err(error);
+                }
+                self.page_of(&newer, name).await
+            }
+            Ok(PageAnswer::Unknown) => self.ask_for(name).await,
+            answer => answer,
+        }
+    }
+
+    /// A file, its metadata or its provenance, by its place in the tree.
+    pub async fn file(&self, path: &TreePath, part: FilePart) -> Result<FileAnswer, ClientError> {
+        let mut unknown = false;
+        for name in project_candidates(path.filename()) {
+            let signed = match self.page(&name).await? {
+                PageAnswer::Signed(signed) => signed,
+                PageAnswer::Absent => continue,
+                PageAnswer::Unknown => {
+                    unknown = true;
+                    continue;
+                }
+            };
+            let mut files = signed.page.files.iter();
+            let Some(file) = files.find(|file| file.path == *path) else {
+                continue;
+            };
+            let document = match part {
+                FilePart::File => return self.stream(file).await.map(FileAnswer::Stream),
+                FilePart::Metadata => match file.core_metadata {
+                    heliostat_pypi::page::CoreMetadata::Sha256(digest) => {
+                        Some((format!("{}.metadata", address(path)), digest))
+                    }
+                    // Without a digest nothing is proved by it: as if it were not offered.
+                    _ => None,
+                },
+                FilePart::Provenance => file
+                    .provenance_path(&name)
+                    .map(|path| path.as_str().split('/').map(encoded).collect::<Vec<_>>())
+                    .map(|segments| segments.join("/"))
+                    .zip(file.provenance_sha256),
+            };
+            return match document {
+                Some((path, digest)) => self.document(&path, digest).await,
+                None => Ok(FileAnswer::Absent),
+            };
+        }
+        Ok(if unknown {
+            FileAnswer::Unknown
+        } else {
+            FileAnswer::Absent
+        })
+    }
+
+    /// A file of a project, by its name.
+    pub async fn file_named(
+        &self,
+        name: &ProjectName,
+        filename: &str,
+    ) -> Result<Option<TreePath>, ClientError> {
+        let PageAnswer::Signed(signed) = self.page(name).await? else {
+            return Ok(None);
+        };
+        let mut files = signed.page.files.iter();
+        Ok(files
+            .find(|file| file.filename() == filename)
+            .map(|file| file.path.clone()))
+    }
+
+    /// What mirrors answered about paths that `of` accepts, the oldest first.
+    pub fn why(
+        directory: &Path,
+        of: impl Fn(&str) -> bool,
+    ) -> Result<Vec<JournalEntry>, ClientError> {
+        mirrors::read_journal(directory, Limits::default().journal_bytes_max, of)
+    }
+
+    /// How each mirror stands.
+    pub fn standings(&self) -> Vec<(String, Standing)> {
+        self.inner.mirrors.standings()
+    }
+
+    /// A sentence about our clock, where mirrors agree that it is wrong.
+    pub fn clock_warning(&self) -> Option<String> {
+        let ahead = self.inner.mirrors.clock_skew_seconds()?;
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        Some(format!(
+            "your clock is {} s {side} those of all mirrors, which agree with each other: set it right",
+            ahead.unsigned_abs()
+        ))
+    }
+
+    /// Stops: what is under way is cut.
+    pub async fn stop(&self) {
+        self.inner.cancel.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// The state that this request sees.
+    async fn session(&self) -> Result<Arc<Session>, ClientError> {
+        let (held, confirm) = {
+            let mut state = self.inner.state();
+            let confirm = state.pulse.beat(Instant::now(), &self.inner.options.limits);
+            (state.session.clone(), confirm)
+        };
+        let Some(held) = held.filter(|_| !confirm) else {
+            return self.confirm().await;
+        };
+        match self.inner.check(&held) {
+            Ok(()) => Ok(held),
+            Err(_expired) => self.confirm().await,
+        }
+    }
+
+    /// The newest state. While mirrors cannot be reached, the one we have, for as long as it is in force.
+    async fn confirm(&self) -> Result<Arc<Session>, ClientError> {
+        let work = Arc::clone(&self.inner);
+        let answer = self
+            .inner
+            .refreshing
+            .run(&self.inner.tasks, (), |answering| async move {
+                let refreshing = work.refresh();
+                if let Some(outcome) = work.cancel.run_until_cancelled(refreshing).await {
+                    answering.answer(outcome.map_err(Arc::new));
+                }
+            })
+            .await;
+        let error = match answer {
+            Some(Ok(session)) => return Ok(session),
+            Some(Err(error)) => error,
+            None => return Err(ClientError::Stopping),
+        };
+        let held = self.inner.state().session.clone();
+        match held.filter(|held| self.inner.check(held).is_ok()) {
+            Some(held) if error.kind() != crate::ErrorKind::Integrity => {
+                tracing::warn!(%error, "the mirrors do not confirm the state; the one from before is used while it is in force");
+                Ok(held)
+            }
+            _ => Err(ClientError::Shared(error)),
+        }
+    }
+
+    async fn page_of(
+        &self,
+        session: &Arc<Session>,
+        name: &ProjectName,
+    ) -> Result<PageAnswer, ClientError> {
+        let path = format!("simple/{name}/index.v1_json");
+        let Some(target) = self.target(session, &path).await? else {
+            return Ok(if session.is_complete_for(name) {
+                PageAnswer::Absent
+            } else {
+                PageAnswer::Unknown
+            });
+        };
+        let digest = target.hashes.get("sha256").and_then(|hex| hex.parse().ok());
+        let sha256: Sha256 = digest.ok_or_else(|| ClientError::Refused {
+            what: format!("`{path}`"),
+            reason: "no sha256 is signed for it".to_owned(),
+        })?;
+        if let Some(page) = self.inner.pages.held(name, sha256)? {
+            return Ok(PageAnswer::Signed(page));
+        }
+        let (work, wanted) = (Arc::clone(&self.inner), name.clone());
+        let answer = self
+            .inner
+            .fetching
+            .run(
+                &self.inner.tasks,
+                (name.clone(), sha256),
+                |answering| async move {
+                    let fetching = work.fetch_page(&wanted, sha256, &target);
+                    if let Some(outcome) = work.cancel.run_until_cancelled(fetching).await {
+                        answering.answer(outcome.map_err(Arc::new));
+                    }
+                },
+            )
+            .await;
+        answer
+            .ok_or(ClientError::Stopping)?
+            .map(PageAnswer::Signed)
+            .map_err(ClientError::Shared)
+    }
+
+    /// What the signed state says about a target, with the roles that it takes fetched as needed.
+    async fn target(
+        &self,
+        session: &Arc<Session>,
+        path: &str,
+    ) -> Result<Option<TargetFile>, ClientError> {
+        loop {
+            let needed = match self.inner.resolve(session, path)? {
+                Step::Found(found) => return Ok(Some(found)),
+                Step::Absent => return Ok(None),
+                Step::Need(needed) => needed,
+            };
+            let (work, session) = (Arc::clone(&self.inner), Arc::clone(session));
+            let key = (session.id.1, needed.clone());
+            let answer = self
+                .inner
+                .loading
+                .run(&self.inner.tasks, key, |answering| async move {
+                    let walk = work.walk();
+                    let loading = walk.load(session.consistent, &needed, |body| {
+                        session.trusted().update_delegated(body, &needed, walk.now)
+                    });
+                    if let Some(outcome) = work.cancel.run_until_cancelled(loading).await {
+                        answering.answer(outcome.map_err(Arc::new));
+                    }
+                })
+                .await;
+            answer
+                .ok_or(ClientError::Stopping)?
+                .map_err(ClientError::Shared)?;
+        }
+    }
+
+    /// Asks a mirror for a page that the signed state does not know: a mirror that takes on demand may take it, and
+    /// the notary behind it sign it. What it answers is not looked at.
+    async fn ask_for(&self, name: &ProjectName) -> Result<PageAnswer, ClientError> {
+        {
+            let mut asked = self
+                .inner
+                .asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            asked.retain(|_, at| now.duration_since(*at) < ASK_AGAIN_AFTER);
+            if asked.len() >= ASKED_MAX || asked.insert(name.clone(), now).is_some() {
+                return Ok(PageAnswer::Unknown);
+            }
+        }
+        let wanted = Wanted {
+            base: Base::Target,
+            path: &format!("simple/{name}/"),
+            limit_bytes: self.inner.options.limits.target_bytes_max,
+        };
+        let asked = self.inner.mirrors.anywhere(wanted, |_| Ok(())).await;
+        if let Err(error) = asked {
+            tracing::debug!(%name, %error, "no mirror takes an unknown project");
+            return Ok(PageAnswer::Unknown);
+        }
+        let session = self.confirm().await?;
+        self.page_of(&session, name).await
+    }
+
+    async fn stream(&self, file: &heliostat_pypi::page::PageFile) -> Result<Spool, ClientError> {
+        let known = self.inner.files().get(&file.path).cloned();
+        let spool = match known {
+            Some(spool) => spool,
+            None => self.begin(file)?,
+        };
+        spool.ready().await.map_err(ClientError::Shared)?;
+        Ok(spool)
+    }
+
+    fn begin(&self, file: &heliostat_pypi::page::PageFile) -> Result<Spool, ClientError> {
+        let (Some(sha256), Some(size_bytes)) = (file.sha256, file.size_bytes) else {
+            return Err(ClientError::Refused {
+                what: format!("`{}`", file.path),
+                reason: "its page signs no sha256 and size for it".to_owned(),
+            });
+        };
+        let signed = SignedFile {
+            path: address(&file.path),
+            size_bytes,
+            sha256,
+        };
+        let incoming = disk::nameless(&self.inner.options.directory.join("incoming"))?;
+        let (writer, reader) = spool(incoming, size_bytes, &self.inner.options.limits);
+        self.inner.files().insert(file.path.clone(), reader.clone());
+        let (work, path) = (Arc::clone(&self.inner), file.path.clone());
+        self.inner.tasks.spawn(async move {
+            let download = Download::new(&work.mirrors, &work.options.limits, signed, writer);
+            let _stopped = work.cancel.run_until_cancelled(download.run()).await;
+            work.files().remove(&path);
+        });
+        Ok(reader)
+    }
+
+    async fn document(&self, path: &str, sha256: Sha256) -> Result<FileAnswer, ClientError> {
+        let wanted = Wanted {
+            base: Base::Target,
+            path,
+            limit_bytes: self.inner.options.limits.target_bytes_max,
+        };
+        let check = |body: &Bytes| {
+            let found = Sha256::of(body);
+            if found == sha256 {
+                return Ok(body.clone());
+            }
+            Err(Refusal {
+                attack: Attack::Altered,
+                detail: format!("its sha256 is {found}, {sha256} is signed"),
+                found: Some(found),
+            })
+        };
+        let body = self.inner.mirrors.anywhere(wanted, check).await?;
+        Ok(FileAnswer::Document(body))
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<TreePath, Spool>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk {
+            mirrors: &self.mirrors,
+            directory: &self.directory,
+            limits: &self.options.limits,
+            now: now(&self.clock),
+        }
+    }
+
+    fn check(&self, session: &Session) -> Result<(), ClientError> {
+        session.check(self.clock.now(), self.options.staleness_max)
+    }
+
+    fn resolve(&self, session: &Session, path: &str) -> Result<Step, ClientError> {
+        let limits = &self.options.limits;
+        let step = session
+            .trusted()
+            .resolve(path, limits.delegations_max, now(&self.clock));
+        step.map_err(|error| ClientError::Refused {
+            what: format!("`{path}`"),
+            reason: refusal_of(&error, b"").to_string(),
+        })
+    }
+
+    /// Walks to the newest state and makes it the one in use.
+    async fn refresh(&self) -> Result<Arc<Session>, ClientError> {
+        let walk = self.walk();
+        let mut trusted = walk.open(&self.options.root, &self.options.root_name)?;
+        let mut outcome = walk.refresh(&mut trusted).await;
+        if outcome
+            .as_ref()
+            .is_err_and(ClientError::is_missing_somewhere)
+        {
+            // Published while we walked: what the timestamp named may be gone already.
+            outcome = walk.refresh(&mut trusted).await;
+        }
+        let refreshed = outcome?;
+        let mut session = Arc::new(Session::new(trusted, &refreshed));
+        self.check(&session)?;
+        let mut state = self.state();
+        match &state.session {
+            // The same state: its roles are loaded already.
+            Some(held) if held.id == session.id => session = Arc::clone(held),
+            _ => {
+                tracing::info!(
+                    timestamp = session.id.0,
+                    snapshot = session.id.1,
+                    doubtful = ?session.doubtful,
+                    "a new signed state is in use"
+                );
+                state.session = Some(Arc::clone(&session));
+            }
+        }
+        state.pulse.confirmed = Some(Instant::now());
+        Ok(session)
+    }
+
+    async fn fetch_page(
+        &self,
+        name: &ProjectName,
+        sha256: Sha256,
+        target: &TargetFile,
+    ) -> Result<Arc<SignedPage>, ClientError> {
+        let wanted = Wanted {
+            base: Base::Target,
+            path: &format!("simple/{name}/{sha256}.index.v1_json"),
+            limit_bytes: target.length.min(self.options.limits.target_bytes_max),
+        };
+        let body = self
+            .mirrors
+            .anywhere(wanted, |body| check(target, body).map(|()| body.clone()))
+            .await?;
+        // The bytes are the notary's, so what is wrong with them is not the mirror's fault.
+        let page = SignedPage::read(name, body, sha256).map_err(|reason| ClientError::Refused {
+            what: format!("the signed page of `{name}` (wrong project)"),
+            reason,
+        })?;
+        self.pages.keep(page)
+    }
+}
+
+/// A file's address below a mirror's.
+fn address(path: &TreePath) -> String {
+    format!("{}/{}", path.directory(), encoded(path.filename()))
+}

@@ -1,0 +1,243 @@
+//! A file from several mirrors: begun at the best, gone on with at the next, judged by its signed digest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat_pypi::Sha256;
+use heliostat_upstream::UpstreamError;
+use sha2::Digest as _;
+use tokio::time::Instant;
+
+use crate::error::Answers;
+use crate::failure::{Attack, Failure, Refusal, Verdict};
+use crate::mirrors::{MirrorId, Mirrors};
+use crate::spool::SpoolWriter;
+use crate::{ClientError, Limits};
+
+/// How often all mirrors are gone through, as long as each time brought new bytes or an outage may be over.
+const ROUNDS_MAX: u32 = 3;
+
+/// The pause before mirrors that all failed are asked again.
+const ROUND_PAUSE: Duration = Duration::from_millis(300);
+
+/// A file as its signed page describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedFile {
+    /// Below a mirror's address, as it stands in addresses.
+    pub(crate) path: String,
+    /// The signed length.
+    pub(crate) size_bytes: u64,
+    /// The signed digest.
+    pub(crate) sha256: Sha256,
+}
+
+/// One download.
+pub(crate) struct Download<'a> {
+    mirrors: &'a Mirrors,
+    limits: &'a Limits,
+    file: SignedFile,
+    writer: SpoolWriter,
+    hasher: sha2::Sha256,
+    received_bytes: u64,
+    /// Mirrors whose bytes are among those received.
+    givers: BTreeSet<MirrorId>,
+    answers: Answers,
+}
+
+/// Why a mirror's part in a download is over.
+enum Stop {
+    Failure(Failure),
+    Disk(std::io::Error),
+    Abandoned,
+}
+
+impl<'a> Download<'a> {
+    /// A download that has not begun.
+    pub(crate) fn new(
+        mirrors: &'a Mirrors,
+        limits: &'a Limits,
+        file: SignedFile,
+        writer: SpoolWriter,
+    ) -> Self {
+        Self {
+            mirrors,
+            limits,
+            file,
+            writer,
+            hasher: sha2::Sha256::new(),
+            received_bytes: 0,
+            givers: BTreeSet::new(),
+            answers: Answers::new(),
+        }
+    }
+
+    /// Downloads the file and tells its readers how it ended.
+    pub(crate) async fn run(mut self) {
+        let end = self.rounds().await;
+        if let Err(error) = &end {
+            tracing::warn!(path = self.file.path, %error, "a file could not be had");
+        }
+        self.writer.finish(end.map_err(Arc::new));
+    }
+
+    async fn rounds(&mut self) -> Result<(), ClientError> {
+        for round in 1..=ROUNDS_MAX {
+            self.answers.clear();
+            if self.one_round().await? {
+                return Ok(());
+            }
+            let may_pass = self
+                .answers
+                .iter()
+                .any(|(_, failure)| failure.judge() == Verdict::Outage);
+            if !may_pass || round == ROUNDS_MAX {
+                break;
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+        Err(ClientError::NotGiven {
+            what: format!("`{}`", self.file.path),
+            answers: std::mem::take(&mut self.answers),
+        })
+    }
+
+    /// Asks each mirror once, the best first. Tells whether the file is there.
+    async fn one_round(&mut self) -> Result<bool, ClientError> {
+        let ranked = self.mirrors.ranked();
+        for (at, id) in ranked.iter().enumerate() {
+            let patience = if at + 1 < ranked.len() {
+                self.limits.stall
+            } else {
+                self.limits.stall_last
+            };
+            let outcome = match self.from(*id, patience).await {
+                Ok(()) => self.judge(*id),
+                Err(stop) => Err(stop),
+            };
+            match outcome {
+                Ok(()) => return Ok(true),
+                Err(Stop::Failure(failure)) => {
+                    self.mirrors.note(*id, &self.file.path, Err(&failure));
+                    let mirror = self.mirrors.mirror(*id).shown().to_owned();
+                    self.answers.push((mirror, failure));
+                }
+                Err(Stop::Abandoned) => return Err(ClientError::Stopping),
+                Err(Stop::Disk(source)) => {
+                    return Err(ClientError::Disk {
+                        action: "write",
+                        path: "a file on its way".into(),
+                        source,
+                    });
+                }
+            }
+            if self.received_bytes == self.file.size_bytes {
+                self.start_over()?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes what is missing from one mirror.
+    async fn from(&mut self, id: MirrorId, patience: Duration) -> Result<(), Stop> {
+        let started = Instant::now();
+        let mirror = self.mirrors.mirror(id);
+        let failed = |error| Stop::Failure(Failure::of(error));
+        let opening = mirror.open(&self.file.path, self.received_bytes, patience);
+        let mut incoming = opening.await.map_err(failed)?;
+        if let Some(total) = incoming.total_bytes()
+            && total != self.file.size_bytes
+        {
+            return Err(Self::refuse(format!(
+                "it has {total} bytes, {} are signed",
+                self.file.size_bytes
+            )));
+        }
+        // A mirror without ranges begins at the beginning; what is there already is passed over.
+        let mut skip = self.received_bytes - incoming.offset();
+        while let Some(mut chunk) = incoming.chunk(patience).await.map_err(failed)? {
+            if self.writer.is_abandoned() {
+                return Err(Stop::Abandoned);
+            }
+            let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
+            skip -= skipped as u64;
+            let chunk = chunk.split_off(skipped);
+            if self.received_bytes + chunk.len() as u64 > self.file.size_bytes {
+                return Err(Stop::Failure(Failure::Refused(Refusal {
+                    attack: Attack::EndlessData,
+                    detail: format!(
+                        "it goes on after the {} bytes that are signed",
+                        self.file.size_bytes
+                    ),
+                    found: None,
+                })));
+            }
+            if !chunk.is_empty() {
+                self.hasher.update(&chunk);
+                self.writer
+                    .write(&chunk, self.received_bytes)
+                    .map_err(Stop::Disk)?;
+                self.received_bytes += chunk.len() as u64;
+                self.givers.insert(id);
+            }
+        }
+        if self.received_bytes < self.file.size_bytes {
+            return Err(failed(UpstreamError::Truncated {
+                url: format!("{}{}", mirror.shown(), self.file.path),
+                tries: 1,
+                received_bytes: self.received_bytes,
+            }));
+        }
+        self.givers.insert(id);
+        self.mirrors
+            .note(id, &self.file.path, Ok((self.received_bytes, started)));
+        Ok(())
+    }
+
+    /// Whether what came is the file. A wrong one that came from one mirror alone proves that this mirror lied; of
+    /// several, nobody knows which.
+    fn judge(&mut self, last: MirrorId) -> Result<(), Stop> {
+        let found = Sha256::from_bytes(self.hasher.clone().finalize().into());
+        if found == self.file.sha256 {
+            return Ok(());
+        }
+        let detail = format!("its sha256 is {found}, {} is signed", self.file.sha256);
+        if self.givers.iter().any(|giver| *giver != last) {
+            return Err(Stop::Failure(Failure::Refused(Refusal {
+                attack: Attack::Mixed,
+                detail: format!(
+                    "parts of it came from several mirrors, one of which lied: {detail}"
+                ),
+                found: Some(found),
+            })));
+        }
+        Err(Stop::Failure(Failure::Refused(Refusal {
+            attack: Attack::Altered,
+            detail,
+            found: Some(found),
+        })))
+    }
+
+    /// Forgets wrong bytes, unless somebody has some of them already: that transfer must break.
+    fn start_over(&mut self) -> Result<(), ClientError> {
+        if self.writer.is_given() {
+            return Err(ClientError::NotGiven {
+                what: format!("`{}`", self.file.path),
+                answers: std::mem::take(&mut self.answers),
+            });
+        }
+        self.hasher = sha2::Sha256::new();
+        self.received_bytes = 0;
+        self.givers.clear();
+        self.writer.restart();
+        Ok(())
+    }
+
+    fn refuse(detail: String) -> Stop {
+        Stop::Failure(Failure::Refused(Refusal {
+            attack: Attack::Altered,
+            detail,
+            found: None,
+        }))
+    }
+}

@@ -1,0 +1,100 @@
+//! Every number that bounds what mirrors may do to us.
+
+use std::time::Duration;
+
+/// Every bound on what comes from a mirror, and the patience we have with one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest root, in bytes. 512 KiB.
+    pub root_bytes_max: u64,
+    /// The largest timestamp, in bytes. 16 KiB; ours has half of one.
+    pub timestamp_bytes_max: u64,
+    /// The largest snapshot, in bytes. 4 MiB: 8,192 bins take 287 KB, and bin names of earlier bin counts stay in it.
+    pub snapshot_bytes_max: u64,
+    /// The largest targets role, delegated or not, in bytes. 8 MiB: the role that delegates 8,192 bins takes 1.7 MB.
+    pub targets_bytes_max: u64,
+    /// The largest target that is read into memory (a page), in bytes, whatever its signed length. 64 MB.
+    pub target_bytes_max: u64,
+    /// New roots taken in one refresh. 32.
+    pub root_rotations_max: u64,
+    /// Roles visited in search of one target. 32.
+    pub delegations_max: usize,
+    /// The time that a whole metadata file or page may take from one mirror. 30 s.
+    pub document_deadline: Duration,
+    /// Once one mirror has given a usable answer to a question that goes to all, the others have so long. 0.5 s.
+    pub grace: Duration,
+    /// The shortest and the longest time after which a second mirror is asked for what the first has not given.
+    /// 0.1 s and 1 s; between them it is the first one's p95.
+    pub hedge: (Duration, Duration),
+    /// The time to connect to a mirror. 2 s.
+    pub connect_timeout: Duration,
+    /// While another mirror is left, a file that stops coming for so long is gone on with there. 1.5 s.
+    pub stall: Duration,
+    /// The same for the last mirror there is. 20 s.
+    pub stall_last: Duration,
+    /// A file that comes in more slowly than this over `speed_window` is gone on with elsewhere. 4,000 bytes a second.
+    pub speed_bytes_per_second_min: u64,
+    /// The time over which speed is measured. 10 s.
+    pub speed_window: Duration,
+    /// How long a file is kept back whole, so that a wrong one can be had elsewhere before a byte was given. 5 s; pip
+    /// and uv wait 15 s and 30 s for a first byte.
+    pub hold_back: Duration,
+    /// Bytes at the end of a file that nobody gets before its digest is right. 64 KiB.
+    pub hold_back_bytes: u64,
+    /// Requests to one mirror at once. 32.
+    pub requests_max: usize,
+    /// A mirror that lied is not asked for so long. A day.
+    pub drop_for: Duration,
+    /// Requests that come no further apart than this belong to one resolution, which sees one snapshot. 3 s.
+    pub settle: Duration,
+    /// A resolution that goes on for longer than this is refreshed in its middle. 5 min.
+    pub resolution_max: Duration,
+    /// A new resolution asks for a new timestamp when the last was confirmed longer ago than this. 2 s.
+    pub confirm_after: Duration,
+    /// Verified pages kept on disk, in bytes. 1 GB.
+    pub page_cache_bytes_max: u64,
+    /// Parsed pages kept in memory, by the bytes of their documents. 16 MB.
+    pub page_memory_bytes_max: u64,
+    /// Files of evidence kept. 200.
+    pub evidence_max: usize,
+    /// The journal's size, in bytes, before its older half goes. 1 MB.
+    pub journal_bytes_max: u64,
+    /// How far our clock may be from those of mirrors before it is called wrong. 5 min.
+    pub clock_skew_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: u64 = 1 << 10;
+        const MIB: u64 = 1 << 20;
+        Self {
+            root_bytes_max: 512 * KIB,
+            timestamp_bytes_max: 16 * KIB,
+            snapshot_bytes_max: 4 * MIB,
+            targets_bytes_max: 8 * MIB,
+            target_bytes_max: 64_000_000,
+            root_rotations_max: 32,
+            delegations_max: 32,
+            document_deadline: Duration::from_secs(30),
+            grace: Duration::from_millis(500),
+            hedge: (Duration::from_millis(100), Duration::from_secs(1)),
+            connect_timeout: Duration::from_secs(2),
+            stall: Duration::from_millis(1500),
+            stall_last: Duration::from_secs(20),
+            speed_bytes_per_second_min: 4_000,
+            speed_window: Duration::from_secs(10),
+            hold_back: Duration::from_secs(5),
+            hold_back_bytes: 64 * KIB,
+            requests_max: 32,
+            drop_for: Duration::from_hours(24),
+            settle: Duration::from_secs(3),
+            resolution_max: Duration::from_mins(5),
+            confirm_after: Duration::from_secs(2),
+            page_cache_bytes_max: 1_000_000_000,
+            page_memory_bytes_max: 16_000_000,
+            evidence_max: 200,
+            journal_bytes_max: 1_000_000,
+            clock_skew_max: Duration::from_mins(5),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Several mirrors as one source: asked all at once or the best first, and judged by what they give.
+//!
+//! Owns who is asked, in which order and for how long one is waited for. What an answer is worth is decided by the
+//! caller, who verifies it; what that says about the mirror, by `failure::Failure::judge` and `book`, which are pure.
+
+mod book;
+mod evidence;
+mod journal;
+mod mirror;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+pub use book::Standing;
+pub use journal::JournalEntry;
+pub use mirror::{MirrorOptions, Transport};
+
+pub(crate) use book::{Book, MirrorId};
+pub(crate) use journal::read as read_journal;
+pub(crate) use mirror::{Base, Mirror, with_slash};
+
+use crate::error::Answers;
+use crate::failure::{Failure, Refusal, Verdict};
+use crate::{ClientError, Clock, Limits};
+use evidence::Evidence;
+use journal::Journal;
+
+/// The mirrors of one client.
+#[derive(Debug)]
+pub(crate) struct Mirrors {
+    list: Vec<Mirror>,
+    book: Mutex<Book>,
+    evidence: Evidence,
+    journal: Journal,
+    clock: Clock,
+    limits: Limits,
+}
+
+/// One thing to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Under which of a mirror's bases.
+    pub(crate) base: Base,
+    /// The path below it, as it stands in addresses.
+    pub(crate) path: &'a str,
+    /// The most bytes there may be.
+    pub(crate) limit_bytes: u64,
+}
+
+/// What a question to all mirrors heard so far is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It will do; the others have a moment more.
+    Useful,
+    /// It settles the question.
+    Settled,
+}
+
+/// What a question to all mirrors brought.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// How many answers were usable.
+    pub(crate) useful: usize,
+    /// What the others did.
+    pub(crate) failures: Answers,
+}
+
+impl Mirrors {
+    /// Mirrors at these addresses. With a directory, what is found out about them is kept there.
+    pub(crate) fn new(
+        options: &MirrorOptions,
+        directory: Option<PathBuf>,
+        clock: Clock,
+        limits: &Limits,
+    ) -> Result<Self, ClientError> {
+        let list: Vec<Mirror> = options
+            .mirrors
+            .iter()
+            .map(|url| Mirror::new(url, &options.transport, limits))
+            .collect::<Result<_, _>>()?;
+        Self::of(list, directory, clock, limits)
+    }
+
+    /// The same with mirrors made by the caller.
+    pub(crate) fn of(
+        list: Vec<Mirror>,
+        directory: Option<PathBuf>,
+        clock: Clock,
+        limits: &Limits,
+    ) -> Result<Self, ClientError> {
+        let names: Vec<String> = list
+            .iter()
+            .map(|mirror| mirror.shown().to_owned())
+            .collect();
+        let evidence = Evidence::new(directory.clone(), limits.evidence_max);
+        let mut book = Book::new(names.len(), limits);
+        for (name, until, why) in evidence.dropped()? {
+            if let Some(at) = names.iter().position(|known| *known == name) {
+                book.drop_until(MirrorId(at), until, why);
+            }
+        }
+        Ok(Self {
+            list,
+            book: Mutex::new(book),
+            evidence,
+            journal: Journal::new(directory, limits.journal_bytes_max),
+            clock,
+            limits: limits.clone(),
+        })
+    }
+
+    /// One of the mirrors.
+    pub(crate) fn mirror(&self, id: MirrorId) -> &Mirror {
+        &self.list[id.0]
+    }
+
+    /// The mirrors to ask, the best first.
+    pub(crate) fn ranked(&self) -> Vec<MirrorId> {
+        self.book().rank(self.clock.now())
+    }
+
+    /// Where each mirror stands, for people.
+    pub(crate) fn standings(&self) -> Vec<(String, Standing)> {
+        let standings = self.book().standings(self.clock.now());
+        self.list
+            .iter()
+            .map(|mirror| mirror.shown().to_owned())
+            .zip(standings)
+            .collect()
+    }
+
+    /// By how many seconds our clock is ahead of those of at least two mirrors that agree with each other, where that
+    /// is more than allowed.
+    pub(crate) fn clock_skew_seconds(&self) -> Option<i64> {
+        self.book().clock_skew_seconds(&self.limits)
+    }
+
+    /// The newest timestamp that a mirror has shown.
+    pub(crate) fn saw_timestamp(&self, id: MirrorId, version: u64) {
+        self.book().saw_timestamp(id, version);
+    }
+
+    /// Asks every mirror at once. `check` sees each body as it comes; what it refuses is held against the mirror.
+    pub(crate) async fn everywhere(
+        &self,
+        wanted: Wanted<'_>,
+        mut check: impl FnMut(MirrorId, &Bytes) -> Result<Heard, Refusal>,
+    ) -> Round {
+        let mut running: FuturesUnordered<_> = self
+            .ranked()
+            .into_iter()
+            .map(|id| self.ask(id, wanted))
+            .collect();
+        let mut round = Round::default();
+        let mut end = None;
+        loop {
+            let answer = match end {
+                None => running.next().await,
+                Some(end) => tokio::select! {
+                    biased;
+                    answer = running.next() => answer,
+                    () = sleep_until(end) => None,
+                },
+            };
+            let Some((id, outcome)) = answer else {
+                return round;
+            };
+            match self.settle(id, wanted, outcome, |body| check(id, body)) {
+                Ok(Heard::Settled) => {
+                    round.useful += 1;
+                    return round;
+                }
+                Ok(Heard::Useful) => {
+                    round.useful += 1;
+                    end.get_or_insert(Instant::now() + self.limits.grace);
+                }
+                Err(failure) => {
+                    let told = (self.mirror(id).shown().to_owned(), failure);
+                    round.failures.push(told);
+                }
+            }
+        }
+    }
+
+    /// Asks the best mirror; the next one when that fails or takes longer than it mostly does. The first body that
+    /// `check` accepts wins.
+    pub(crate) async fn anywhere<T>(
+        &self,
+        wanted: Wanted<'_>,
+        mut check: impl FnMut(&Bytes) -> Result<T, Refusal>,
+    ) -> Result<T, ClientError> {
+        let mut waiting = self.ranked().into_iter();
+        let mut running = FuturesUnordered::new();
+        let mut answers = Answers::new();
+        let mut hedge_at = Instant::now();
+        let mut left = waiting.len();
+        loop {
+            if running.is_empty() || (left > 0 && hedge_at <= Instant::now()) {
+                let Some(id) = waiting.next() else {
+                    let what = format!("`{}`", wanted.path);
+                    return Err(ClientError::NotGiven { what, answers });
+                };
+                left = waiting.len();
+                hedge_at = Instant::now() + self.book().hedge_after(id);
+                running.push(self.ask(id, wanted));
+            }
+            let answer = tokio::select! {
+                biased;
+                answer = running.next() => answer,
+                () = sleep_until(hedge_at), if left > 0 => continue,
+            };
+            let Some((id, outcome)) = answer else {
+                continue;
+            };
+            match self.settle(id, wanted, outcome, &mut check) {
+                Ok(value) => return Ok(value),
+                Err(failure) => answers.push((self.mirror(id).shown().to_owned(), failure)),
+            }
+        }
+    }
+
+    /// One request to one mirror.
+    async fn ask(
+        &self,
+        id: MirrorId,
+        wanted: Wanted<'_>,
+    ) -> (MirrorId, Result<(Bytes, Instant), Failure>) {
+        let started = Instant::now();
+        let outcome = self.mirror(id).get(wanted, &self.limits).await;
+        let outcome = outcome.map(|plain| {
+            if let Some(date) = plain.date.and_then(seconds) {
+                self.book().saw_clock(id, self.clock.now() - date);
+            }
+            (plain.body, started)
+        });
+        (id, outcome.map_err(Failure::of))
+    }
+
+    /// Judges an answer, writes it down, and gives what `check` made of it.
+    fn settle<T>(
+        &self,
+        id: MirrorId,
+        wanted: Wanted<'_>,
+        outcome: Result<(Bytes, Instant), Failure>,
+        mut check: impl FnMut(&Bytes) -> Result<T, Refusal>,
+    ) -> Result<T, Failure> {
+        let outcome = outcome.and_then(|(body, started)| {
+            let value = check(&body).map_err(Failure::Refused)?;
+            Ok((value, body.len() as u64, started))
+        });
+        match outcome {
+            Ok((value, size_bytes, started)) => {
+                self.note(id, wanted.path, Ok((size_bytes, started)));
+                Ok(value)
+            }
+            Err(failure) => {
+                self.note(id, wanted.path, Err(&failure));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Writes down what a mirror did: in the book, in the journal, and, for a lie, as evidence.
+    pub(crate) fn note(&self, id: MirrorId, path: &str, outcome: Result<(u64, Instant), &Failure>) {
+        let now = self.clock.now();
+        let mirror = self.mirror(id).shown();
+        let verdict = outcome.map_or_else(Failure::judge, |_| Verdict::Good);
+        let elapsed = outcome.ok().map(|(_, started)| started.elapsed());
+        self.book().note(id, verdict, elapsed, now);
+        let told = match outcome {
+            Ok((size_bytes, _)) => format!("gave {size_bytes} bytes"),
+            Err(failure) => failure.to_string(),
+        };
+        self.journal.write(&JournalEntry {
+            at: now,
+            path: path.to_owned(),
+            mirror: mirror.to_owned(),
+            answer: told.clone(),
+            milliseconds: elapsed.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        });
+        if let Err(Failure::Refused(refusal)) = outcome
+            && verdict == Verdict::Lie
+        {
+            let until = now + i64::try_from(self.limits.drop_for.as_secs()).unwrap_or(i64::MAX / 2);
+            tracing::warn!(
+                mirror,
+                path,
+                attack = refusal.attack.name(),
+                detail = refusal.detail,
+                "a mirror gave something that was never signed: it is not asked for a day"
+            );
+            self.book().drop_until(id, until, told);
+            self.evidence.keep(&evidence::Exhibit {
+                at: now,
+                mirror: mirror.to_owned(),
+                path: path.to_owned(),
+                attack: refusal.attack.name().to_owned(),
+                expected: refusal.detail.clone(),
+                found_sha256: refusal.found.map(heliostat_pypi::Sha256::to_hex),
+                dropped_until: until,
+            });
+        } else if let Err(failure) = outcome {
+            tracing::debug!(mirror, path, %failure, "a mirror did not give what it was asked for");
+        }
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn seconds(time: std::time::SystemTime) -> Option<i64> {
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}

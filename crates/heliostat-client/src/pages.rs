@@ -1,0 +1,123 @@
+//! Verified pages: in memory as long as there is room, on disk by their digest, and hashed again on every read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use heliostat_pypi::page::{ProjectPage, read_signed};
+use heliostat_pypi::{ProjectName, Sha256};
+use moka::sync::Cache;
+
+use crate::{ClientError, Limits, disk};
+
+/// Every so many pages that are added, the disk is looked at.
+const SWEEP_EVERY: u64 = 200;
+
+/// A page whose bytes are the signed ones.
+#[derive(Debug)]
+pub struct SignedPage {
+    /// The document, byte for byte: canonical page v1, a Simple API page.
+    pub body: Bytes,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// What it says.
+    pub page: ProjectPage,
+}
+
+impl SignedPage {
+    /// Reads verified bytes as the page of `name`; refuses the right page of the wrong project.
+    pub(crate) fn read(name: &ProjectName, body: Bytes, sha256: Sha256) -> Result<Self, String> {
+        let page = read_signed(name, &body).map_err(|error| error.to_string())?;
+        Ok(Self { body, sha256, page })
+    }
+}
+
+/// The pages kept.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    directory: PathBuf,
+    memory: Cache<(ProjectName, Sha256), Arc<SignedPage>>,
+    bytes_max: u64,
+    added: std::sync::atomic::AtomicU64,
+}
+
+impl Pages {
+    /// Pages in `directory`.
+    pub(crate) fn new(directory: PathBuf, limits: &Limits) -> Self {
+        let memory = Cache::builder()
+            .max_capacity(limits.page_memory_bytes_max)
+            .weigher(|_key, page: &Arc<SignedPage>| {
+                u32::try_from(page.body.len() * 3).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            directory,
+            memory,
+            bytes_max: limits.page_cache_bytes_max,
+            added: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    /// The page with this digest, where it is held and still right.
+    pub(crate) fn held(
+        &self,
+        name: &ProjectName,
+        sha256: Sha256,
+    ) -> Result<Option<Arc<SignedPage>>, ClientError> {
+        let key = (name.clone(), sha256);
+        if let Some(page) = self.memory.get(&key) {
+            return Ok(Some(page));
+        }
+        let path = self.path(sha256);
+        let Some(body) = disk::read(&path, self.bytes_max)? else {
+            return Ok(None);
+        };
+        if Sha256::of(&body) != sha256 {
+            tracing::warn!(path = %path.display(), "a page kept on disk was changed there; it is thrown away");
+            disk::remove(&path)?;
+            return Ok(None);
+        }
+        let page = SignedPage::read(name, body.into(), sha256)
+            .ok()
+            .map(Arc::new);
+        if let Some(page) = &page {
+            self.memory.insert(key, Arc::clone(page));
+        }
+        Ok(page)
+    }
+
+    /// Keeps a page.
+    pub(crate) fn keep(&self, page: SignedPage) -> Result<Arc<SignedPage>, ClientError> {
+        use std::sync::atomic::Ordering;
+        disk::replace(&self.path(page.sha256), &page.body)?;
+        if self
+            .added
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(SWEEP_EVERY)
+        {
+            self.sweep()?;
+        }
+        let page = Arc::new(page);
+        let key = (page.page.name.clone(), page.sha256);
+        self.memory.insert(key, Arc::clone(&page));
+        Ok(page)
+    }
+
+    /// Makes room on disk: what was written longest ago goes first.
+    fn sweep(&self) -> Result<(), ClientError> {
+        let files = disk::files(&self.directory)?;
+        let mut total: u64 = files.iter().map(|(_, size_bytes)| size_bytes).sum();
+        for (path, size_bytes) in files {
+            if total <= self.bytes_max {
+                break;
+            }
+            disk::remove(&path)?;
+            total -= size_bytes;
+        }
+        Ok(())
+    }
+
+    fn path(&self, sha256: Sha256) -> PathBuf {
+        self.directory.join(sha256.to_hex())
+    }
+}

@@ -1,0 +1,206 @@
+//! A file on its way from mirrors to an installer: bytes are kept in a nameless file until they may be given.
+//!
+//! A file is kept back whole while that costs nobody anything, so that a wrong one can be had from another mirror
+//! before a byte was given; what takes longer is given as it comes, all but its end, until its digest is right.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{ClientError, Limits};
+
+/// The largest piece given at once, in bytes.
+const PIECE_BYTES_MAX: u64 = 256 << 10;
+
+/// A file that is arriving, or has arrived. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    file: Arc<File>,
+    size_bytes: u64,
+    progress: watch::Receiver<Progress>,
+    given: Arc<AtomicBool>,
+    held_until: Instant,
+    hold_back_bytes: u64,
+}
+
+/// The end at which bytes come in.
+#[derive(Debug)]
+pub(crate) struct SpoolWriter {
+    file: Arc<File>,
+    progress: watch::Sender<Progress>,
+    given: Arc<AtomicBool>,
+}
+
+/// Why a stream was broken off: the client sees a cut connection, never a short but complete file.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SpoolError {
+    /// The file turned out wrong, or no mirror gave the rest.
+    #[error("the file could not be had: {0}")]
+    Failed(Arc<ClientError>),
+    /// What came in cannot be read again.
+    #[error("cannot read the file on its way: {0}")]
+    Read(String),
+    /// The program is stopping.
+    #[error("the client is stopping")]
+    Stopping,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    written_bytes: u64,
+    end: Option<Result<(), Arc<ClientError>>>,
+}
+
+/// Both ends of a file of `size_bytes` that is about to come in.
+pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWriter, Spool) {
+    let (sender, receiver) = watch::channel(Progress::default());
+    let (file, given) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
+    let reader = Spool {
+        file: Arc::clone(&file),
+        size_bytes,
+        progress: receiver,
+        given: Arc::clone(&given),
+        held_until: Instant::now() + limits.hold_back,
+        hold_back_bytes: limits.hold_back_bytes,
+    };
+    let writer = SpoolWriter {
+        file,
+        progress: sender,
+        given,
+    };
+    (writer, reader)
+}
+
+impl SpoolWriter {
+    /// Keeps bytes at an offset.
+    pub(crate) fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<()> {
+        self.file.write_all_at(bytes, at)?;
+        let written_bytes = at + bytes.len() as u64;
+        self.progress
+            .send_modify(|progress| progress.written_bytes = written_bytes);
+        Ok(())
+    }
+
+    /// Whether somebody already has bytes of it, so that it cannot begin again.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.progress.is_closed()
+    }
+
+    /// Begins again.
+    pub(crate) fn restart(&self) {
+        self.progress
+            .send_modify(|progress| progress.written_bytes = 0);
+    }
+
+    /// Tells how it ended: `Ok` only for a file whose digest is right.
+    pub(crate) fn finish(&self, end: Result<(), Arc<ClientError>>) {
+        self.progress
+            .send_modify(|progress| progress.end = Some(end));
+    }
+}
+
+impl Spool {
+    /// The file's signed length.
+    pub const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Waits until the first bytes may be given: until then a failure can still be told as a status.
+    pub(crate) async fn ready(&self) -> Result<(), Arc<ClientError>> {
+        let mut progress = self.progress.clone();
+        let ended = tokio::select! {
+            ended = progress.wait_for(|progress| progress.end.is_some()) => ended,
+            () = sleep_until(self.held_until) => return Ok(()),
+        };
+        match ended.map(|progress| progress.end.clone()) {
+            Ok(Some(end)) => end,
+            _ => Err(Arc::new(ClientError::Stopping)),
+        }
+    }
+
+    /// The bytes from an offset on, as they may be given.
+    pub fn stream(
+        &self,
+        from: u64,
+    ) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + use<> {
+        stream::try_unfold((self.clone(), from), |(mut spool, at)| async move {
+            let Some(piece) = spool.next(at).await? else {
+                return Ok(None);
+            };
+            let next = at + piece.len() as u64;
+            Ok(Some((piece, (spool, next))))
+        })
+    }
+
+    async fn next(&mut self, at: u64) -> Result<Option<Bytes>, SpoolError> {
+        if at >= self.size_bytes {
+            // Nothing more to give, but a reader of the whole file is told nothing good before the digest is right.
+            return self.verified().await.map(|()| None);
+        }
+        let hold_back_bytes = self.hold_back_bytes;
+        let early = self
+            .progress
+            .borrow()
+            .end
+            .is_none()
+            .then_some(self.held_until);
+        if let Some(until) = early {
+            tokio::select! {
+                ended = self.progress.wait_for(|progress| progress.end.is_some()) => {
+                    ended.map_err(|_| SpoolError::Stopping)?;
+                }
+                () = sleep_until(until) => {}
+            }
+        }
+        let progress = self
+            .progress
+            .wait_for(|progress| {
+                progress.end.is_some() || progress.written_bytes > at + hold_back_bytes
+            })
+            .await
+            .map_err(|_| SpoolError::Stopping)?
+            .clone();
+        let available = match progress.end {
+            Some(Ok(())) => self.size_bytes,
+            Some(Err(error)) => return Err(SpoolError::Failed(error)),
+            None => {
+                self.given.store(true, Ordering::Release);
+                progress.written_bytes - hold_back_bytes
+            }
+        };
+        let length = usize::try_from((available - at).min(PIECE_BYTES_MAX)).unwrap_or_default();
+        let file = Arc::clone(&self.file);
+        let read = move || {
+            let mut piece = vec![0; length];
+            file.read_exact_at(&mut piece, at).map(|()| piece.into())
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| SpoolError::Read(error.to_string()))?
+            .map(Some)
+            .map_err(|error| SpoolError::Read(error.to_string()))
+    }
+
+    async fn verified(&mut self) -> Result<(), SpoolError> {
+        let progress = self
+            .progress
+            .wait_for(|progress| progress.end.is_some())
+            .await
+            .map_err(|_| SpoolError::Stopping)?;
+        match &progress.end {
+            Some(Err(error)) => Err(SpoolError::Failed(Arc::clone(error))),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The trusted metadata on disk: one file for each role, byte for byte as it was served, and what is needed to check
+//! all of it again from the first root.
+//!
+//! `root.json`, `timestamp.json`, `snapshot.json`, `targets.json` and `<role>.json` are the newest that were trusted;
+//! `roots/N.root.json` is the chain of roots; `floor/` holds the last timestamp and snapshot that belong together,
+//! so that a crash between writing the two does not lose the versions of delegated roles.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::{ClientError, Limits};
+
+/// A timestamp and the snapshot that it pins.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// A directory of trusted metadata.
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataDirectory {
+    path: PathBuf,
+    limits: Limits,
+}
+
+impl MetadataDirectory {
+    /// The directory at `path`; nothing is read or made.
+    pub(crate) fn new(path: PathBuf, limits: &Limits) -> Self {
+        Self {
+            path,
+            limits: limits.clone(),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The newest trusted file of a role; bytes on disk prove nothing and are checked like any other.
+    pub(crate) fn role(&self, role: &str) -> Result<Option<Vec<u8>>, ClientError> {
+        disk::read(&self.role_path(role), self.limit(role))
+    }
+
+    /// Keeps a role's file that has just been trusted.
+    pub(crate) fn keep_role(&self, role: &str, bytes: &[u8]) -> Result<(), ClientError> {
+        disk::replace(&self.role_path(role), bytes)
+    }
+
+    /// A root of the chain.
+    pub(crate) fn root(&self, version: u64) -> Result<Option<Vec<u8>>, ClientError> {
+        disk::read(&self.root_path(version), self.limits.root_bytes_max)
+    }
+
+    /// Keeps the root that trust begins with. A chain of roots that goes on from another one is left for itself: it
+    /// does not verify from here, and is overwritten as roots come in.
+    pub(crate) fn keep_root_unless_held(
+        &self,
+        version: u64,
+        bytes: &[u8],
+    ) -> Result<(), ClientError> {
+        if self.root(version)?.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        disk::replace(&self.root_path(version), bytes)
+    }
+
+    /// Keeps a root that has just been trusted, in the chain and as the newest.
+    pub(crate) fn keep_root(&self, version: u64, bytes: &[u8]) -> Result<(), ClientError> {
+        disk::replace(&self.root_path(version), bytes)?;
+        self.keep_role("root", bytes)
+    }
+
+    /// The last timestamp and snapshot that belong together.
+    pub(crate) fn floor(&self) -> Result<Option<Pair>, ClientError> {
+        let read = |role| {
+            disk::read(
+                &self.path.join("floor").join(format!("{role}.json")),
+                self.limit(role),
+            )
+        };
+        Ok(read("timestamp")?.zip(read("snapshot")?))
+    }
+
+    /// Keeps the timestamp and the snapshot on disk, which belong together now, as the floor.
+    pub(crate) fn raise_floor(&self) -> Result<(), ClientError> {
+        for role in ["timestamp", "snapshot"] {
+            if let Some(bytes) = self.role(role)? {
+                disk::replace(
+                    &self.path.join("floor").join(format!("{role}.json")),
+                    &bytes,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn role_path(&self, role: &str) -> PathBuf {
+        self.path.join(format!("{}.json", encoded(role)))
+    }
+
+    fn root_path(&self, version: u64) -> PathBuf {
+        self.path.join("roots").join(format!("{version}.root.json"))
+    }
+
+    /// The largest file of a role.
+    pub(crate) fn limit(&self, role: &str) -> u64 {
+        match role {
+            "root" => self.limits.root_bytes_max,
+            "timestamp" => self.limits.timestamp_bytes_max,
+            "snapshot" => self.limits.snapshot_bytes_max,
+            _ => self.limits.targets_bytes_max,
+        }
+    }
+}
+
+/// A role's name as it stands in addresses and file names: everything but RFC 3986's unreserved characters is
+/// escaped, so that no name of a role is a path.
+pub(crate) fn encoded(role: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(role.len());
+    for byte in role.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _infallible = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}

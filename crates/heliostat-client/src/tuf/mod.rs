@@ -1,0 +1,14 @@
+//! The TUF client workflow (specification 1.0.34, section 5): what is trusted, what is kept of it on disk, and the
+//! walk that brings both up to date.
+//!
+//! `sigstore_tuf::TrustedMetadataSet` judges; this module fetches for it and remembers. Nothing here knows pages.
+
+mod directory;
+mod refusal;
+mod trusted;
+mod walk;
+
+pub(crate) use directory::{MetadataDirectory, encoded};
+pub(crate) use refusal::refusal_of;
+pub(crate) use trusted::{Needed, Step, Trusted};
+pub(crate) use walk::{Refreshed, Walk};

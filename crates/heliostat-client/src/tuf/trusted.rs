@@ -1,0 +1,249 @@
+//! What is trusted at one moment, in memory: the state machine, and the search for a target through its delegations.
+//!
+//! Pure but for nothing: bytes and the time come in as values. The state machine verifies a delegated role anew for
+//! each look; here a delegation that was verified once is remembered for as long as its snapshot stands.
+
+use std::collections::HashSet;
+
+use heliostat_pypi::Sha256;
+use jiff::Timestamp;
+use sigstore_tuf::{DelegatedRole, Error, Role as _, TargetFile, TrustedMetadataSet};
+
+/// The four names that no delegated role may have.
+const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
+
+/// Trusted metadata.
+#[derive(Debug, Clone)]
+pub(crate) struct Trusted {
+    set: TrustedMetadataSet,
+    /// Delegations (role, delegator) that were verified under the present snapshot.
+    verified: HashSet<(String, String)>,
+}
+
+/// Where the search for a target stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A trusted role names it.
+    Found(TargetFile),
+    /// The trusted roles do not name it.
+    Absent,
+    /// This role must be had before the search can go on.
+    Need(Needed),
+}
+
+/// A role that the search has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Needed {
+    /// Its name.
+    pub(crate) role: String,
+    /// The role that delegates to it.
+    pub(crate) delegator: String,
+    /// The version that the snapshot pins.
+    pub(crate) version: u64,
+    /// Its length, where the snapshot tells it.
+    pub(crate) length_bytes: Option<u64>,
+}
+
+impl Trusted {
+    /// Starts from a root that is trusted because the caller says so.
+    pub(crate) fn from_root(bytes: &[u8]) -> Result<Self, Error> {
+        heliostat_trust::crypto::install();
+        TrustedMetadataSet::from_root(bytes).map(|set| Self {
+            set,
+            verified: HashSet::new(),
+        })
+    }
+
+    /// The state machine.
+    pub(crate) const fn set(&self) -> &TrustedMetadataSet {
+        &self.set
+    }
+
+    /// The version of the trusted root.
+    pub(crate) fn root_version(&self) -> u64 {
+        self.set.root().version
+    }
+
+    /// The version of the trusted timestamp.
+    pub(crate) fn timestamp_version(&self) -> Option<u64> {
+        self.set.timestamp().map(|timestamp| timestamp.version)
+    }
+
+    /// The version of the trusted snapshot.
+    pub(crate) fn snapshot_version(&self) -> Option<u64> {
+        self.set.snapshot().map(|snapshot| snapshot.version)
+    }
+
+    /// Takes the next root.
+    pub(crate) fn update_root(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.set.update_root(bytes)?;
+        self.verified.clear();
+        Ok(())
+    }
+
+    /// Takes a newer timestamp; `false` where it is the one we have.
+    pub(crate) fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
+        match self.set.update_timestamp(bytes, now) {
+            Ok(()) => Ok(true),
+            Err(Error::EqualVersion { .. }) => {
+                self.set.check_timestamp_expired(now).map(|()| false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the snapshot that the timestamp pins.
+    pub(crate) fn update_snapshot(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
+        self.set.update_snapshot(bytes, now)?;
+        self.verified.clear();
+        Ok(())
+    }
+
+    /// Takes the top-level targets role that the snapshot pins.
+    pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
+        self.set.update_targets(bytes, now).map(|_targets| ())
+    }
+
+    /// Takes a delegated role that the search came to.
+    pub(crate) fn update_delegated(
+        &mut self,
+        bytes: &[u8],
+        needed: &Needed,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.set
+            .update_delegated_targets(bytes, &needed.role, &needed.delegator, now)?;
+        // Another delegator may have verified another file of this name; only the one just taken counts now.
+        self.verified.retain(|(role, _)| *role != needed.role);
+        self.verified
+            .insert((needed.role.clone(), needed.delegator.clone()));
+        Ok(())
+    }
+
+    /// Whether the snapshot is the one that the timestamp pins, and the targets role the one that it pins in turn.
+    pub(crate) fn is_complete(&self) -> bool {
+        let (Some(timestamp), Some(snapshot), Some(targets)) = (
+            self.set.timestamp(),
+            self.set.snapshot(),
+            self.set.targets_role("targets"),
+        ) else {
+            return false;
+        };
+        timestamp.snapshot_meta().map(|pin| pin.version) == Some(snapshot.version)
+            && snapshot.meta.get("targets.json").map(|pin| pin.version) == Some(targets.version)
+    }
+
+    /// Whether everything that a target's authority rests on is in force at `now`.
+    pub(crate) fn check_in_force(&self, now: Timestamp) -> Result<(), Error> {
+        self.set.check_root_expired(now)?;
+        self.set.check_timestamp_expired(now)?;
+        self.set.check_snapshot_expired(now)?;
+        let targets = self.set.targets_role("targets");
+        match targets.filter(|_| self.is_complete()) {
+            Some(targets) if targets.is_expired(now) => Err(expired("targets", targets.expires)),
+            Some(_) => Ok(()),
+            None => Err(Error::NotRefreshed),
+        }
+    }
+
+    /// Goes on with the search for a target: pre-order, depth first, as section 5.6.7 says.
+    pub(crate) fn resolve(
+        &mut self,
+        path: &str,
+        delegations_max: usize,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        self.check_in_force(now)?;
+        let path_digest = Sha256::of(path.as_bytes()).to_hex();
+        let mut waiting = vec![("targets".to_owned(), "root".to_owned())];
+        let mut visited = HashSet::new();
+        while let Some((role, delegator)) = waiting.pop() {
+            if visited.contains(&role) {
+                continue;
+            }
+            if visited.len() >= delegations_max {
+                tracing::warn!(
+                    path,
+                    delegations_max,
+                    "the search for a target was given up: too many delegations"
+                );
+                break;
+            }
+            if role != "targets" {
+                match self.pinned(&role, &delegator) {
+                    // Nothing vouches for it: as if it were not delegated.
+                    None => continue,
+                    Some(needed) if self.set.targets_role(&role).is_none() => {
+                        return Ok(Step::Need(needed));
+                    }
+                    Some(_) => self.verify(&role, &delegator, now)?,
+                }
+            }
+            let Some(targets) = self.set.targets_role(&role) else {
+                return Err(Error::UnknownRole(role));
+            };
+            if let Some(found) = targets.target(path) {
+                return Ok(Step::Found(found.clone()));
+            }
+            let mut children = Vec::new();
+            for child in targets.delegations.iter().flat_map(|d| &d.roles) {
+                if TOP_LEVEL.contains(&child.name.as_str())
+                    || !delegates(child, path, &path_digest)?
+                {
+                    continue;
+                }
+                children.push((child.name.clone(), role.clone()));
+                if child.terminating {
+                    waiting.clear();
+                    break;
+                }
+            }
+            waiting.extend(children.into_iter().rev());
+            visited.insert(role);
+        }
+        Ok(Step::Absent)
+    }
+
+    fn verify(&mut self, role: &str, delegator: &str, now: Timestamp) -> Result<(), Error> {
+        let edge = (role.to_owned(), delegator.to_owned());
+        if self.verified.contains(&edge) {
+            let expires = self.set.targets_role(role).map(|targets| targets.expires);
+            return match expires {
+                Some(expires) if expires < now => Err(expired(role, expires)),
+                _ => Ok(()),
+            };
+        }
+        self.set.verify_delegated_targets(role, delegator, now)?;
+        self.verified.insert(edge);
+        Ok(())
+    }
+
+    fn pinned(&self, role: &str, delegator: &str) -> Option<Needed> {
+        let pin = self.set.snapshot()?.meta.get(&format!("{role}.json"))?;
+        Some(Needed {
+            role: role.to_owned(),
+            delegator: delegator.to_owned(),
+            version: pin.version,
+            length_bytes: pin.length,
+        })
+    }
+}
+
+fn expired(role: &str, expires: Timestamp) -> Error {
+    Error::Expired {
+        role: role.to_owned(),
+        expires,
+    }
+}
+
+/// Whether a delegation covers a path. The path's digest is computed once, not once for each of 8,192 bins.
+fn delegates(role: &DelegatedRole, path: &str, path_digest: &str) -> Result<bool, Error> {
+    role.path_hash_prefixes.as_ref().map_or_else(
+        || role.matches_path(path),
+        |prefixes| {
+            Ok(prefixes
+                .iter()
+                .any(|prefix| path_digest.starts_with(prefix.as_str())))
+        },
+    )
+}

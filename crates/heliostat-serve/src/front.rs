@@ -1,0 +1,103 @@
+//! What stands behind the connections of one server: a mirror with a tree, or the proxy that checks other mirrors.
+//! Sends each route to its handler.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use tokio_util::sync::CancellationToken;
+
+use crate::handlers;
+use crate::metrics::Metrics;
+use crate::options::Limits;
+use crate::problem::Problem;
+use crate::proxy::{self, ProxySite};
+use crate::reply::{IMMUTABLE, Reply};
+use crate::route::Route;
+use crate::service::Asked;
+use crate::site::Site;
+
+/// What answers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) enum Front {
+    /// A mirror, from its tree.
+    Mirror(Arc<Site>),
+    /// The proxy, from mirrors that nobody trusts.
+    Proxy(Arc<ProxySite>),
+}
+
+impl Front {
+    /// Every bound.
+    pub(crate) fn limits(&self) -> &Limits {
+        match self {
+            Self::Mirror(site) => &site.limits,
+            Self::Proxy(site) => &site.limits,
+        }
+    }
+
+    /// What `/metrics` tells.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        match self {
+            Self::Mirror(site) => &site.metrics,
+            Self::Proxy(site) => &site.metrics,
+        }
+    }
+
+    /// From now on the server is not ready: it is stopping.
+    pub(crate) fn start_draining(&self) {
+        match self {
+            Self::Mirror(site) => site.start_draining(),
+            Self::Proxy(site) => site.start_draining(),
+        }
+    }
+
+    /// Does what has to be done beside answering, until asked to stop.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        match self {
+            Self::Mirror(site) => site.keep_statistics(stop).await,
+            Self::Proxy(_) => stop.cancelled().await,
+        }
+    }
+
+    /// Answers a route.
+    pub(crate) async fn dispatch(&self, route: Route, asked: &Asked<'_>) -> Result<Reply, Problem> {
+        match route {
+            Route::Liveness => Ok(handlers::health::liveness()),
+            Route::Metrics => Ok(handlers::health::metrics(self.metrics())),
+            Route::Robots => Ok(handlers::health::robots()),
+            Route::Favicon => {
+                Ok(Reply::empty(StatusCode::NOT_FOUND).with(CACHE_CONTROL, IMMUTABLE))
+            }
+            Route::Moved(path) => {
+                let target = asked.query.map(|query| format!("{path}?{query}"));
+                Reply::redirect(
+                    StatusCode::MOVED_PERMANENTLY,
+                    target.as_deref().unwrap_or(&path),
+                )
+            }
+            Route::NotFound => Err(Problem::not_found()),
+            route => match self {
+                Self::Mirror(site) => mirror(site, route, asked).await,
+                Self::Proxy(site) => proxy::dispatch(site, route, asked).await,
+            },
+        }
+    }
+}
+
+async fn mirror(site: &Arc<Site>, route: Route, asked: &Asked<'_>) -> Result<Reply, Problem> {
+    match route {
+        Route::SimplePage(name) => handlers::simple::page(site, name, asked).await,
+        Route::File(path, part) => handlers::file::file(site, path, part, asked).await,
+        Route::SimpleList => handlers::simple::list(site, asked).await,
+        Route::Provenance(provenance) => {
+            handlers::simple::provenance(site, provenance, asked).await
+        }
+        Route::Legacy(name, version) => handlers::legacy::legacy(site, name, version, asked).await,
+        Route::LastModified | Route::LocalStats(_) | Route::WellKnown(_) | Route::Signed(_) => {
+            handlers::public::public(site, route, asked).await
+        }
+        Route::Home => handlers::home::home(site, asked).await,
+        Route::Readiness => handlers::health::readiness(site).await,
+        _ => Err(Problem::not_found()),
+    }
+}

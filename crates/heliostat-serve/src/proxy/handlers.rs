@@ -1,0 +1,173 @@
+//! What the proxy answers at each address.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use heliostat_client::{Client, ClientError, FileAnswer, FilePart, PageAnswer, SignedPage};
+use heliostat_pypi::page::{Format, render_page};
+use heliostat_pypi::{ProjectName, TreePath};
+use heliostat_store::Part;
+use http::header::CACHE_CONTROL;
+
+use super::{ProxySite, answer};
+use crate::documents::Document;
+use crate::handlers::file::{self, Source};
+use crate::handlers::simple::{VARY_PAGE, choose, guard_html, not_acceptable};
+use crate::handlers::{Label, blocking, document_reply};
+use crate::problem::Problem;
+use crate::reply::{NO_STORE, Reply};
+use crate::route::{Provenance, Route};
+use crate::service::Asked;
+
+/// Answers a route.
+pub(crate) async fn dispatch(
+    site: &Arc<ProxySite>,
+    route: Route,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
+    match route {
+        Route::SimplePage(name) => page(site, name, asked).await,
+        Route::File(path, part) => file(site, path, part, asked).await,
+        Route::Provenance(wanted) => provenance(site, wanted, asked).await,
+        Route::SimpleList => Err(Problem::new(
+            http::StatusCode::NOT_FOUND,
+            "The signed state has no list of all projects; ask for a project.",
+        )),
+        Route::Home => Ok(home(site)),
+        Route::Readiness => readiness(site),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// `/simple/<project>/`
+async fn page(site: &ProxySite, name: ProjectName, asked: &Asked<'_>) -> Result<Reply, Problem> {
+    let Ok(simple_type) = choose(asked) else {
+        return Ok(not_acceptable());
+    };
+    let wanted = name.clone();
+    let answer = site
+        .run(|client| async move { client.page(&wanted).await })
+        .await;
+    let signed = match settled(site, answer)? {
+        PageAnswer::Signed(signed) => signed,
+        PageAnswer::Absent => return Err(answer::absent(&name)),
+        PageAnswer::Unknown => return Err(answer::unknown(&format!("`{name}`"))),
+    };
+    let label = Label {
+        content_type: simple_type.content_type(),
+        cache_control: site.page_cache_control.clone(),
+        vary: VARY_PAGE,
+    };
+    let body = match simple_type.format() {
+        Format::Json => signed.body.clone(),
+        Format::Html => html(Arc::clone(&signed)).await?,
+    };
+    let document = Document::passing(body, signed.page.serial);
+    Ok(guard_html(
+        document_reply(&document, asked, &label)?,
+        simple_type,
+    ))
+}
+
+/// HTML is made from the verified JSON: mirrors' own HTML is never looked at.
+async fn html(signed: Arc<SignedPage>) -> Result<Bytes, Problem> {
+    blocking(move || render_page(&signed.page, Format::Html).into()).await
+}
+
+/// `/packages/…` and `….metadata`
+async fn file(
+    site: &ProxySite,
+    path: TreePath,
+    part: Part,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
+    let (wanted, wanted_part) = (
+        path.clone(),
+        match part {
+            Part::File => FilePart::File,
+            Part::Metadata => FilePart::Metadata,
+            Part::Provenance => FilePart::Provenance,
+        },
+    );
+    let answer = site
+        .run(|client| async move { client.file(&wanted, wanted_part).await })
+        .await;
+    let source = match settled(site, answer)? {
+        FileAnswer::Stream(spool) => Source::Spool(spool),
+        FileAnswer::Document(body) => Source::Memory(body, None),
+        FileAnswer::Absent => {
+            return Err(Problem::new(
+                http::StatusCode::NOT_FOUND,
+                format!(
+                    "No signed page lists `{}` at this address.",
+                    path.filename()
+                ),
+            ));
+        }
+        FileAnswer::Unknown => {
+            return Err(answer::unknown(&format!("`{}`", path.filename())));
+        }
+    };
+    file::reply(source, (&path, part), asked)
+}
+
+/// `/integrity/<project>/<version>/<file>/provenance`
+async fn provenance(
+    site: &ProxySite,
+    wanted: Provenance,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
+    let find = |client: Client| async move {
+        let path = client.file_named(&wanted.project, &wanted.filename).await?;
+        match path {
+            Some(path) => client.file(&path, FilePart::Provenance).await,
+            None => Ok(FileAnswer::Absent),
+        }
+    };
+    let answer = site.run(find).await;
+    let FileAnswer::Document(body) = settled(site, answer)? else {
+        return Err(Problem::not_found());
+    };
+    let label = Label {
+        content_type: "application/vnd.pypi.integrity.v1+json",
+        cache_control: site.page_cache_control.clone(),
+        vary: "Accept-Encoding",
+    };
+    document_reply(&Document::passing(body, None), asked, &label)
+}
+
+/// `/`: how the mirrors stand, as text.
+fn home(site: &ProxySite) -> Reply {
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "heliostat proxy: a verified Simple API at /simple/\n\nmirrors, in the order given:\n",
+    );
+    for (mirror, standing) in site.client.standings() {
+        let state = standing.dropped.map_or_else(
+            || format!("in use, timestamp {}", standing.timestamp),
+            |(_, why)| format!("not asked, because it lied: {why}"),
+        );
+        let _infallible = writeln!(text, "  {mirror}  {state}");
+    }
+    if let Some(warning) = site.client.clock_warning() {
+        let _infallible = writeln!(text, "\n{warning}");
+    }
+    Reply::bytes("text/plain; charset=utf-8", text).with(CACHE_CONTROL, NO_STORE)
+}
+
+/// `/readyz`
+fn readiness(site: &ProxySite) -> Result<Reply, Problem> {
+    if site.draining.load(Ordering::Relaxed) {
+        return Err(answer::stopping());
+    }
+    Ok(Reply::bytes("text/plain; charset=utf-8", &b"ready\n"[..]).with(CACHE_CONTROL, NO_STORE))
+}
+
+/// The client's answer, or the problem that it makes.
+fn settled<T>(site: &ProxySite, answer: Option<Result<T, ClientError>>) -> Result<T, Problem> {
+    answer.ok_or_else(answer::stopping)?.map_err(|error| {
+        let warning = site.client.clock_warning();
+        answer::problem_of(&error, warning.as_deref())
+    })
+}

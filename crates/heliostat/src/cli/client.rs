@@ -1,0 +1,82 @@
+//! Options of the commands that take from mirrors without trusting them: `tuf-client` and `proxy`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use url::Url;
+
+/// Options of `heliostat tuf-client`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TufClientArgs {
+    /// Where the trusted metadata is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) metadata_dir: PathBuf,
+    /// Where the repository's metadata is
+    #[arg(long, value_name = "URL")]
+    pub(crate) metadata_url: Option<Url>,
+    /// Download this target; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub(crate) target_name: Vec<String>,
+    /// Where the repository's targets are [default: the metadata's address]
+    #[arg(long, value_name = "URL")]
+    pub(crate) target_base_url: Option<Url>,
+    /// Where downloaded targets go
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target_dir: Option<PathBuf>,
+    /// What to do
+    pub(crate) action: TufAction,
+    /// The root to trust from now on, for `init`
+    #[arg(required_if_eq("action", "init"))]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// What a TUF client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TufAction {
+    /// Trust a root; no network.
+    Init,
+    /// Bring the metadata up to date.
+    Refresh,
+    /// Download targets.
+    Download,
+}
+
+/// Options of `heliostat proxy`.
+#[derive(Debug, Clone, Args)]
+#[command(subcommand_negates_reqs = true)]
+pub(crate) struct ProxyArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ProxyAction>,
+    /// The notary's root, against which everything is checked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    /// A mirror: where tuf/, simple/ and packages/ are found; may be given more than once, nobody of them is trusted
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<Url>,
+    /// Where to listen; port 0 picks one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8081")]
+    pub(crate) listen: SocketAddr,
+    /// Refuse a state that was signed longer ago than this, also one that has not expired
+    #[arg(long, value_name = "SECONDS", default_value = "86400")]
+    pub(crate) max_staleness: u64,
+    /// Trust the certificates in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Reach the mirrors through this proxy [default: what the environment's usual variables say]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Url>,
+}
+
+/// What else the proxy can tell.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ProxyAction {
+    /// Tell what each mirror answered about a file or a project
+    Why {
+        /// The file's or the project's name
+        file: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,132 @@
+//! `heliostat proxy`: a verified index on loopback, and `heliostat proxy why`.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heliostat_client::{Client, ClientOptions, MirrorOptions, Transport};
+use heliostat_serve::{Limits, ProxyServer, ServeOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::{UsageError, signals};
+use crate::cli::{CommonArgs, ProxyAction, ProxyArgs};
+use crate::outcome::Outcome;
+use crate::{render, reporter, wire};
+
+pub(super) fn run(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
+    match &args.action {
+        Some(ProxyAction::Why { file, json }) => why(common, file, *json),
+        None => serve(common, args),
+    }
+}
+
+fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
+    let client = Client::open(options(common, args)?, wire::clock())?;
+    if !args.listen.ip().is_loopback() {
+        tracing::warn!(listen = %args.listen, "the proxy listens beyond this machine, without TLS: whoever is between it and an installer can change what it verified");
+    }
+    let runtime = wire::runtime()?;
+    let result = runtime.block_on(async {
+        let options = ServeOptions {
+            listen: args.listen,
+            tls: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Limits {
+                drain_timeout: Duration::from_secs(5),
+                ..Limits::default()
+            },
+        };
+        let bound = ProxyServer::new(options, client.clone()).bind()?;
+        let signals = signals::Signals::listen();
+        reporter::print(&format!("listening on http://{}\n", bound.local_address()));
+        let cancel = CancellationToken::new();
+        let stopped = cancel.clone();
+        let drained = tokio::select! {
+            drained = bound.run(async move { stopped.cancelled().await }) => Some(drained),
+            () = signals.watch(&cancel) => None,
+        };
+        client.stop().await;
+        anyhow::Ok(drained)
+    });
+    wire::end(runtime);
+    Ok(match result? {
+        Some(_drained) => Outcome::Done,
+        None => Outcome::Findings,
+    })
+}
+
+fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
+    let Some(path) = &args.root else {
+        return Err(UsageError(
+            "`--root` is missing: the file that the notary gave you".to_owned(),
+        )
+        .into());
+    };
+    if args.mirror.is_empty() {
+        return Err(
+            UsageError("`--mirror` is missing: give one address or several".to_owned()).into(),
+        );
+    }
+    let root = wire::read_small(path)
+        .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
+    let certificates = args.cacert.iter().map(|path| {
+        wire::read_small(path)
+            .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
+    });
+    Ok(ClientOptions {
+        root_name: path.display().to_string(),
+        root,
+        mirrors: MirrorOptions {
+            mirrors: args.mirror.clone(),
+            transport: Transport {
+                user_agent: wire::default_user_agent(),
+                ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
+                proxy: args.proxy.clone(),
+                netrc: wire::usual_netrc(),
+            },
+        },
+        directory: wire::data_directory(common).join("proxy"),
+        staleness_max: Some(Duration::from_secs(args.max_staleness)),
+        limits: heliostat_client::Limits::default(),
+    })
+}
+
+/// What each mirror answered about a file or a project, the oldest first.
+fn why(common: &CommonArgs, file: &str, json: bool) -> anyhow::Result<Outcome> {
+    let directory = wire::data_directory(common).join("proxy");
+    let project = file.parse::<heliostat_pypi::ProjectName>().ok();
+    let projects = heliostat_pypi::project_candidates(file);
+    let entries = Client::why(&directory, |path| {
+        let last = path.rsplit('/').next().unwrap_or(path);
+        let of_project =
+            |name: &heliostat_pypi::ProjectName| path.starts_with(&format!("simple/{name}/"));
+        last == file
+            || last.strip_suffix(".metadata") == Some(file)
+            || project.as_ref().is_some_and(of_project)
+            || projects.iter().any(of_project)
+    })?;
+    for entry in &entries {
+        if json {
+            reporter::print(&format!("{}\n", serde_json::to_string(entry)?));
+            continue;
+        }
+        let took = entry
+            .milliseconds
+            .map(|milliseconds| format!(" in {milliseconds} ms"))
+            .unwrap_or_default();
+        reporter::print(&format!(
+            "{}  {}  {}\n    {}{took}\n",
+            render::moment(entry.at),
+            entry.mirror,
+            entry.path,
+            entry.answer,
+        ));
+    }
+    if entries.is_empty() {
+        reporter::talk(&format!(
+            "no mirror was asked about `{file}` as far as the journal in `{}` goes back",
+            directory.display()
+        ));
+        return Ok(Outcome::Findings);
+    }
+    Ok(Outcome::Done)
+}
