@@ -1,11 +1,14 @@
 //! What every use-case works with: the store, the upstream, who listens, and the clock.
 
+use std::sync::Arc;
+
+use heliostat_client::Clock;
 use heliostat_store::Store;
 use heliostat_upstream::Upstream;
 
 use crate::error::EngineError;
 use crate::events::Events;
-use heliostat_client::Clock;
+use crate::publish::Notary;
 
 /// What every use-case works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Context {
     pub events: Events,
     /// The time.
     pub clock: Clock,
+    /// Who signs here, where somebody does.
+    pub notary: Option<Arc<Notary>>,
 }
 
 impl Context {

@@ -2,6 +2,7 @@
 
 use heliostat_pypi::ProjectName;
 use heliostat_store::StoreError;
+use heliostat_trust::TrustError;
 use heliostat_upstream::UpstreamError;
 
 /// Why a use-case could not be carried out.
@@ -35,6 +36,25 @@ pub enum EngineError {
     ResolveMetadata {
         /// The project.
         project: ProjectName,
+        /// Why.
+        reason: String,
+    },
+    /// Keys or metadata are not what they should be.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A signature could not be made.
+    #[error("cannot sign {what}: {reason}")]
+    Sign {
+        /// A role, or a key.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// Metadata in the tree cannot be used.
+    #[error("`{file}`: {reason}")]
+    Metadata {
+        /// Which file.
+        file: String,
         /// Why.
         reason: String,
     },

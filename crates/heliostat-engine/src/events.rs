@@ -6,6 +6,8 @@ use std::sync::Arc;
 use heliostat_pypi::{ProjectName, Serial};
 use serde::Serialize;
 
+use crate::publish::Published;
+
 /// Something that happened. Shapes are part of `--json`: fields are added, never renamed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -93,6 +95,12 @@ pub enum Event {
         count: u64,
         /// The first of them.
         first: String,
+    },
+    /// What changed was signed and published.
+    Signed {
+        /// What.
+        #[serde(flatten)]
+        published: Published,
     },
     /// The root list was published.
     Published {

@@ -1,4 +1,5 @@
-//! Use-cases: the only place that knows the order of steps. Sync, on-demand taking, verifying, adopting, status.
+//! Use-cases: the only place that knows the order of steps. Sync, on-demand taking, publishing, verifying, adopting,
+//! status.
 //!
 //! Does not parse pages (`heliostat-pypi`), write files (`heliostat-store`), speak HTTP (`heliostat-upstream`,
 //! `heliostat-serve`) or print (`heliostat`).
@@ -11,6 +12,7 @@ mod events;
 mod learned;
 mod ledger;
 pub mod on_demand;
+pub mod publish;
 mod status;
 pub mod sync;
 mod take;

@@ -45,6 +45,8 @@ pub struct MetadataFile {
 /// The steps of a publication, in the order they are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataStep {
+    /// What people signed.
+    Offline,
     /// The delegated roles.
     Bins,
     /// The snapshot.
@@ -175,11 +177,12 @@ impl Store {
             }
         }
         unsynced.sync(&self.inner.web)?;
-        kill_point(match step {
-            MetadataStep::Bins => "bins-written",
-            MetadataStep::Snapshot => "snapshot-written",
-            MetadataStep::Timestamp => "timestamp-written",
-        });
+        match step {
+            MetadataStep::Offline => {}
+            MetadataStep::Bins => kill_point("bins-written"),
+            MetadataStep::Snapshot => kill_point("snapshot-written"),
+            MetadataStep::Timestamp => kill_point("timestamp-written"),
+        }
         Ok(())
     }
 

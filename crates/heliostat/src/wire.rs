@@ -69,6 +69,7 @@ pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Conte
         upstream,
         events,
         clock: clock(),
+        notary: None,
     }
 }
 

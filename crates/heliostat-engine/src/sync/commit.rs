@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::ledger::failure;
+use crate::publish::{Publisher, Urge};
 
 /// Projects committed at once: enough to share the price of making them durable, few enough to be visible soon.
 const BATCH_PROJECTS_MAX: usize = 128;
@@ -53,9 +54,16 @@ impl Committer {
         mut queue: mpsc::Receiver<Work>,
     ) -> Result<Tally, EngineError> {
         let mut batch = Vec::with_capacity(BATCH_PROJECTS_MAX);
-        let mut published = Instant::now();
+        let (mut published, mut signed) = (Instant::now(), Instant::now());
+        let publisher = Publisher::of(&self.context);
         while queue.recv_many(&mut batch, BATCH_PROJECTS_MAX).await > 0 {
             self.commit(std::mem::take(&mut batch)).await?;
+            if let Some(publisher) = &publisher
+                && signed.elapsed() >= publisher.notary.publish_every
+            {
+                publisher.publish(Urge::WhenDue).await?;
+                signed = Instant::now();
+            }
             if published.elapsed() >= PUBLISH_INTERVAL {
                 // A first sync may take days; what it has so far can be found meanwhile. The claim stays what it was.
                 let serial = super::previous_serial(&self.context).await?;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, stream};
-use heliostat_pypi::select::Wanted;
+use heliostat_pypi::select::{Selection, Wanted};
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{Change, LedgerEntry, Put, RootKind};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::ledger::claimable;
+use crate::publish::{Publisher, Urge};
 use commit::{Committer, Tally};
 use fetch::Fetcher;
 use prepare::{Applied, Course, LIST_KEY, Look, Prepared, prepare};
@@ -187,6 +188,9 @@ pub async fn sync(
     } else {
         std::mem::take(&mut prepared.plan.drop).len() as u64
     };
+    if !prepared.applied.holds() {
+        claim(context, None, None).await?;
+    }
     prepared.applied.begin(context).await?;
     let (tally, left) = carry_out(context, request, &prepared, cancel).await?;
     let ledger = context.on_disk(heliostat_store::Store::ledger).await?;
@@ -200,6 +204,15 @@ pub async fn sync(
     } else {
         previous_serial(context).await?
     };
+    if complete {
+        let held = absence_means_something(context, serial, &ledger)
+            .await?
+            .then(|| prepared.selection.clone());
+        claim(context, held, serial).await?;
+    }
+    if let Some(publisher) = Publisher::of(context) {
+        publisher.publish(Urge::WhenDue).await?;
+    }
     publish(context, serial).await?;
     if complete && ledger.is_empty() {
         let now = context.clock.now();
@@ -382,6 +395,45 @@ async fn newest_serial(context: &Context) -> Result<Option<Serial>, EngineError>
         .await?;
     let synced = states.iter().filter(|state| state.keeper.is_synced());
     Ok(synced.filter_map(|state| state.published_serial).max())
+}
+
+/// Notes what the tree claims to hold, for the next snapshot that is signed.
+async fn claim(
+    context: &Context,
+    held: Option<Selection>,
+    serial: Option<Serial>,
+) -> Result<(), EngineError> {
+    let root = context.upstream.root().to_string();
+    context
+        .on_disk(move |store| crate::publish::claim(store, held.as_ref(), &root, serial))
+        .await
+}
+
+/// Whether the absence of a selected project means that the upstream has none. With a serial it means so as of that
+/// serial, which is never newer than what failed; without one, every page must have come.
+async fn absence_means_something(
+    context: &Context,
+    serial: Option<Serial>,
+    ledger: &[LedgerEntry],
+) -> Result<bool, EngineError> {
+    if serial.is_some() {
+        return Ok(true);
+    }
+    let failed: Vec<ProjectName> = ledger
+        .iter()
+        .filter(|entry| entry.item.is_empty())
+        .map(|entry| entry.project.clone())
+        .collect();
+    context
+        .on_disk(move |store| {
+            for name in &failed {
+                if store.project_state(name)?.is_none() {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
 }
 
 async fn previous_serial(context: &Context) -> Result<Option<Serial>, EngineError> {

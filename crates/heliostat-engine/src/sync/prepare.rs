@@ -78,7 +78,7 @@ impl Applied {
     }
 
     /// Whether everything held was taken as it is wanted now.
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         self.holds_nothing || self.noted.as_ref() == Some(&self.mark)
     }
 

@@ -35,6 +35,7 @@ impl Mirror {
         let mut options = UpstreamOptions::new(root, "heliostat-test");
         options.limits.tries_max = 1;
         let context = Context {
+            notary: None,
             store: store.clone(),
             upstream: Upstream::new(options).unwrap(),
             events: Events::none(),

@@ -1,0 +1,221 @@
+//! The roles that people sign: read from the tree, and put there once they have been checked.
+
+use heliostat_pypi::Sha256;
+use heliostat_store::{MetadataFile, MetadataStep, Publication, RoleState, Store};
+use heliostat_trust::bins::BinCount;
+use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets};
+
+use crate::error::EngineError;
+
+/// The largest root, in bytes.
+const ROOT_BYTES_MAX: u64 = 512 << 10;
+/// The largest file of the roles that people sign, in bytes: 65,536 delegations have 13 MB.
+const OFFLINE_BYTES_MAX: u64 = 32 << 20;
+
+/// What people signed, to be put into the tree.
+#[derive(Debug, Clone, Default)]
+pub struct OfflineFiles {
+    /// New roots, the oldest first.
+    pub roots: Vec<Vec<u8>>,
+    /// A new `targets` role.
+    pub targets: Option<Vec<u8>>,
+    /// A new `bins` role.
+    pub bins: Option<Vec<u8>>,
+}
+
+/// The roles that people sign, as they stand in the tree.
+#[derive(Debug)]
+pub(super) struct Offline {
+    pub(super) root: Signed<Root>,
+    pub(super) targets: Signed<Targets>,
+    pub(super) bins: Signed<Targets>,
+    /// To how many bins `bins` delegates.
+    pub(super) count: BinCount,
+    /// Who signs bins.
+    pub(super) online: Authority,
+}
+
+/// Checks what people signed against what the tree has, puts it there and switches signing on. Everything is checked
+/// before anything is written. `now` is in seconds since 1970.
+pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), EngineError> {
+    let _lock = store.lock_publish()?;
+    let roles = store.roles()?;
+    let mut root: Option<Signed<Root>> = read_live(store, &roles, "root")?;
+    let mut targets: Option<Signed<Targets>> = read_live(store, &roles, "targets")?;
+    let mut bins: Option<Signed<Targets>> = read_live(store, &roles, "bins")?;
+    let mut new = Vec::new();
+    for bytes in &files.roots {
+        let next = Signed::<Root>::read(bytes)?;
+        check_root(root.as_ref(), &next)?;
+        new.push(state("root", &next, bytes, now));
+        root = Some(next);
+    }
+    let anchor = root.as_ref().ok_or_else(|| missing("root"))?;
+    if let Some(bytes) = &files.targets {
+        let next = Signed::<Targets>::read(bytes)?;
+        check_newer("targets", targets.as_ref(), &next)?;
+        new.push(state("targets", &next, bytes, now));
+        targets = Some(next);
+    }
+    let top = targets.as_ref().ok_or_else(|| missing("targets"))?;
+    check(&anchor.value.targets, "targets", top)?;
+    if let Some(bytes) = &files.bins {
+        let next = Signed::<Targets>::read(bytes)?;
+        check_newer("bins", bins.as_ref(), &next)?;
+        new.push(state("bins", &next, bytes, now));
+        bins = Some(next);
+    }
+    let delegation = bins.as_ref().ok_or_else(|| missing("bins"))?;
+    check(bins_authority(top)?, "bins", delegation)?;
+    count_of(delegation)?;
+    let replaced = new.iter().filter_map(|(role, _)| {
+        let old = roles.iter().find(|old| old.name == role.name)?;
+        // Every root stays for ever: clients walk from the one they know.
+        (role.name != "root").then(|| format!("{}.{}.json", old.version, old.name))
+    });
+    let publication = Publication {
+        replaced: replaced.collect(),
+        roles: new.iter().map(|(role, _)| role.clone()).collect(),
+        generation: 0,
+        keep_until: now.saturating_add(super::Lives::default().keep_seconds),
+    };
+    let written: Vec<MetadataFile> = new.into_iter().map(|(_, file)| file).collect();
+    store.write_metadata(MetadataStep::Offline, &written)?;
+    store.note_published(&publication)?;
+    store.begin_notary(now)?;
+    Ok(())
+}
+
+impl Offline {
+    pub(super) fn read(store: &Store) -> Result<Self, EngineError> {
+        let roles = store.roles()?;
+        let root = read_live(store, &roles, "root")?.ok_or_else(|| missing("root"))?;
+        let targets = read_live(store, &roles, "targets")?.ok_or_else(|| missing("targets"))?;
+        let bins = read_live(store, &roles, "bins")?.ok_or_else(|| missing("bins"))?;
+        let count = count_of(&bins)?;
+        let online = bins
+            .value
+            .delegations
+            .first()
+            .map(|bin| bin.authority.clone())
+            .ok_or_else(|| missing("bins"))?;
+        Ok(Self {
+            root,
+            targets,
+            bins,
+            count,
+            online,
+        })
+    }
+}
+
+fn read_live<T: Metadata>(
+    store: &Store,
+    roles: &[RoleState],
+    name: &str,
+) -> Result<Option<Signed<T>>, EngineError> {
+    let Some(role) = roles.iter().find(|role| role.name == name) else {
+        return Ok(None);
+    };
+    let limit = if name == "root" {
+        ROOT_BYTES_MAX
+    } else {
+        OFFLINE_BYTES_MAX
+    };
+    let file = format!("{}.{name}.json", role.version);
+    let bytes = store
+        .read_metadata(&file, limit)?
+        .ok_or_else(|| missing(name))?;
+    if Sha256::of(&bytes) != role.sha256 {
+        return Err(EngineError::Metadata {
+            file: format!("tuf/{file}"),
+            reason: "it is not the file that was put there".to_owned(),
+        });
+    }
+    Ok(Some(Signed::read(&bytes)?))
+}
+
+/// A root is signed by the one before and by itself, and is the very next (TUF specification 5.3).
+fn check_root(before: Option<&Signed<Root>>, next: &Signed<Root>) -> Result<(), EngineError> {
+    check(&next.value.root, "root", next)?;
+    let Some(before) = before else {
+        return Ok(());
+    };
+    check(&before.value.root, "root", next)?;
+    if next.value.version == before.value.version.next() {
+        return Ok(());
+    }
+    Err(EngineError::Metadata {
+        file: next.value.file(),
+        reason: format!("the next root has version {}", before.value.version.next()),
+    })
+}
+
+fn check_newer(
+    name: &str,
+    before: Option<&Signed<Targets>>,
+    next: &Signed<Targets>,
+) -> Result<(), EngineError> {
+    let version = next.value.version;
+    match before {
+        Some(before) if version <= before.value.version => Err(EngineError::Metadata {
+            file: format!("{version}.{name}.json"),
+            reason: format!("the tree has version {} already", before.value.version),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check<T>(authority: &Authority, role: &str, signed: &Signed<T>) -> Result<(), EngineError> {
+    Ok(authority.check(role, &signed.canonical, &signed.signatures)?)
+}
+
+fn bins_authority(targets: &Signed<Targets>) -> Result<&Authority, EngineError> {
+    let bins = RoleName::bins();
+    targets
+        .value
+        .delegations
+        .iter()
+        .find(|delegation| delegation.name == bins)
+        .map(|delegation| &delegation.authority)
+        .ok_or_else(|| EngineError::Metadata {
+            file: format!("{}.targets.json", targets.value.version),
+            reason: "it does not delegate to `bins`".to_owned(),
+        })
+}
+
+fn count_of(bins: &Signed<Targets>) -> Result<BinCount, EngineError> {
+    BinCount::of_delegations(&bins.value.delegations).ok_or_else(|| EngineError::Metadata {
+        file: format!("{}.bins.json", bins.value.version),
+        reason: "it does not delegate to bins as heliostat makes them".to_owned(),
+    })
+}
+
+fn state<T: Metadata>(
+    name: &str,
+    signed: &Signed<T>,
+    bytes: &[u8],
+    now: i64,
+) -> (RoleState, MetadataFile) {
+    let version = signed.value.version().get();
+    let role = RoleState {
+        name: name.to_owned(),
+        version,
+        signed_at: now,
+        expires_at: signed.value.expires().instant().as_second(),
+        size_bytes: bytes.len() as u64,
+        sha256: Sha256::of(bytes),
+    };
+    let file = MetadataFile {
+        name: format!("{version}.{name}.json"),
+        bytes: bytes.to_vec(),
+    };
+    (role, file)
+}
+
+fn missing(name: &str) -> EngineError {
+    EngineError::Metadata {
+        file: format!("tuf/N.{name}.json"),
+        reason: "the tree has none; `heliostat trust init` makes it".to_owned(),
+    }
+}
