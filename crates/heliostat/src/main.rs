@@ -7,6 +7,7 @@ mod reference;
 mod render;
 mod reporter;
 mod settings;
+mod signing;
 mod wire;
 
 use std::process::ExitCode;

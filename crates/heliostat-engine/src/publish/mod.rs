@@ -19,10 +19,10 @@ pub use coverage::{claim, claimed};
 pub use offline::{OfflineFiles, install};
 pub use signer::{Lives, Notary, Signer};
 
-use heliostat_client::Clock;
 use crate::context::{Context, blocking};
 use crate::error::EngineError;
 use crate::events::{Event, Events};
+use heliostat_client::Clock;
 
 /// How much a call wants to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,10 @@
 //! A notary at work on a store, checked by the client state machine that others use.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a reader of the tree is played, who has nothing but files"
+)]
+
 use std::collections::BTreeSet;
 
 use heliostat_pypi::page::{CoreMetadata, PageFile, ProjectPage, ProjectStatus, Yanked};

@@ -55,13 +55,13 @@ impl Committer {
     ) -> Result<Tally, EngineError> {
         let mut batch = Vec::with_capacity(BATCH_PROJECTS_MAX);
         let (mut published, mut signed) = (Instant::now(), Instant::now());
-        let publisher = Publisher::of(&self.context);
+        let desk = Publisher::of(&self.context);
         while queue.recv_many(&mut batch, BATCH_PROJECTS_MAX).await > 0 {
             self.commit(std::mem::take(&mut batch)).await?;
-            if let Some(publisher) = &publisher
-                && signed.elapsed() >= publisher.notary.publish_every
+            if let Some(desk) = &desk
+                && signed.elapsed() >= desk.notary.publish_every
             {
-                publisher.publish(Urge::WhenDue).await?;
+                desk.publish(Urge::WhenDue).await?;
                 signed = Instant::now();
             }
             if published.elapsed() >= PUBLISH_INTERVAL {

@@ -6,6 +6,7 @@
 mod client;
 mod filter;
 mod serve;
+mod signing;
 mod sync;
 mod tend;
 mod upstream;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use upstream::UpstreamArgs;

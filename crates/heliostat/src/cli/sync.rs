@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FilterArgs, UpstreamArgs};
+use super::{FilterArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat sync`. What is selected is remembered: a later `sync` without a selection brings the same up
 /// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
@@ -30,11 +30,16 @@ pub(crate) struct SyncArgs {
     /// Look at every page again, also those at the serial the upstream lists
     #[arg(long)]
     pub(crate) recheck: bool,
+    /// Sync again after so many minutes, until stopped
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub(crate) watch: Option<u32>,
     // Groups stand last: the heading of one holds for everything after it.
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,
 }

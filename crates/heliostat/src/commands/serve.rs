@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heliostat_engine::publish::{Publisher, Urge};
 use heliostat_engine::{Events, OnDemand, OnDemandOptions};
 use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{UsageError, signals};
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::outcome::Outcome;
-use crate::{reporter, wire};
+use crate::{reporter, signing, wire};
 
 pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outcome> {
     let events = Events::none();
@@ -27,6 +28,13 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
     if tls.is_none() && !args.listen.ip().is_loopback() {
         tracing::warn!(listen = %args.listen, "listening beyond this machine without TLS: give --tls-cert and --tls-key, or put a TLS server in front");
     }
+    let publisher =
+        signing::notary(&store, &args.signing, Duration::ZERO)?.map(|notary| Publisher {
+            store: store.clone(),
+            notary,
+            clock: wire::clock(),
+            events: events.clone(),
+        });
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
         let on_demand = if args.offline {
@@ -56,12 +64,23 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         ));
         let cancel = CancellationToken::new();
         let stopped = cancel.clone();
+        let serving = async {
+            let drained = bound.run(async move { stopped.cancelled().await });
+            match &publisher {
+                Some(publisher) => tokio::join!(drained, publisher.keep(&cancel)).0,
+                None => drained.await,
+            }
+        };
         let drained = tokio::select! {
-            drained = bound.run(async move { stopped.cancelled().await }) => Some(drained),
+            drained = serving => Some(drained),
             () = signals.watch(&cancel) => None,
         };
         if let Some(on_demand) = on_demand {
             on_demand.stop().await;
+        }
+        if let Some(publisher) = &publisher {
+            // What was committed while stopping is signed before nobody signs any more.
+            publisher.publish(Urge::WhenDue).await?;
         }
         anyhow::Ok(drained)
     });

@@ -1,11 +1,13 @@
 //! `heliostat sync`: one run, or a preview of it.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
 };
-use heliostat_engine::{Context, RunSummary};
+use heliostat_engine::{Context, EngineError, RunSummary};
 use heliostat_store::Run;
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +17,14 @@ use crate::outcome::Outcome;
 use crate::render::{self, plural};
 use crate::reporter::{self, Output};
 use crate::settings::Typed;
-use crate::wire;
+use crate::{signing, wire};
 
 /// Failures and removals listed in the summary; the ledger has them all.
 const LISTED_MAX: usize = 50;
 /// The pause before a stale page is asked for again; doubles.
-const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+const STALE_PAUSE: Duration = Duration::from_millis(500);
+/// The time between two publications while a run commits, unless somebody says otherwise.
+const PUBLISH_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow::Result<Outcome> {
     let output = if args.json {
@@ -33,7 +37,11 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let upstream = wire::upstream(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
-    let context = wire::context(store, upstream, events);
+    let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
+    let context = Context {
+        notary,
+        ..wire::context(store, upstream, events)
+    };
     let runtime = wire::runtime()?;
     let ended = runtime.block_on(async {
         let cancel = CancellationToken::new();
@@ -55,6 +63,9 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
             let request = request(args, wishes);
             if args.dry_run {
                 look(&context, &request, &cancel, output).await
+            } else if let Some(minutes) = args.watch {
+                let pause = Duration::from_secs(60 * u64::from(minutes));
+                watch(&context, &request, &cancel, output, pause).await
             } else {
                 act(&context, &request, &cancel, output).await
             }
@@ -113,6 +124,52 @@ async fn act(
     } else {
         Outcome::Findings
     })
+}
+
+/// Syncs again and again. An upstream that is away is no reason to end, nor are failures, which the ledger keeps; what
+/// is signed is kept current in between.
+async fn watch(
+    context: &Context,
+    request: &SyncRequest,
+    cancel: &CancellationToken,
+    output: Output,
+    pause: Duration,
+) -> anyhow::Result<Outcome> {
+    let publisher = Publisher::of(context);
+    loop {
+        let outcome = match act(context, request, cancel, output).await {
+            Ok(outcome) => outcome,
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) if is_passing(&error) => {
+                tracing::error!(
+                    error = &*error as &dyn std::error::Error,
+                    "this run failed; the next may not"
+                );
+                Outcome::Findings
+            }
+            Err(error) => return Err(error),
+        };
+        let until_next = cancel.child_token();
+        let waiting = async {
+            let _woken = cancel.run_until_cancelled(tokio::time::sleep(pause)).await;
+            until_next.cancel();
+        };
+        match &publisher {
+            Some(publisher) => drop(tokio::join!(waiting, publisher.keep(&until_next))),
+            None => waiting.await,
+        }
+        if cancel.is_cancelled() {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// Whether what ended a run is the upstream's trouble.
+fn is_passing(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<EngineError>(),
+        Some(EngineError::Upstream(_) | EngineError::NoList { .. })
+    )
 }
 
 async fn look(

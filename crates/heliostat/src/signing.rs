@@ -1,0 +1,187 @@
+//! The online keys, from where the options say they are. Only where pages are signed at all are they looked for.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use heliostat_engine::publish::{Lives, Notary, Signer};
+use heliostat_store::Store;
+use heliostat_trust::TrustError;
+use heliostat_trust::keys::{Passphrase, PublicKey, Signature, SignerSource, SigningKey};
+use heliostat_trust::metadata::{Root, Signed};
+
+use crate::cli::SigningArgs;
+use crate::commands::UsageError;
+use crate::wire;
+
+/// The key that `trust init` makes, below the data directory.
+const ONLINE_KEY: &str = "online.key";
+/// Where a passphrase is looked for when no file is named.
+const PASSPHRASE_VARIABLE: &str = "HELIOSTAT_PASSPHRASE";
+/// How long a program may take to sign: somebody may have to touch something.
+const PROGRAM_PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is looked whether it has ended.
+const PROGRAM_POLL: Duration = Duration::from_millis(5);
+/// What a program is asked to sign to find out which key it has.
+const PROBE: &[u8] = b"heliostat asks which key this is";
+/// The largest root, in bytes.
+const ROOT_BYTES_MAX: u64 = 512 << 10;
+
+/// Everything needed to sign; `None` where nobody has switched signing on in this data directory.
+pub(crate) fn notary(
+    store: &Store,
+    args: &SigningArgs,
+    publish_every: Duration,
+) -> anyhow::Result<Option<Arc<Notary>>> {
+    if store.notary()?.is_none() {
+        return Ok(None);
+    }
+    let usual = [SignerSource::File(store.keys().join(ONLINE_KEY))];
+    let sources = if args.online_key.is_empty() {
+        &usual[..]
+    } else {
+        &args.online_key[..]
+    };
+    let signers = sources
+        .iter()
+        .map(|source| signer(store, source, args.online_passphrase_file.as_deref()))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Some(Arc::new(Notary {
+        signers,
+        lives: Lives::default(),
+        publish_every: args
+            .publish_every
+            .map_or(publish_every, Duration::from_secs),
+    })))
+}
+
+fn signer(
+    store: &Store,
+    source: &SignerSource,
+    passphrase_file: Option<&Path>,
+) -> anyhow::Result<Signer> {
+    let open = |text: &[u8]| -> anyhow::Result<Signer> {
+        let text = std::str::from_utf8(text).context("it is not text")?;
+        let key = SigningKey::from_file(text, || passphrase(passphrase_file))?;
+        Ok(Signer::of_key(key))
+    };
+    match source {
+        SignerSource::File(path) => wire::read_small(path)
+            .map_err(anyhow::Error::from)
+            .and_then(|text| open(&text))
+            .with_context(|| {
+                format!(
+                    "this tree is signed, and its online key `{}` cannot be used",
+                    path.display()
+                )
+            }),
+        SignerSource::Environment(name) => variable(name)
+            .ok_or_else(|| UsageError(format!("`--online-key`: the variable `{name}` is not set")))
+            .map_err(anyhow::Error::from)
+            .and_then(|text| open(text.as_bytes()))
+            .with_context(|| format!("the online key in `{name}` cannot be used")),
+        SignerSource::Command(words) => program(store, words),
+    }
+}
+
+/// A failure to get a passphrase, or what reading the key came to.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("cannot read the passphrase file `{path}`")]
+    Passphrase {
+        path: String,
+        source: std::io::Error,
+    },
+}
+
+fn passphrase(file: Option<&Path>) -> Result<Passphrase, OpenError> {
+    let text = match file {
+        Some(path) => {
+            let bytes = wire::read_small(path).map_err(|source| OpenError::Passphrase {
+                path: path.display().to_string(),
+                source,
+            })?;
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        None => variable(PASSPHRASE_VARIABLE).ok_or(TrustError::PassphraseMissing)?,
+    };
+    Ok(Passphrase::new(text)?)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "keys and passphrases may stand in the environment, which the program reads"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A key behind a program. Which one it is follows from a probe that it signs.
+fn program(store: &Store, words: &[String]) -> anyhow::Result<Signer> {
+    let shown = words.join(" ");
+    let name = store
+        .metadata_names()?
+        .into_iter()
+        .filter_map(|name| Some((name.strip_suffix(".root.json")?.parse::<u64>().ok()?, name)))
+        .max();
+    let root = match name {
+        Some((_, name)) => store.read_metadata(&name, ROOT_BYTES_MAX)?,
+        None => None,
+    };
+    let root = root.context("the tree has no root metadata")?;
+    let root = Signed::<Root>::read(&root)?.value;
+    let signature = run(words, PROBE).map_err(anyhow::Error::msg)?;
+    let mut keys = root.timestamp.keys().chain(root.snapshot.keys());
+    let key: PublicKey = keys
+        .find(|key| key.verify(PROBE, &signature).is_ok())
+        .cloned()
+        .with_context(|| format!("`{shown}` signs with none of the root's online keys"))?;
+    let words = words.to_vec();
+    Ok(Signer::new(key, move |bytes| run(&words, bytes)))
+}
+
+fn run(words: &[String], bytes: &[u8]) -> Result<Signature, String> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err("no program is named".to_owned());
+    };
+    let fault = |error: std::io::Error| format!("`{program}`: {error}");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(fault)?;
+    // A program that does not read what it is given ends with an error of its own.
+    drop(child.stdin.take().map(|mut stdin| stdin.write_all(bytes)));
+    wait(&mut child).map_err(|reason| format!("`{program}`: {reason}"))?;
+    let output = child.wait_with_output().map_err(fault)?;
+    if !output.status.success() {
+        return Err(format!("`{program}` ended with {}", output.status));
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .map_err(|error| format!("`{program}`: {error}"))
+}
+
+fn wait(child: &mut Child) -> Result<(), String> {
+    let started = Instant::now();
+    while child
+        .try_wait()
+        .map_err(|error| error.to_string())?
+        .is_none()
+    {
+        if started.elapsed() > PROGRAM_PATIENCE {
+            drop(child.kill());
+            drop(child.wait());
+            return Err("it did not sign within a minute and was ended".to_owned());
+        }
+        std::thread::sleep(PROGRAM_POLL);
+    }
+    Ok(())
+}
