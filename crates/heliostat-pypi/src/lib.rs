@@ -6,6 +6,7 @@
 mod digest;
 mod filename;
 pub mod filter;
+pub mod lock_urls;
 pub mod metadata;
 mod name;
 pub mod page;

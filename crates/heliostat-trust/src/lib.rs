@@ -4,6 +4,7 @@
 //! Does no I/O and reads no clock: bytes and the time are parameters (`heliostat-client` fetches, `heliostat-store`
 //! writes, the program asks for passphrases).
 
+pub mod attest;
 pub mod bins;
 pub mod crypto;
 mod error;

@@ -24,6 +24,8 @@ pub enum Tool {
     Poetry,
     /// pdm.
     Pdm,
+    /// pypi-attestations: PyPI's own verifier of provenance, with the real files and attestations of its tests.
+    PypiAttestations,
 }
 
 /// A program that comes from Debian.
@@ -63,7 +65,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -71,6 +73,7 @@ impl Tool {
         Self::Bandersnatch,
         Self::Poetry,
         Self::Pdm,
+        Self::PypiAttestations,
     ];
 
     /// The folder of its environment.
@@ -83,6 +86,7 @@ impl Tool {
             Self::Bandersnatch => "bandersnatch",
             Self::Poetry => "poetry",
             Self::Pdm => "pdm",
+            Self::PypiAttestations => "pypi-attestations",
         }
     }
 
@@ -96,6 +100,7 @@ impl Tool {
             Self::Poetry => "poetry",
             // With the versions of its dependencies that it was released with: it runs with no others for long.
             Self::Pdm => "pdm[locked]",
+            Self::PypiAttestations => PYPI_ATTESTATIONS,
         }
     }
 
@@ -107,6 +112,7 @@ impl Tool {
             Self::Bandersnatch => "bandersnatch",
             Self::Poetry => "poetry",
             Self::Pdm => "pdm",
+            Self::PypiAttestations => "pypi-attestations",
         }
     }
 
@@ -115,9 +121,14 @@ impl Tool {
     /// # Errors
     /// [`Skip`] where it has not.
     pub fn find(self) -> Result<PathBuf, Skip> {
+        Ok(self.environment()?.join("bin").join(self.program()))
+    }
+
+    /// The folder of its environment, where it has been installed.
+    pub(super) fn environment(self) -> Result<PathBuf, Skip> {
         let environment = clients_directory().join(self.name());
         if environment.join(MARKER).is_file() {
-            return Ok(environment.join("bin").join(self.program()));
+            return Ok(environment);
         }
         Err(Skip(format!(
             "{} is not installed; `heliostat-testkit install-clients` gets it",
@@ -152,6 +163,9 @@ impl Tool {
             self.requirement(),
         ]);
         run(&mut pip)?;
+        if self == Self::PypiAttestations {
+            unpack_sdist(&environment)?;
+        }
         std::fs::write(environment.join(MARKER), "").map_err(io("mark a client as installed"))
     }
 }
@@ -210,6 +224,31 @@ pub fn install_debian(package: DebianPackage) -> Result<(), InstallError> {
     // The lists may be old or missing.
     run(Command::new("apt-get").args(["update", "--quiet"]))?;
     run(&mut install)
+}
+
+/// The release whose source distribution holds the fixtures that our tests name.
+const PYPI_ATTESTATIONS: &str = "pypi-attestations==0.0.30";
+
+/// Gets the tool's source distribution and unpacks it into `sdist/` of its environment.
+fn unpack_sdist(environment: &Path) -> Result<(), InstallError> {
+    let python = environment.join("bin/python");
+    let folder = environment.join("sdist");
+    run(Command::new(&python)
+        .args(["-m", "pip", "download", "--quiet", "--no-deps"])
+        .args(["--no-binary", "pypi-attestations", "--dest"])
+        .arg(&folder)
+        .arg(PYPI_ATTESTATIONS))?;
+    let archive = folder.join("pypi_attestations-0.0.30.tar.gz");
+    run(Command::new(&python)
+        .args(["-m", "tarfile", "--filter", "data", "-e"])
+        .arg(&archive)
+        .arg(&folder))
+    .or_else(|_older_python| {
+        run(Command::new(&python)
+            .args(["-m", "tarfile", "-e"])
+            .arg(&archive)
+            .arg(&folder))
+    })
 }
 
 /// Stands in an environment once everything is in it.

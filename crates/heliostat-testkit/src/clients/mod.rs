@@ -3,6 +3,7 @@
 //! Owns finding, installing and running them on loopback with clean configurations. A tool that is not there is a
 //! [`Skip`], said aloud; `heliostat-testkit install-clients` gets what can be had.
 
+mod attestations;
 mod bandersnatch;
 mod chromium;
 mod install;
@@ -12,6 +13,7 @@ mod uv;
 
 use std::fmt;
 
+pub use attestations::PypiAttestations;
 pub use bandersnatch::{Bandersnatch, MirrorJob};
 pub use chromium::{Chromium, Viewport};
 pub use install::{DebianPackage, InstallError, Tool, install_all, install_debian};

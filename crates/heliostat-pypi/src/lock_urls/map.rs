@@ -1,0 +1,145 @@
+//! Which address becomes which.
+
+use url::{Host, Position, Url};
+
+use super::LockFormat;
+use crate::select::LockKind;
+
+/// Where addresses shall lead: the index that everybody can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical {
+    /// The Simple API root as it shall be spelt, usually without a slash at its end.
+    pub index: String,
+    /// What stands before `packages/…` in the addresses of files, with a slash at its end.
+    pub files: String,
+}
+
+/// A place on the way: what its index and its files have in front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedRoot(Url);
+
+/// Every place on the way, and where its addresses belong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlMap {
+    /// Places that were named.
+    pub from: Vec<MovedRoot>,
+    /// Whether whatever is served on this machine's loopback is on the way too.
+    pub loopback: Loopback,
+    /// Where to.
+    pub to: Canonical,
+}
+
+/// Whether addresses on loopback are mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loopback {
+    /// They are: nobody else can use them.
+    Mapped,
+    /// Only what is named is.
+    Left,
+}
+
+/// What becomes of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// It is none of our business.
+    Foreign,
+    /// It is on the way, and has no counterpart.
+    Nowhere,
+    /// It becomes this.
+    To(String),
+}
+
+impl MovedRoot {
+    /// From the Simple API root of a proxy or mirror, or from what lies above it.
+    pub fn new(mut url: Url) -> Self {
+        let path = url.path().trim_end_matches('/');
+        let above = path.strip_suffix("/simple").unwrap_or(path);
+        let above = format!("{above}/");
+        url.set_path(&above);
+        url.set_query(None);
+        url.set_fragment(None);
+        Self(url)
+    }
+
+    /// The path below this root, where the address lies there.
+    fn below<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        let same = self.0.scheme() == url.scheme()
+            && self.0.host() == url.host()
+            && self.0.port_or_known_default() == url.port_or_known_default();
+        url.path().strip_prefix(self.0.path()).filter(|_below| same)
+    }
+}
+
+impl UrlMap {
+    /// What becomes of a text that stands in a lock file.
+    pub(super) fn apply(&self, text: &str, format: LockFormat) -> Moved {
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return Moved::Foreign;
+        }
+        let Ok(url) = text.parse::<Url>() else {
+            return Moved::Foreign;
+        };
+        let named = self.from.iter().find_map(|root| root.below(&url));
+        let below = match named {
+            Some(below) => below,
+            None if self.loopback == Loopback::Mapped && is_loopback(&url) => {
+                // Something else may be served there as well, so only what looks like an index is taken for one.
+                match below_any_root(url.path()) {
+                    Some(below) => below,
+                    None => return Moved::Foreign,
+                }
+            }
+            None => return Moved::Foreign,
+        };
+        match self.canonical(below, format) {
+            Some(moved) => Moved::To(moved + &url[Position::AfterPath..]),
+            None => Moved::Nowhere,
+        }
+    }
+
+    fn canonical(&self, below: &str, format: LockFormat) -> Option<String> {
+        if is_file(below) {
+            return Some(format!("{}{below}", self.to.files));
+        }
+        let page = below.strip_prefix("simple")?;
+        let root = self.to.index.trim_end_matches('/');
+        match page {
+            // PEP 751's own examples have the slash, the other tools spell the root as they were told.
+            "/" if format == LockFormat::Toml(LockKind::Pylock) => Some(format!("{root}/")),
+            "" | "/" => Some(self.to.index.clone()),
+            page => page.starts_with('/').then(|| format!("{root}{page}")),
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// What lies below the root of an index, wherever on its host that is.
+fn below_any_root(path: &str) -> Option<&str> {
+    let segments = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
+    segments
+        .filter(|below| is_file(below) || *below == "simple" || below.starts_with("simple/"))
+        .max_by_key(|below| below.len())
+}
+
+/// `packages/aa/bb/<60 hex>/<file>`, PyPI's own path, which mirrors keep.
+fn is_file(below: &str) -> bool {
+    let Some(rest) = below.strip_prefix("packages/") else {
+        return false;
+    };
+    let mut parts = rest.split('/');
+    let lengths = [2, 2, 60];
+    let hex = lengths.iter().all(|length| {
+        parts.next().is_some_and(|part| {
+            part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    });
+    hex && parts.next().is_some_and(|name| !name.is_empty()) && parts.next().is_none()
+}

@@ -1,0 +1,257 @@
+//! Attestations (PEP 740): who published a file, proved offline.
+//!
+//! Owns the way from a provenance document to what it proves: the Sigstore bundle of each attestation, the statement
+//! in it, and the publisher that the index names, held against the certificate. Where documents and Sigstore's trusted
+//! root come from is the caller's business; whether a publisher is the right one is [`crate::publishers`]'.
+
+mod document;
+mod publisher;
+mod statement;
+
+use std::fmt;
+
+use heliostat_pypi::Sha256;
+use serde::Serialize;
+use sigstore_trust_root::{SigstoreInstance, TrustedRoot};
+use sigstore_types::{Artifact, Sha256Hash};
+use sigstore_verify::{VerificationPolicy, Verifier};
+
+pub use publisher::Publisher;
+
+/// What is believed of a provenance document's size.
+#[derive(Debug, Clone, Copy)]
+pub struct AttestLimits {
+    /// The longest document, in bytes. PyPI's have 5 to 20 kB.
+    pub document_bytes_max: usize,
+    /// The most attestations in one document. PyPI allows two a file.
+    pub attestations_max: usize,
+    /// The longest trusted root, in bytes. Sigstore's has 6 kB.
+    pub trusted_root_bytes_max: usize,
+}
+
+/// The limits in force.
+pub const ATTEST_LIMITS: AttestLimits = AttestLimits {
+    document_bytes_max: 1 << 20,
+    attestations_max: 32,
+    trusted_root_bytes_max: 1 << 20,
+};
+
+/// The kinds of attestation that PyPI takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Predicate {
+    /// `https://docs.pypi.org/attestations/publish/v1`: published by this identity.
+    Publish,
+    /// `https://slsa.dev/provenance/v1`: built like this.
+    Slsa,
+}
+
+/// One thing that a provenance document proves of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attested {
+    /// Who: as the index says, and as the certificate proves.
+    pub publisher: Publisher,
+    /// What.
+    pub predicate: Predicate,
+    /// The commit that it was built from, where the certificate tells.
+    pub commit: Option<String>,
+    /// When the transparency log took it, in seconds since 1970.
+    pub logged_at: Option<i64>,
+}
+
+/// A file, as an attestation speaks of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its name.
+    pub filename: &'a str,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+/// Why a provenance document proves nothing; each variant is one check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttestError {
+    /// Sigstore's trusted root cannot be used.
+    #[error("the trusted root cannot be used: {0}")]
+    TrustedRoot(String),
+    /// It is not a provenance document.
+    #[error("this is no provenance document: {0}")]
+    Document(String),
+    /// It is one, and holds no attestation.
+    #[error("the provenance document holds no attestation")]
+    Empty,
+    /// The index names a kind of publisher that we cannot hold against a certificate.
+    #[error("publishers of kind `{0}` are not known here")]
+    PublisherKind(String),
+    /// Certificate, signature or transparency log do not hold, or are of another file.
+    #[error("attestation {number}: {reason}")]
+    Signature {
+        /// Which attestation of the document, from 1.
+        number: usize,
+        /// What Sigstore's verification says.
+        reason: String,
+    },
+    /// What was signed is no statement about one file.
+    #[error("attestation {number}: {reason}")]
+    Statement {
+        /// Which attestation.
+        number: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It speaks of a file of another name.
+    #[error("attestation {number} speaks of the file `{found}`, not of `{expected}`")]
+    SubjectName {
+        /// Which attestation.
+        number: usize,
+        /// The name in it.
+        found: String,
+        /// The file's.
+        expected: String,
+    },
+    /// It speaks of a file with other content.
+    #[error("attestation {number} speaks of a file with sha256 {found}; this one has {expected}")]
+    SubjectDigest {
+        /// Which attestation.
+        number: usize,
+        /// The digest in it.
+        found: String,
+        /// The file's.
+        expected: Sha256,
+    },
+    /// It is of a kind that PyPI does not take.
+    #[error("attestation {number} is of the unknown kind `{found}`")]
+    PredicateType {
+        /// Which attestation.
+        number: usize,
+        /// Its kind.
+        found: String,
+    },
+    /// The certificate is somebody else's than the publisher's whom the index names.
+    #[error("attestation {number}: the index names {publisher}, but {reason}")]
+    Publisher {
+        /// Which attestation.
+        number: usize,
+        /// Whom the index names.
+        publisher: Publisher,
+        /// What the certificate says instead.
+        reason: String,
+    },
+}
+
+impl AttestError {
+    /// The failed check in one word, for machines.
+    pub const fn check(&self) -> &'static str {
+        match self {
+            Self::TrustedRoot(_) => "trusted-root",
+            Self::Document(_) | Self::Empty => "document",
+            Self::PublisherKind(_) => "publisher-kind",
+            Self::Signature { .. } => "signature",
+            Self::Statement { .. } => "statement",
+            Self::SubjectName { .. } => "subject-name",
+            Self::SubjectDigest { .. } => "subject-digest",
+            Self::PredicateType { .. } => "predicate-type",
+            Self::Publisher { .. } => "publisher",
+        }
+    }
+}
+
+/// Verifies provenance against one trusted root. Reading the root costs some milliseconds, so it is done once.
+///
+/// `crate::crypto::install` must have been called. Signatures hold for the moment at which the transparency log took
+/// them; the system's clock serves Sigstore's code only to refuse a time in the future.
+pub struct AttestVerifier(Verifier);
+
+impl fmt::Debug for AttestVerifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AttestVerifier")
+    }
+}
+
+impl AttestVerifier {
+    /// With Sigstore's public instance as it was when this program was built.
+    pub fn embedded() -> Result<Self, AttestError> {
+        Self::from_json(
+            SigstoreInstance::PublicGood
+                .embedded_trusted_root_json()
+                .as_bytes(),
+        )
+    }
+
+    /// With a `trusted_root.json` (Sigstore's protobuf-specs), such as the signed target `heliostat/trusted_root.json`.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, AttestError> {
+        let unusable = |reason: String| AttestError::TrustedRoot(reason);
+        if bytes.len() > ATTEST_LIMITS.trusted_root_bytes_max {
+            return Err(unusable("it is larger than 1 MiB".to_owned()));
+        }
+        let text = str::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
+        let root = TrustedRoot::from_json(text).map_err(|error| unusable(error.to_string()))?;
+        Verifier::new(&root)
+            .map(Self)
+            .map_err(|error| unusable(error.to_string()))
+    }
+
+    /// What the provenance document proves of the file. Every attestation in it must hold.
+    pub fn verify(
+        &self,
+        file: &Subject<'_>,
+        provenance: &[u8],
+    ) -> Result<Vec<Attested>, AttestError> {
+        let claims = document::read(provenance)?;
+        if claims.is_empty() {
+            return Err(AttestError::Empty);
+        }
+        claims
+            .iter()
+            .map(|claim| self.verify_one(file, claim))
+            .collect()
+    }
+
+    fn verify_one(
+        &self,
+        file: &Subject<'_>,
+        claim: &document::Claim,
+    ) -> Result<Attested, AttestError> {
+        let number = claim.number;
+        // First what was signed, so that an error names the plainest difference.
+        let predicate = statement::check(file, claim)?;
+        let artifact = Artifact::from(Sha256Hash::new(*file.sha256.as_bytes()));
+        let proof = self
+            .0
+            .verify(artifact, &claim.bundle, &VerificationPolicy::any_identity())
+            .map_err(|error| AttestError::Signature {
+                number,
+                reason: error.to_string(),
+            })?;
+        let certificate = proof.certificate().ok_or_else(|| AttestError::Signature {
+            number,
+            reason: "there is no certificate".to_owned(),
+        })?;
+        claim
+            .publisher
+            .check(certificate)
+            .map_err(|reason| AttestError::Publisher {
+                number,
+                publisher: claim.publisher.clone(),
+                reason,
+            })?;
+        Ok(Attested {
+            publisher: claim.publisher.clone(),
+            predicate,
+            commit: certificate.ci_claims.source_repository_digest.clone(),
+            logged_at: proof.integrated_time().map(jiff::Timestamp::as_second),
+        })
+    }
+}
+
+impl fmt::Display for Predicate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Publish => "published",
+            Self::Slsa => "built (SLSA)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
