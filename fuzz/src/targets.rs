@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use heliostat_pypi::lock_urls::{Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{
     Format, MediaType, ProjectPage, read_list, read_page, render_legacy, render_list, render_page,
@@ -97,13 +98,32 @@ pub fn requirements(bytes: &[u8]) {
     drop(read_requirements(text));
 }
 
-/// A lock file, taken for each of the kinds in turn.
+/// A lock file, taken for each of the kinds in turn: its addresses can be made canonical once and no further.
 pub fn lock(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
     };
     for path in ["uv.lock", "pylock.toml", "poetry.lock", "Pipfile.lock"] {
         drop(read_lock(path, text));
+    }
+    let map = UrlMap {
+        from: Vec::new(),
+        loopback: Loopback::Mapped,
+        to: Canonical {
+            index: "https://index.example/simple".to_owned(),
+            files: "https://files.example/".to_owned(),
+        },
+    };
+    for path in ["uv.lock", "pylock.toml", "Pipfile.lock", "pixi.lock"] {
+        let format = LockFormat::of_filename(path).expect("a constant");
+        let Ok(lock) = canonical_lock(format, text, &map) else {
+            continue;
+        };
+        if lock.changes.is_empty() {
+            assert_eq!(lock.text, text);
+        }
+        let again = canonical_lock(format, &lock.text, &map).expect("what we write can be read");
+        assert_eq!(again.text, lock.text);
     }
 }
 
