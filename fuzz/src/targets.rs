@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use heliostat_pypi::client_config::{Judged, Source, SourceKind, judge, settings};
 use heliostat_pypi::lock_urls::{Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{
@@ -25,6 +26,7 @@ pub const ALL: &[Target] = &[
     ("tree_path", tree_path),
     ("requirements", requirements),
     ("lock", lock),
+    ("client_config", client_config),
     ("wheel", wheel),
 ];
 
@@ -124,6 +126,39 @@ pub fn lock(bytes: &[u8]) {
         }
         let again = canonical_lock(format, &lock.text, &map).expect("what we write can be read");
         assert_eq!(again.text, lock.text);
+    }
+}
+
+/// The configuration of an installer, taken for each of the kinds in turn: every setting found stands in a line that
+/// there is, and judging it does not fail.
+pub fn client_config(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    for kind in [
+        SourceKind::PipConf,
+        SourceKind::Requirements,
+        SourceKind::UvToml,
+        SourceKind::Pyproject,
+        SourceKind::PoetryToml,
+        SourceKind::PdmToml,
+        SourceKind::Environment,
+    ] {
+        let source = Source {
+            place: "fuzz".to_owned(),
+            kind,
+            text: text.to_owned(),
+        };
+        let Ok(found) = settings(&source) else {
+            continue;
+        };
+        let lines = text.lines().count();
+        assert!(
+            found
+                .iter()
+                .all(|setting| setting.line.is_none_or(|line| (1..=lines).contains(&line)))
+        );
+        drop(judge(&found, &Judged::default()));
     }
 }
 

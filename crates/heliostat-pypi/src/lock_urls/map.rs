@@ -112,7 +112,8 @@ impl UrlMap {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether nobody but this machine can reach the address.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

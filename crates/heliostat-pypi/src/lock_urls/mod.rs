@@ -10,6 +10,7 @@ mod spans;
 use std::fmt;
 
 use map::Moved;
+pub(crate) use map::is_loopback;
 pub use map::{Canonical, Loopback, MovedRoot, UrlMap};
 use spans::Text;
 
@@ -171,9 +172,9 @@ fn prove(format: LockFormat, before: &[Text], lock: &CanonicalLock) -> Result<()
         let Some(new) = after.get(index) else {
             return differs(0);
         };
-        let changed =
+        let moved =
             changes.next_if(|change| change.before == old.value && new.value == change.after);
-        if old.place != new.place || (changed.is_none() && old.value != new.value) {
+        if old.place != new.place || (moved.is_none() && old.value != new.value) {
             return differs(Lines::new(&lock.text).at(new.span.start));
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Claim>, AttestError> {
             claims.push(Claim {
                 number,
                 publisher: publisher.clone(),
-                bundle: bundle_of(attestation)
+                bundle: bundle_of(&attestation)
                     .map_err(|reason| refuse(format!("attestation {number}: {reason}")))?,
             });
         }
@@ -87,7 +87,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Claim>, AttestError> {
     Ok(claims)
 }
 
-fn bundle_of(attestation: Attestation) -> Result<Bundle, String> {
+fn bundle_of(attestation: &Attestation) -> Result<Bundle, String> {
     if attestation.version != 1 {
         return Err(format!("its version is {}", attestation.version));
     }

@@ -34,7 +34,7 @@ pub enum Publisher {
         /// Its address.
         email: String,
     },
-    /// A CircleCI pipeline.
+    /// A pipeline of `CircleCI`.
     #[serde(rename = "CircleCI")]
     CircleCi {
         /// The project's UUID.

@@ -30,7 +30,7 @@ fn base64(bytes: &[u8]) -> String {
     sigstore_types::SignatureBytes::from_bytes(bytes).to_base64()
 }
 
-fn statement(subjects: Value, predicate: &str) -> String {
+fn statement(subjects: &Value, predicate: &str) -> String {
     json!({ "_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicateType": predicate, "predicate": null })
         .to_string()
 }
@@ -58,33 +58,33 @@ fn each_wrong_statement_is_named() {
     let right = subject("a-1.tar.gz", b"a");
     for (text, check) in [
         ("[]".to_owned(), "statement"),
-        (statement(json!([]), PUBLISH), "statement"),
-        (statement(json!([right, right]), PUBLISH), "statement"),
+        (statement(&json!([]), PUBLISH), "statement"),
+        (statement(&json!([right, right]), PUBLISH), "statement"),
         (
-            statement(json!([right]), PUBLISH).replace("Statement/v1", "Statement/v0.1"),
+            statement(&json!([right]), PUBLISH).replace("Statement/v1", "Statement/v0.1"),
             "statement",
         ),
         (
             statement(
-                json!([{ "name": "a-1.tar.gz", "digest": { "sha512": "00" } }]),
+                &json!([{ "name": "a-1.tar.gz", "digest": { "sha512": "00" } }]),
                 PUBLISH,
             ),
             "statement",
         ),
         (
-            statement(json!([subject("b-1.tar.gz", b"a")]), PUBLISH),
+            statement(&json!([subject("b-1.tar.gz", b"a")]), PUBLISH),
             "subject-name",
         ),
         (
-            statement(json!([subject("a-1.tar.gz", b"b")]), PUBLISH),
+            statement(&json!([subject("a-1.tar.gz", b"b")]), PUBLISH),
             "subject-digest",
         ),
         (
-            statement(json!([right]), "https://x.example/v1"),
+            statement(&json!([right]), "https://x.example/v1"),
             "predicate-type",
         ),
         // Everything that is said is right, but nobody signed it.
-        (statement(json!([right]), PUBLISH), "signature"),
+        (statement(&json!([right]), PUBLISH), "signature"),
     ] {
         let error = verify(&unsigned(&text));
         assert_eq!(error.check(), check, "{text}: {error}");
@@ -93,7 +93,7 @@ fn each_wrong_statement_is_named() {
 
 #[test]
 fn each_wrong_document_is_named() {
-    let good = unsigned(&statement(json!([subject("a-1.tar.gz", b"a")]), PUBLISH));
+    let good = unsigned(&statement(&json!([subject("a-1.tar.gz", b"a")]), PUBLISH));
     let changed = |path: &str, value: Value| {
         let mut document = good.clone();
         *document.pointer_mut(path).unwrap() = value;
