@@ -27,5 +27,5 @@ pub use limits::Limits;
 pub use mirrors::{JournalEntry, MirrorOptions, Standing, Transport};
 pub use pages::SignedPage;
 pub use plain_client::PlainClient;
-pub use single::{Answering, Single};
+pub use single::{Answering, Moment, Single};
 pub use spool::{Spool, SpoolError};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -11,13 +11,28 @@ use tokio_util::task::TaskTracker;
 /// Work under way, by key.
 #[derive(Debug)]
 pub struct Single<K, V> {
-    running: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
+    table: Arc<Mutex<Table<K, V>>>,
 }
+
+#[derive(Debug)]
+struct Table<K, V> {
+    running: HashMap<K, watch::Receiver<Option<V>>>,
+    moment: Moment,
+}
+
+/// A point between the ends of pieces of work: what somebody saw before work began is still so if it began at the
+/// same moment. Work of other processes does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(u64);
 
 impl<K, V> Default for Single<K, V> {
     fn default() -> Self {
+        let table = Table {
+            running: HashMap::new(),
+            moment: Moment(0),
+        };
         Self {
-            running: Arc::default(),
+            table: Arc::new(Mutex::new(table)),
         }
     }
 }
@@ -43,14 +58,14 @@ where
         answer.clone()
     }
 
+    /// Now, to be compared with the moment at which work begins.
+    pub fn moment(&self) -> Moment {
+        lock(&self.table).moment
+    }
+
     /// Waits until nothing is under way for `key`, what follows the answer included.
     pub async fn settle(&self, key: &K) {
-        let receiver = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned();
+        let receiver = lock(&self.table).running.get(key).cloned();
         if let Some(mut receiver) = receiver {
             while receiver.changed().await.is_ok() {}
         }
@@ -65,16 +80,19 @@ where
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = running.get(&key) {
+        let mut table = lock(&self.table);
+        if let Some(receiver) = table.running.get(&key) {
             return receiver.clone();
         }
         let (sender, receiver) = watch::channel(None);
-        running.insert(key.clone(), receiver.clone());
-        let work = start(Answering(sender));
+        table.running.insert(key.clone(), receiver.clone());
+        let work = start(Answering {
+            sender,
+            began_at: table.moment,
+        });
         // The entry goes when the work ends, also when it panics or is dropped.
         let done = Done {
-            running: Arc::clone(&self.running),
+            table: Arc::clone(&self.table),
             key,
         };
         tasks.spawn(async move {
@@ -87,24 +105,53 @@ where
 
 /// Tells the answer of a piece of work, once or several times; the newest stands.
 #[derive(Debug)]
-pub struct Answering<V>(watch::Sender<Option<V>>);
+pub struct Answering<V> {
+    sender: watch::Sender<Option<V>>,
+    began_at: Moment,
+}
 
 impl<V> Answering<V> {
     pub fn answer(&self, value: V) {
-        self.0.send_replace(Some(value));
+        self.sender.send_replace(Some(value));
+    }
+
+    /// Whether no piece of work has ended between `moment` and the beginning of this one.
+    pub fn began_at(&self, moment: Moment) -> bool {
+        self.began_at == moment
     }
 }
 
 struct Done<K: Eq + Hash, V> {
-    running: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
+    table: Arc<Mutex<Table<K, V>>>,
     key: K,
 }
 
 impl<K: Eq + Hash, V> Drop for Done<K, V> {
     fn drop(&mut self) {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
+        let mut table = lock(&self.table);
+        table.running.remove(&self.key);
+        table.moment.0 += 1;
+    }
+}
+
+fn lock<K, V>(table: &Mutex<Table<K, V>>) -> MutexGuard<'_, Table<K, V>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_knows_whether_other_work_ended_since_somebody_looked() {
+        let (single, tasks) = (Single::<u8, bool>::default(), TaskTracker::new());
+        let before = single.moment();
+        let work = |answering: Answering<bool>| async move {
+            answering.answer(answering.began_at(before));
+        };
+        assert_eq!(single.run(&tasks, 1, work).await, Some(true));
+        single.settle(&1).await;
+        assert_ne!(single.moment(), before);
+        assert_eq!(single.run(&tasks, 1, work).await, Some(false));
     }
 }

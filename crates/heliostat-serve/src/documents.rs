@@ -2,12 +2,14 @@
 //!
 //! A document is keyed by what it is and by the state of its file, so one `stat` for each request is all it takes to
 //! see what another process committed, and nothing ever has to be invalidated: a state that is no longer asked for
-//! is the first to be evicted. Compressing happens once for each state and coding, whoever asks first; requests for
+//! is the first to be evicted. A file never changes under its address, it can only go; so a small one in memory is
+//! looked at now and then and not for each request, which is an eighth of what such a request costs. Compressing happens once for each state and coding, whoever asks first; requests for
 //! the same document meanwhile wait for that one.
 
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -75,12 +77,34 @@ pub(crate) enum DocumentError {
     Abandoned,
 }
 
+/// A small file in memory.
+pub(crate) struct SmallFile {
+    /// The state of the file on disk that the bytes are of.
+    pub(crate) stamp: Stamp,
+    /// All of it.
+    pub(crate) bytes: Bytes,
+    kept_since: Instant,
+    /// When the file on disk was last seen in that state, in milliseconds since `kept_since`.
+    seen_after_ms: AtomicU64,
+}
+
+/// Where a file is.
+pub(crate) enum SmallFileState {
+    /// In memory, all of it.
+    Held(Arc<SmallFile>),
+    /// On disk; it may be a large one.
+    OnDisk,
+    /// Nowhere.
+    Gone,
+}
+
 /// The two caches, bounded by bytes.
 pub(crate) struct Documents {
     pages: Cache<(Item, Stamp, Encoding), Arc<Document>>,
-    files: Cache<(Item, Stamp), Bytes>,
+    files: Cache<Item, Arc<SmallFile>>,
     /// The largest content that is kept: a quarter of the budget.
     held_bytes_max: usize,
+    file_settled_for: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -96,13 +120,14 @@ impl Documents {
         // going through a tree once must not empty the cache.
         let files = Cache::builder()
             .max_capacity(limits.file_cache_bytes)
-            .weigher(|_key, bytes: &Bytes| weight(bytes.len()))
+            .weigher(|_key, file: &Arc<SmallFile>| weight(file.bytes.len()))
             .build();
         let held_bytes_max = usize::try_from(limits.page_cache_bytes / 4).unwrap_or(usize::MAX);
         Self {
             pages,
             files,
             held_bytes_max,
+            file_settled_for: limits.file_settled_for,
             metrics,
         }
     }
@@ -132,20 +157,47 @@ impl Documents {
             .map_err(|_| DocumentError::Abandoned)?
     }
 
-    /// A small file that is in memory in its present state.
-    pub(crate) fn small_file(&self, item: &Item, stamp: Stamp) -> Option<Bytes> {
-        let found = self.files.get(&(item.clone(), stamp));
-        if found.is_some() {
-            self.metrics.cache_hits.inc()
-        } else {
-            self.metrics.cache_misses.inc()
+    /// A small file that is in memory in its present state; `look` tells that state, and is only asked now and then.
+    pub(crate) fn small_file<E>(
+        &self,
+        item: &Item,
+        look: impl FnOnce() -> Result<Option<Stamp>, E>,
+    ) -> Result<SmallFileState, E> {
+        let now = Instant::now();
+        let kept = self.files.get(item);
+        if let Some(file) = &kept
+            && file.was_seen_within(self.file_settled_for, now)
+        {
+            self.metrics.cache_hits.inc();
+            return Ok(SmallFileState::Held(Arc::clone(file)));
+        }
+        let Some(stamp) = look()? else {
+            return Ok(SmallFileState::Gone);
         };
-        found
+        match kept {
+            Some(file) if file.stamp == stamp => {
+                file.seen(now);
+                self.metrics.cache_hits.inc();
+                Ok(SmallFileState::Held(file))
+            }
+            _ => {
+                if stamp.len_bytes <= SMALL_FILE_BYTES_MAX {
+                    self.metrics.cache_misses.inc();
+                }
+                Ok(SmallFileState::OnDisk)
+            }
+        }
     }
 
-    /// Keeps a small file.
+    /// Keeps a small file that was just read.
     pub(crate) fn keep_small_file(&self, item: Item, stamp: Stamp, bytes: Bytes) {
-        self.files.insert((item, stamp), bytes);
+        let file = SmallFile {
+            stamp,
+            bytes,
+            kept_since: Instant::now(),
+            seen_after_ms: AtomicU64::new(0),
+        };
+        self.files.insert(item, Arc::new(file));
     }
 
     fn read(
@@ -174,6 +226,19 @@ impl Documents {
                 Err(_shared) => Err(DocumentError::Abandoned),
             },
         }
+    }
+}
+
+impl SmallFile {
+    fn was_seen_within(&self, span: Duration, now: Instant) -> bool {
+        let seen_after = Duration::from_millis(self.seen_after_ms.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.kept_since) < seen_after + span
+    }
+
+    fn seen(&self, now: Instant) {
+        let after = now.saturating_duration_since(self.kept_since).as_millis();
+        self.seen_after_ms
+            .store(u64::try_from(after).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -302,7 +367,55 @@ fn weight(content_bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn a_small_file_is_looked_at_now_and_then() {
+        // So long that no test machine is too slow for it.
+        let limits = Limits {
+            file_settled_for: Duration::from_mins(10),
+            ..Limits::default()
+        };
+        let documents = Documents::new(&limits, Arc::new(Metrics::new("0")));
+        let item = Item::Public("a".parse().unwrap());
+        let stamp = |inode| Stamp {
+            inode,
+            len_bytes: 1,
+            modified_seconds: 0,
+            modified_nanoseconds: 0,
+        };
+        let looks = Cell::new(0);
+        let ask = |found: Option<Stamp>| {
+            let look = || -> Result<_, ()> {
+                looks.set(looks.get() + 1);
+                Ok(found)
+            };
+            documents.small_file(&item, look).unwrap()
+        };
+        assert!(matches!(ask(Some(stamp(1))), SmallFileState::OnDisk));
+        documents.keep_small_file(item.clone(), stamp(1), Bytes::from_static(b"x"));
+        assert!(matches!(ask(None), SmallFileState::Held(_)));
+        assert_eq!(looks.get(), 1);
+        let kept = documents.files.get(&item).unwrap();
+        let span = limits.file_settled_for;
+        let later = kept.kept_since + span;
+        assert!(!kept.was_seen_within(span, later));
+        kept.seen(later);
+        assert!(kept.was_seen_within(span, later + span / 2));
+        assert!(!kept.was_seen_within(span, later + span));
+        let limits = Limits {
+            file_settled_for: Duration::ZERO,
+            ..limits
+        };
+        let documents = Documents::new(&limits, Arc::new(Metrics::new("0")));
+        documents.keep_small_file(item.clone(), stamp(1), Bytes::from_static(b"x"));
+        let ask = |found| documents.small_file(&item, || Ok::<_, ()>(found)).unwrap();
+        assert!(matches!(ask(None), SmallFileState::Gone));
+        assert!(matches!(ask(Some(stamp(2))), SmallFileState::OnDisk));
+        assert!(matches!(ask(Some(stamp(1))), SmallFileState::Held(_)));
+    }
 
     #[test]
     fn the_serial_is_found_where_we_write_it() {

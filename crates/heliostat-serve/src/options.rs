@@ -54,6 +54,9 @@ pub struct Limits {
     pub page_cache_bytes: u64,
     /// Memory for small files and `.metadata`, in bytes.
     pub file_cache_bytes: u64,
+    /// How long a small file in memory is served without a look at the one on disk. A file never changes under its
+    /// address; one that was removed is gone that much later.
+    pub file_settled_for: Duration,
     /// How long clients may use a page without asking again, in seconds.
     pub page_max_age_seconds: u32,
     /// Rows of download statistics for one day; further ones are counted as dropped.
@@ -80,6 +83,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(30),
             page_cache_bytes: 64 << 20,
             file_cache_bytes: 32 << 20,
+            file_settled_for: Duration::from_secs(1),
             page_max_age_seconds: 60,
             download_rows_max: 100_000,
             download_flush_interval: Duration::from_mins(1),

@@ -24,6 +24,14 @@ pub(super) enum Refreshed {
 
 type Shared = Result<Refreshed, Arc<OnDemandError>>;
 
+/// What whoever asks has found in the catalog.
+enum Look {
+    /// This, and it is still so.
+    Current(Option<Box<ProjectRecord>>),
+    /// Something that may have changed since.
+    Old,
+}
+
 pub(super) async fn page(
     inner: &Arc<Inner>,
     name: &ProjectName,
@@ -31,6 +39,7 @@ pub(super) async fn page(
     if inner.negative.knows(name) {
         return Ok(PageState::NoSuchProject);
     }
+    let looked_at = inner.pages.moment();
     let record = record(inner, name).await?;
     let now = inner.context.clock.now();
     if record
@@ -56,7 +65,12 @@ pub(super) async fn page(
             inner
                 .pages
                 .run(&inner.tasks, name.clone(), |answering| {
-                    refresh(work, name, answering)
+                    let look = if answering.began_at(looked_at) {
+                        Look::Current(record.map(Box::new))
+                    } else {
+                        Look::Old
+                    };
+                    refresh(work, name, look, answering)
                 })
                 .await
         }
@@ -101,8 +115,8 @@ fn is_fresh(record: &ProjectRecord, max_age: Duration, now: i64) -> bool {
         || (0..i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)).contains(&age_seconds)
 }
 
-async fn refresh(inner: Arc<Inner>, name: ProjectName, answering: Answering<Shared>) {
-    match try_refresh(&inner, &name, &answering).await {
+async fn refresh(inner: Arc<Inner>, name: ProjectName, look: Look, answering: Answering<Shared>) {
+    match try_refresh(&inner, &name, look, &answering).await {
         Ok(()) => super::root::changed(&inner),
         Err(error) => answering.answer(Err(Arc::new(error))),
     }
@@ -126,13 +140,17 @@ async fn confirm(
 async fn try_refresh(
     inner: &Inner,
     name: &ProjectName,
+    look: Look,
     answering: &Answering<Shared>,
 ) -> Result<(), OnDemandError> {
     let context = &inner.context;
-    // Read here and not by whoever asks: between their look and this work, an earlier one may have committed.
-    let record = record(inner, name).await?;
+    // Between the look of whoever asks and this work, an earlier one may have committed; then we look again.
+    let record = match look {
+        Look::Current(record) => record,
+        Look::Old => record(inner, name).await?.map(Box::new),
+    };
     let root = context.upstream.root().to_string();
-    let known = record.as_ref().filter(|record| record.upstream == root);
+    let known = record.as_deref().filter(|record| record.upstream == root);
     let validators = known.map(validators::of).unwrap_or_default();
     let now = context.clock.now();
     if record

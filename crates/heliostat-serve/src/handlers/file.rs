@@ -20,7 +20,7 @@ use super::{blocking, failed, precondition_failed};
 use crate::account::Download;
 use crate::body::{BodyError, FilePiece, Payload, read_cached};
 use crate::conditional::{self, Validators, Verdict};
-use crate::documents::{SMALL_FILE_BYTES_MAX, date_header};
+use crate::documents::{SMALL_FILE_BYTES_MAX, SmallFileState, date_header};
 use crate::on_demand::FileSource;
 use crate::problem::Problem;
 use crate::range::{Selection, Span, select};
@@ -252,13 +252,17 @@ fn entity_tag(path: &TreePath, part: Part) -> String {
 /// disk; reading it might, and then happens elsewhere.
 async fn held(site: &Arc<Site>, item: &Item) -> Result<Option<Source>, Problem> {
     let look = |error| failed(&error);
-    let Some(stamp) = site.tree.stamp(item).map_err(look)? else {
-        return Ok(None);
-    };
-    if stamp.len_bytes <= SMALL_FILE_BYTES_MAX
-        && let Some(bytes) = site.documents.small_file(item, stamp)
+    match site
+        .documents
+        .small_file(item, || site.tree.stamp(item))
+        .map_err(look)?
     {
-        return Ok(Some(Source::Memory(bytes, Some(modified_at(&stamp)))));
+        SmallFileState::Held(file) => {
+            let modified_at = modified_at(&file.stamp);
+            return Ok(Some(Source::Memory(file.bytes.clone(), Some(modified_at))));
+        }
+        SmallFileState::OnDisk => {}
+        SmallFileState::Gone => return Ok(None),
     }
     let Some(opened) = site.tree.open(item).map_err(look)? else {
         return Ok(None);

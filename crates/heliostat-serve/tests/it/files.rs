@@ -1,5 +1,9 @@
 //! Files and metadata: bytes, ranges, validators, and files that are only elsewhere.
 
+use std::time::Duration;
+
+use heliostat_serve::Limits;
+
 use crate::support::{Data, METADATA};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +171,11 @@ async fn a_known_file_is_not_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_replaced_behind_our_back_is_not_served_from_memory() {
     let data = Data::new();
-    let server = data.serve();
+    let limits = Limits {
+        file_settled_for: Duration::ZERO,
+        ..Limits::default()
+    };
+    let server = data.serve_with(limits);
     let address = data.wheel.address();
     assert_eq!(server.get(&address, &[]).await.body, data.wheel.bytes);
     let place = data.directory.path().join("web").join(&address[1..]);
