@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::Ground;
+use super::cores::on_the_first;
 use super::measure::processor_seconds_of;
 use crate::command;
 
@@ -61,7 +62,7 @@ fn warm_up(script: &Path, address: &str, load: Load) -> Result<()> {
 }
 
 fn wrk(script: &Path, address: &str, connections: u32, seconds: u32) -> Result<Command> {
-    let mut wrk = Command::new(Ground::tool("wrk")?);
+    let mut wrk = on_the_first("wrk")?;
     wrk.args(["--latency", "--threads", "1", "--timeout", "30"]);
     wrk.args([
         "--connections",

@@ -2,6 +2,7 @@
 //!
 //! It prints tables and writes nothing; docs/benchmarks.md is kept by people. No test depends on a time taken here.
 
+mod cores;
 mod dataset;
 mod load;
 mod measure;

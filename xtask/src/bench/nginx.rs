@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Ground;
+use super::{Ground, cores};
 use crate::server::Server;
 
 /// nginx with a configuration and a log of its own, in a directory of its own.
@@ -28,7 +28,7 @@ impl Nginx {
         let configuration = directory.join("nginx.conf");
         fs::write(&access_log, "")
             .with_context(|| format!("failed to write `{}`", access_log.display()))?;
-        fs::write(&configuration, main_part(http))
+        fs::write(&configuration, main_part(http, cores::count()?))
             .with_context(|| format!("failed to write `{}`", configuration.display()))?;
         let mut nginx = Command::new(Ground::tool("nginx")?);
         nginx.arg("-p").arg(directory).args([
@@ -60,12 +60,12 @@ impl Nginx {
     }
 }
 
-/// Workers stay the user who started them, so that they can read where only that user may. There are two, as the
-/// machine of docs/benchmarks.md has two cores; the log is buffered, as busy hosts have it.
-fn main_part(http: &str) -> String {
+/// Workers stay the user who started them, so that they can read where only that user may. There is one for each
+/// processor, as heliostat has threads; the log is buffered, as busy hosts have it.
+fn main_part(http: &str, workers: usize) -> String {
     format!(
         "user root;
-worker_processes 2;
+worker_processes {workers};
 pid nginx.pid;
 error_log error.log;
 events {{ worker_connections 4096; }}

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::cores::Apart;
 use super::dataset::{self, Dataset, Set, State};
 use super::load::{self, Answered, Load};
 use super::nginx::Nginx;
@@ -68,6 +69,7 @@ pub(super) fn run(ground: &Ground<'_>, arguments: &Arguments) -> Result<()> {
     let set = Dataset::ensure(ground, Set::R)?;
     let data = ground.directory.join("serve-data");
     mirror(ground, &set, &data)?;
+    let apart = Apart::begin()?;
     let field = start(ground, &set, &data, arguments)?;
     let titles: Vec<String> = field
         .contenders
@@ -90,6 +92,7 @@ pub(super) fn run(ground: &Ground<'_>, arguments: &Arguments) -> Result<()> {
     println!("{}", table.to_markdown());
     drop(field);
     measure_large_over_tls(ground, &data, arguments)?;
+    apart.end()?;
     measure_cold(ground, &set, arguments.rounds)
 }
 
