@@ -253,6 +253,8 @@ fn a_deleted_project_goes_and_comes_back() {
     });
     assert_eq!(page(&serving, "beta").status, 404);
     world.pypi.add_release("beta", &Release::simple("9"));
+    // While the removal is being committed, whoever asks shares the answer that led to it.
+    until("it is back", || page(&serving, "beta").status == 200);
     assert_eq!(page(&serving, "beta").filenames().len(), 2);
 }
 
