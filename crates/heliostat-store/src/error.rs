@@ -102,6 +102,9 @@ pub enum StoreError {
     /// A mirrored project's file was asked to be evicted.
     #[error("`{0}` is of a mirrored project and stays")]
     NotEvictable(TreePath),
+    /// A page or a removal that came on demand is about a project that a sync answers for.
+    #[error("a sync answers for `{0}`, so what comes on demand does not change it")]
+    Synced(ProjectName),
     /// A file was asked to be removed that the catalog answers for.
     #[error("the catalog answers for `{0}`, so it stays")]
     StillListed(RelPath),
@@ -171,6 +174,7 @@ impl StoreError {
             | Self::UnknownProject(_)
             | Self::Unlisted(_)
             | Self::NotEvictable(_)
+            | Self::Synced(_)
             | Self::StillListed(_)
             | Self::NoProvenancePlace(_) => ErrorKind::Refused,
         }
@@ -179,6 +183,11 @@ impl StoreError {
     /// Whether the bytes were not those that were promised.
     pub const fn is_mismatch(&self) -> bool {
         matches!(self, Self::Mismatch(_))
+    }
+
+    /// Whether a sync has taken over meanwhile what came on demand.
+    pub const fn is_synced(&self) -> bool {
+        matches!(self, Self::Synced(_))
     }
 
     /// What a person can do about it, where there is something.

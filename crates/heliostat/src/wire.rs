@@ -11,6 +11,7 @@ use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{CommonArgs, LogFormat, LogLevel, UpstreamArgs};
+use crate::commands::UsageError;
 use crate::settings;
 
 /// The largest certificate, netrc, requirements or lock file read, in bytes.
@@ -34,6 +35,19 @@ pub(crate) fn clock() -> Clock {
 /// The data directory in force.
 pub(crate) fn data_directory(common: &CommonArgs) -> PathBuf {
     common.data.clone().unwrap_or_else(settings::default_data)
+}
+
+/// The data directory in force, for commands that look at a mirror and make none.
+pub(crate) fn existing_data_directory(common: &CommonArgs) -> anyhow::Result<PathBuf> {
+    let data = data_directory(common);
+    if data.exists() {
+        return Ok(data);
+    }
+    let text = format!(
+        "there is no mirror at `{}`; name one with `--data`",
+        data.display()
+    );
+    Err(UsageError(text).into())
 }
 
 /// Opens the store and finishes or discards what an interrupted run left.

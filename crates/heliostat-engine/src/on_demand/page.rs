@@ -178,7 +178,7 @@ async fn try_refresh(
             inner.negative.remember(name);
             answering.answer(Ok(Refreshed::Gone));
             if record.is_some() {
-                commit_own(inner, name, Change::Drop { name: name.clone() }).await?;
+                commit(inner, Change::DropOnDemand { name: name.clone() }).await?;
             }
         }
         Answer::Fresh(fetched) => {
@@ -206,9 +206,8 @@ async fn try_refresh(
                 upstream: root,
                 page,
             };
-            commit_own(
+            commit(
                 inner,
-                name,
                 Change::Put(Box::new(Put {
                     record,
                     blobs: Vec::new(),
@@ -221,25 +220,7 @@ async fn try_refresh(
     Ok(())
 }
 
-/// Commits a change of a page that is ours: one that a sync has taken meanwhile is the sync's to change.
-async fn commit_own(
-    inner: &Inner,
-    name: &ProjectName,
-    change: Change,
-) -> Result<(), OnDemandError> {
-    let project = name.clone();
-    let state = inner
-        .context
-        .on_disk(move |store| store.project_state(&project))
-        .await
-        .map_err(OnDemandError::Engine)?;
-    if state.is_some_and(|state| state.keeper.is_synced()) {
-        return Ok(());
-    }
-    commit(inner, change).await
-}
-
-/// Commits one change of an on-demand project.
+/// Commits one change of an on-demand project. One that a sync has taken over meanwhile is the sync's to change.
 pub(super) async fn commit(inner: &Inner, change: Change) -> Result<(), OnDemandError> {
     let policy = CommitPolicy::at(inner.context.clock.now());
     let committed = inner
@@ -247,7 +228,8 @@ pub(super) async fn commit(inner: &Inner, change: Change) -> Result<(), OnDemand
         .on_disk(move |store| store.commit(vec![change], &policy))
         .await
         .map_err(OnDemandError::Engine)?;
-    match committed.refused.into_iter().next() {
+    let mut refused = committed.refused.into_iter();
+    match refused.find(|refusal| !refusal.error.is_synced()) {
         Some(refusal) => Err(OnDemandError::Engine(EngineError::Store(refusal.error))),
         None => Ok(()),
     }

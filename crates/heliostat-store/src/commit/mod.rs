@@ -30,7 +30,7 @@ pub use sweep::Swept;
 /// One thing to be committed.
 #[derive(Debug)]
 pub enum Change {
-    /// A project's page and whatever came with it.
+    /// A project's page and whatever came with it. One that came on demand never replaces one that a sync answers for.
     Put(Box<Put>),
     /// Files taken for a page that is known already; a newer record stays as it is.
     Blobs(Blobs),
@@ -45,6 +45,11 @@ pub enum Change {
     },
     /// The project goes, with its page, its files and its ledger.
     Drop {
+        /// The project.
+        name: ProjectName,
+    },
+    /// The same for a project taken on demand; one that a sync answers for stays.
+    DropOnDemand {
         /// The project.
         name: ProjectName,
     },

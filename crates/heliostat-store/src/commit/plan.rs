@@ -70,7 +70,11 @@ impl Planner<'_> {
                 confirmed_at,
                 validators,
             } => self.touch(name, confirmed_at, validators),
-            Change::Drop { name } => self.drop_project(name),
+            Change::DropOnDemand { name } if self.is_synced(&name)? => {
+                self.refuse(Some(name.clone()), String::new(), StoreError::Synced(name));
+                Ok(())
+            }
+            Change::Drop { name } | Change::DropOnDemand { name } => self.drop_project(name),
             Change::Evict { path } => self.evict(path),
             Change::Failed(entry) => {
                 self.notes.ledger.push(LedgerChange::Add(entry));
@@ -90,6 +94,11 @@ impl Planner<'_> {
             failures,
         } = put;
         let name = record.page.name.clone();
+        // Looked at under the commit lock: whoever took the page on demand could not know what a sync was about to do.
+        if record.keeper == Keeper::OnDemand && self.is_synced(&name)? {
+            self.refuse(Some(name.clone()), String::new(), StoreError::Synced(name));
+            return Ok(());
+        }
         let admissions = self.admit(&mut record, blobs);
         if record.keeper == Keeper::Mirror
             && let Some(error) = self.first_not_held(&record, &admissions)?
@@ -311,6 +320,18 @@ impl Planner<'_> {
             Some(DraftTarget::Put(record)) => Ok(Some((**record).clone())),
             Some(DraftTarget::Drop) => Ok(None),
             Some(DraftTarget::Keep) | None => self.store.inner.catalog.project(name),
+        }
+    }
+
+    /// Whether a sync answers for the project, after the changes so far.
+    fn is_synced(&self, name: &ProjectName) -> Result<bool, StoreError> {
+        match self.drafts.get(name).map(|draft| &draft.target) {
+            Some(DraftTarget::Put(record)) => Ok(record.keeper.is_synced()),
+            Some(DraftTarget::Drop) => Ok(false),
+            Some(DraftTarget::Keep) | None => {
+                let state = self.store.inner.catalog.project_state(name)?;
+                Ok(state.is_some_and(|state| state.keeper.is_synced()))
+            }
         }
     }
 

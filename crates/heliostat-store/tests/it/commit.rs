@@ -151,6 +151,51 @@ fn bytes_that_are_not_those_promised_never_come_in() {
 }
 
 #[test]
+fn what_comes_on_demand_never_changes_what_a_sync_committed_since() {
+    let (_directory, store) = new_store();
+    // Whoever takes on demand looked before: there was no such project.
+    assert_eq!(store.project_state(&name("acme")).unwrap(), None);
+    let late = on_demand("acme", 5, &[1]);
+    let change = mirror(&store, "acme", 6, &[1, 2]);
+    commit(&store, vec![change]);
+    let before = store.project(&name("acme")).unwrap();
+
+    let gone = Change::DropOnDemand { name: name("acme") };
+    for change in [late, gone] {
+        let committed = store.commit(vec![change], &CommitPolicy::at(NOW)).unwrap();
+        assert_eq!(committed.refused.len(), 1);
+        assert!(committed.refused[0].error.is_synced());
+    }
+    // The same in one batch with the sync's own change.
+    let change = mirror(&store, "acme", 7, &[1, 2, 3]);
+    let committed = store
+        .commit(
+            vec![change, on_demand("acme", 5, &[1])],
+            &CommitPolicy::at(NOW),
+        )
+        .unwrap();
+    assert!(committed.refused[0].error.is_synced());
+    let after = store.project(&name("acme")).unwrap().unwrap();
+    assert_ne!(Some(&after), before.as_ref());
+    assert_eq!(
+        (after.keeper, after.published_serial),
+        (Keeper::Mirror, Some(Serial(7)))
+    );
+    assert_whole(&store);
+
+    // A project that only ever came on demand comes and goes.
+    commit(&store, vec![on_demand("other", 1, &[1])]);
+    commit(
+        &store,
+        vec![Change::DropOnDemand {
+            name: name("other"),
+        }],
+    );
+    assert_eq!(store.project_state(&name("other")).unwrap(), None);
+    assert_whole(&store);
+}
+
+#[test]
 fn on_demand_files_come_are_learned_from_and_are_evicted() {
     let (_directory, store) = new_store();
     let mut page = record("acme", 1, &[1, 2], Keeper::OnDemand);

@@ -68,6 +68,11 @@ fn change(
     serial: u64,
 ) -> Option<Change> {
     match step {
+        Step::Put {
+            project,
+            keeper: Keeper::OnDemand,
+            ..
+        } if (model.get(project)).is_some_and(|known| known.keeper.is_synced()) => None,
         Step::Put { .. } => Some(put(store, model, step, serial)),
         Step::Take { project, release } => {
             let known = model

@@ -6,7 +6,6 @@ use heliostat_engine::{MirrorStatus, status};
 use heliostat_store::Store;
 
 use crate::cli::{CommonArgs, StatusArgs};
-use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -14,14 +13,7 @@ use crate::{render, reporter, wire};
 const FAILURES_SHOWN_MAX: usize = 20;
 
 pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outcome> {
-    let data = wire::data_directory(common);
-    if !data.exists() {
-        return Err(UsageError(format!(
-            "there is no mirror at `{}`; name one with `--data`",
-            data.display()
-        ))
-        .into());
-    }
+    let data = wire::existing_data_directory(common)?;
     let store = Store::open(&data)?;
     let status = status(&store, wire::clock().now())?;
     if args.json {

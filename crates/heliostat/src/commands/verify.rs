@@ -16,14 +16,7 @@ use crate::reporter::{self, Output};
 use crate::wire;
 
 pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outcome> {
-    let data = wire::data_directory(common);
-    if !data.exists() {
-        return Err(UsageError(format!(
-            "there is no mirror at `{}`; name one with `--data`",
-            data.display()
-        ))
-        .into());
-    }
+    wire::existing_data_directory(common)?;
     let output = if args.json {
         Output::JsonLines
     } else {

@@ -115,6 +115,33 @@ fn a_sync_under_way_and_commits_on_demand_interleave() {
 }
 
 #[test]
+fn a_page_on_its_way_on_demand_does_not_replace_what_a_sync_commits_meanwhile() {
+    let world = World::new(universe(&["one"]));
+    let serving = world.serve(&[]);
+    world.pypi.misbehave(
+        Rule::new(Fault::SlowBytesPerSecond(300))
+            .on(Kind::Page)
+            .first(1),
+    );
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| get_json(&format!("{}one/", serving.index_url())));
+        until("the slow page is asked for", || {
+            world.pypi.count(Kind::Page) == 1
+        });
+        world.pypi.add_release("one", &release("2"));
+        world.sync(&["one"]).assert_code(0);
+        // Who asked before the sync gets what the upstream said then.
+        assert_eq!(asking.join().unwrap().status, 200);
+    });
+    serving.stop().assert_code(0);
+    world.assert_mirrors();
+    world.verify(&[]).assert_code(0);
+    world.pypi.clear_log();
+    world.sync(&[]).assert_code(0);
+    assert_eq!(world.pypi.count_all(), 1, "only the list is asked for");
+}
+
+#[test]
 fn a_sync_takes_over_what_was_taken_on_demand() {
     let world = World::new(universe(&["one", "two"]));
     let serving = world.serve(&[]);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
 
 use crate::sync_world::{digests, small};
-use crate::world::{World, heliostat};
+use crate::world::{World, assert_says, heliostat};
 
 #[test]
 fn files_come_from_a_nearer_mirror() {
@@ -55,14 +55,41 @@ fn a_mirror_that_lacks_files_or_is_down_is_passed_over() {
 #[test]
 fn everything_goes_through_the_proxy_that_is_named() {
     let world = World::new(small());
-    let proxy = Proxy::start();
+    let proxy = Proxy::start(carry);
     world
-        .sync(&["--all", "--proxy", &proxy.url()])
+        .sync(&["--all", "--proxy", &proxy.url("http")])
         .assert_code(0);
     world.assert_in_step();
     let carried = proxy.carried.load(Ordering::Relaxed);
     assert_eq!(carried, world.pypi.requests().len() as u64);
     assert!(carried > 0);
+}
+
+#[test]
+fn everything_goes_through_the_socks_proxy_that_is_named() {
+    for scheme in ["socks5", "socks5h"] {
+        let world = World::new(small());
+        let proxy = Proxy::start(carry_socks);
+        world
+            .sync(&["--all", "--proxy", &proxy.url(scheme)])
+            .assert_code(0);
+        world.assert_in_step();
+        let carried = proxy.carried.load(Ordering::Relaxed);
+        assert_eq!(carried, world.pypi.connections(), "{scheme}");
+        assert!(carried > 0, "{scheme}");
+    }
+}
+
+#[test]
+fn a_socks_proxy_that_is_not_there_is_named_in_the_error() {
+    let world = World::new(small());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let run = world.sync(&["--all", "--proxy", &format!("socks5://{address}")]);
+    run.assert_code(3);
+    assert_eq!(world.pypi.connections(), 0);
+    assert_says(&run.stderr, &["hint"]);
 }
 
 #[test]
@@ -90,7 +117,7 @@ fn a_server_and_an_upstream_on_ipv6() {
     server.terminate().assert_code(0);
 }
 
-/// A plain HTTP proxy on loopback: one request for each connection.
+/// A proxy on loopback.
 struct Proxy {
     address: SocketAddr,
     carried: Arc<AtomicU64>,
@@ -99,7 +126,8 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start() -> Self {
+    /// A proxy that serves each connection with `carry`, which counts what it carried.
+    fn start(carry: fn(TcpStream, &AtomicU64) -> std::io::Result<()>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (carried, stopped) = (
@@ -127,8 +155,8 @@ impl Proxy {
         }
     }
 
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}", self.address)
     }
 }
 
@@ -142,7 +170,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Carries one request, written with its whole address as clients of proxies do, and its answer.
+/// A plain HTTP proxy's work: carries one request, written with its whole address as clients of proxies do, and its answer.
 fn carry(client: TcpStream, carried: &AtomicU64) -> std::io::Result<()> {
     let mut head = String::new();
     let mut reader = BufReader::new(client.try_clone()?);
@@ -166,4 +194,48 @@ fn carry(client: TcpStream, carried: &AtomicU64) -> std::io::Result<()> {
     let mut client = client;
     client.write_all(&answer)?;
     client.shutdown(std::net::Shutdown::Both)
+}
+
+/// A SOCKS 5 proxy's work (RFC 1928, without authentication): makes one connection and carries it both ways.
+fn carry_socks(mut client: TcpStream, carried: &AtomicU64) -> std::io::Result<()> {
+    let mut hello = [0; 2];
+    client.read_exact(&mut hello)?;
+    let mut methods = vec![0; usize::from(hello[1])];
+    client.read_exact(&mut methods)?;
+    client.write_all(&[5, 0])?;
+    let mut request = [0; 4];
+    client.read_exact(&mut request)?;
+    let host = match request[3] {
+        1 => {
+            let mut octets = [0; 4];
+            client.read_exact(&mut octets)?;
+            std::net::Ipv4Addr::from(octets).to_string()
+        }
+        3 => {
+            let mut length = [0];
+            client.read_exact(&mut length)?;
+            let mut name = vec![0; usize::from(length[0])];
+            client.read_exact(&mut name)?;
+            String::from_utf8_lossy(&name).into_owned()
+        }
+        kind => return Err(std::io::Error::other(format!("address of kind {kind}"))),
+    };
+    let mut port = [0; 2];
+    client.read_exact(&mut port)?;
+    let upstream = TcpStream::connect((host, u16::from_be_bytes(port)))?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    carried.fetch_add(1, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(|| pour(&client, &upstream));
+        pour(&upstream, &client);
+    });
+    Ok(())
+}
+
+/// Pours one direction until it ends, then ends both: who stops speaking here has nothing more to hear.
+fn pour(mut from: &TcpStream, mut to: &TcpStream) {
+    drop(std::io::copy(&mut from, &mut to));
+    for stream in [from, to] {
+        drop(stream.shutdown(std::net::Shutdown::Both));
+    }
 }

@@ -10,7 +10,7 @@ use heliostat_testkit::process::{Invocation, Running};
 use heliostat_testkit::pypi::{Fault, Kind, Rule};
 use heliostat_testkit::universe::Release;
 
-use crate::sync_world::{many, small};
+use crate::sync_world::{many, needed, small};
 use crate::world::{World, assert_says};
 
 fn command(world: &World, arguments: &[&str]) -> Invocation {
@@ -93,6 +93,34 @@ fn an_interrupted_sync_stops_cleanly_says_what_is_left_and_goes_on() {
         0,
         "what was done is not asked for again"
     );
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_what_the_first_would_wait_for() {
+    let world = World::new(many(30));
+    world
+        .pypi
+        .misbehave(Rule::new(Fault::Hang).on(Kind::List).first(1));
+    let mut running = command(&world, &["--all", "--read-timeout", "1"]).start();
+    wait_for_requests(&world, 1, &mut running);
+    // Somebody else commits for as long as this lasts, so that a clean stop would have to wait.
+    let others = std::fs::File::open(world.heliostat.data().join("state/commit.lock")).unwrap();
+    others.lock().unwrap();
+    let needed: u64 = needed(&world.pypi.universe()).values().sum();
+    wait_for_requests(&world, needed + 1, &mut running);
+    running.interrupt();
+    running.wait_for_stderr("stopping cleanly");
+    assert!(running.is_running(), "it waits for its turn to commit");
+    running.interrupt();
+    let run = running.wait();
+    run.assert_code(1);
+    assert!(!run.stdout.contains("taken"), "nothing is claimed: {run}");
+    drop(others);
+    world.assert_safe_for_clients();
+    assert_eq!(world.projects(), BTreeSet::new());
+    world.pypi.behave();
+    world.sync(&["--all"]).assert_code(0);
+    world.assert_in_step();
 }
 
 #[test]
