@@ -8,7 +8,7 @@ use heliostat_pypi::{FileName, ProjectName, Sha256};
 use heliostat_store::{Expected, VerifiedBlob};
 use heliostat_upstream::Answer;
 
-use crate::context::{Context, blocking, blocking_if_large};
+use crate::context::{Context, blocking_if_large};
 use crate::take::TakeError;
 
 /// A part that was looked for.
@@ -22,43 +22,58 @@ pub(crate) enum PartTaken {
     Blemish(String),
 }
 
-/// The metadata of a file: the upstream's where it offers one that matches its promise, else, for a wheel, extracted
-/// byte-exact from the verified wheel, which must then keep the promise in the upstream's place.
+/// The metadata of a file, byte-exact.
+///
+/// A digest that the page promises is the judge, whoever the bytes come from: a wheel that is here is asked first, which
+/// saves the upstream a request for every wheel, then the upstream. Without a digest what the upstream offers is taken,
+/// else what is inside the wheel.
 pub(crate) async fn take_metadata(
     context: &Context,
     project: &ProjectName,
     entry: &PageFile,
     wheel: Option<std::fs::File>,
 ) -> Result<PartTaken, TakeError> {
-    let promised = match entry.core_metadata {
-        CoreMetadata::Absent => None,
-        CoreMetadata::Offered => Some(None),
-        CoreMetadata::Sha256(digest) => Some(Some(digest)),
-    };
-    let mut reason = None;
-    if let Some(wanted) = promised {
-        match offered(context, entry, wanted).await? {
-            Ok(bytes) => return admit(context, bytes, wanted).await,
-            Err(why) => reason = Some(why),
-        }
-    }
-    if let Some(wheel) = wheel.filter(|_| entry.is_wheel()) {
-        match extracted(project, entry, wheel).await? {
-            Ok(bytes) => {
+    let wheel = wheel.filter(|_| entry.is_wheel());
+    match entry.core_metadata {
+        CoreMetadata::Sha256(wanted) => {
+            let mut reason = None;
+            if let Some(wheel) = wheel
+                && let Ok(bytes) = extracted(project, entry, wheel).await?
+            {
                 let digest = Sha256::of(&bytes);
-                match promised.flatten() {
-                    Some(wanted) if wanted != digest => {
-                        reason = Some(format!(
-                            "its metadata has digest {digest}, not {wanted} as its page promises"
-                        ));
-                    }
-                    _ => return admit(context, bytes, Some(digest)).await,
+                if digest == wanted {
+                    return admit(context, bytes, Some(wanted)).await;
                 }
+                reason = Some(format!(
+                    "its metadata has digest {digest}, not {wanted} as its page promises"
+                ));
             }
-            Err(why) => reason = reason.or(Some(why)).filter(|_| promised.is_some()),
+            match offered(context, entry, Some(wanted)).await? {
+                Ok(bytes) => admit(context, bytes, Some(wanted)).await,
+                Err(why) => Ok(PartTaken::Blemish(reason.unwrap_or(why))),
+            }
         }
+        CoreMetadata::Offered => {
+            let why = match offered(context, entry, None).await? {
+                Ok(bytes) => return admit(context, bytes, None).await,
+                Err(why) => why,
+            };
+            match wheel {
+                Some(wheel) => match extracted(project, entry, wheel).await? {
+                    Ok(bytes) => admit(context, bytes, None).await,
+                    Err(_) => Ok(PartTaken::Blemish(why)),
+                },
+                None => Ok(PartTaken::Blemish(why)),
+            }
+        }
+        CoreMetadata::Absent => match wheel {
+            Some(wheel) => match extracted(project, entry, wheel).await? {
+                Ok(bytes) => admit(context, bytes, None).await,
+                Err(_) => Ok(PartTaken::None),
+            },
+            None => Ok(PartTaken::None),
+        },
     }
-    Ok(reason.map_or(PartTaken::None, PartTaken::Blemish))
 }
 
 /// The provenance document of a file, as it comes.
@@ -130,7 +145,8 @@ async fn extracted(
         return Ok(Err("its name is not that of a wheel".to_owned()));
     };
     let project = project.clone();
-    blocking(move || {
+    // The directory of a wheel and one member are read, which for a small one is done sooner than handed over.
+    blocking_if_large(entry.size_bytes.unwrap_or(u64::MAX), move || {
         extract_wheel_metadata(wheel, &project, &name).map_err(|error| error.to_string())
     })
     .await

@@ -38,28 +38,55 @@ pub struct Stamp {
     pub modified_nanoseconds: u32,
 }
 
+/// Whether the system can sync a whole file system in one call.
+const CAN_SYNC_ALL: bool = cfg!(target_os = "linux");
+
 /// What still has to reach the disk before the next step may begin.
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
     files: Vec<PathBuf>,
     directories: BTreeSet<PathBuf>,
+    /// So many that the whole file system will be synced; then nobody needs to know which.
+    is_many: bool,
 }
 
 impl Unsynced {
-    pub(crate) fn add_file(&mut self, path: PathBuf) {
-        self.files.push(path);
+    pub(crate) fn add_file(&mut self, path: &Path) {
+        if !self.is_many {
+            self.files.push(path.to_owned());
+            self.count();
+        }
     }
 
     pub(crate) fn add_directory(&mut self, path: &Path) {
-        if !self.directories.contains(path) {
+        if !self.is_many && !self.directories.contains(path) {
             self.directories.insert(path.to_owned());
+            self.count();
+        }
+    }
+
+    /// Takes over what somebody else noted.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.directories.extend(other.directories);
+        self.is_many |= other.is_many;
+        self.count();
+    }
+
+    fn count(&mut self) {
+        if CAN_SYNC_ALL && self.files.len() + self.directories.len() > SYNC_EACH_MAX {
+            self.is_many = true;
+        }
+        if self.is_many {
+            self.files.clear();
+            self.directories.clear();
         }
     }
 
     /// Returns when everything noted so far is on the disk. `anchor` is any open file of the same file system.
     pub(crate) fn sync(self, anchor: &File) -> Result<(), StoreError> {
-        if self.files.len() + self.directories.len() > SYNC_EACH_MAX && sync_file_system(anchor)? {
-            return Ok(());
+        if self.is_many {
+            return sync_file_system(anchor);
         }
         for path in self.files.iter().chain(&self.directories) {
             match File::open(path).and_then(|file| file.sync_all()) {
@@ -134,7 +161,7 @@ pub(crate) fn replace(
     }
     write_new(temporary, content)?;
     move_into_place(temporary, target, unsynced)?;
-    unsynced.add_file(target.to_owned());
+    unsynced.add_file(target);
     Ok(())
 }
 
@@ -151,7 +178,7 @@ pub(crate) fn replace_with_link(
     }
     if fs::hard_link(original, temporary).is_err() {
         write_new(temporary, content)?;
-        unsynced.add_file(target.to_owned());
+        unsynced.add_file(target);
     }
     move_into_place(temporary, target, unsynced)
 }
@@ -264,15 +291,14 @@ fn has_content(path: &Path, content: &[u8]) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn sync_file_system(anchor: &File) -> Result<bool, StoreError> {
+fn sync_file_system(anchor: &File) -> Result<(), StoreError> {
     rustix::fs::syncfs(anchor)
-        .map_err(|error| StoreError::io("sync the file system of", "web", error))?;
-    Ok(true)
+        .map_err(|error| StoreError::io("sync the file system of", "web", error))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn sync_file_system(_anchor: &File) -> Result<bool, StoreError> {
-    Ok(false)
+fn sync_file_system(_anchor: &File) -> Result<(), StoreError> {
+    unreachable!("what cannot be done is not asked for: CAN_SYNC_ALL")
 }
 
 const READ_FLAGS: OFlags = OFlags::RDONLY

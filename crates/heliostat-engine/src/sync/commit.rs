@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use heliostat_pypi::ProjectName;
 use heliostat_store::{Change, CommitPolicy, LedgerEntry, Part, Refusal};
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::Work;
 use crate::context::Context;
@@ -16,6 +16,9 @@ use crate::publish::{Publisher, Urge};
 
 /// Projects committed at once: enough to share the price of making them durable, few enough to be visible soon.
 const BATCH_PROJECTS_MAX: usize = 128;
+
+/// How long a batch waits for more projects. Making a batch durable costs about the same for one project as for many.
+const GATHER_MAX: Duration = Duration::from_millis(200);
 
 /// How often the root list is published while a run goes on.
 const PUBLISH_INTERVAL: Duration = Duration::from_mins(5);
@@ -57,6 +60,7 @@ impl Committer {
         let (mut published, mut signed) = (Instant::now(), Instant::now());
         let desk = Publisher::of(&self.context);
         while queue.recv_many(&mut batch, BATCH_PROJECTS_MAX).await > 0 {
+            gather(&mut queue, &mut batch).await;
             self.commit(std::mem::take(&mut batch)).await?;
             if let Some(desk) = &desk
                 && signed.elapsed() >= desk.notary.publish_every
@@ -170,6 +174,17 @@ impl Committer {
             ProjectOutcome::Unchanged => self.tally.unchanged += 1,
             ProjectOutcome::Dropped => self.tally.dropped += 1,
             ProjectOutcome::Failed => self.tally.failed += 1,
+        }
+    }
+}
+
+/// Waits a little for more, as long as more can come.
+async fn gather(queue: &mut mpsc::Receiver<Work>, batch: &mut Vec<Work>) {
+    let until = Instant::now() + GATHER_MAX;
+    while let room @ 1.. = BATCH_PROJECTS_MAX.saturating_sub(batch.len()) {
+        match timeout_at(until, queue.recv_many(batch, room)).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
         }
     }
 }

@@ -11,12 +11,12 @@ mod wishes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use futures_util::{StreamExt as _, stream};
 use heliostat_pypi::select::{Selection, Wanted};
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{Change, LedgerEntry, Put, RootKind};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ use fetch::Fetcher;
 use prepare::{Applied, Course, LIST_KEY, Look, Prepared, prepare};
 
 /// Items on their way to the committer.
-const WORK_QUEUE: usize = 64;
+const WORK_QUEUE: usize = 256;
 
 /// What a sync is asked to do.
 #[derive(Debug, Clone)]
@@ -362,24 +362,30 @@ async fn fetch_all(
             .or_default()
             .push(entry.clone());
     }
-    let none = Vec::new();
-    let projects = stream::iter(&prepared.plan.refresh).map(|refresh| {
-        let wanted = prepared
-            .selection
-            .wants(&refresh.name)
-            .unwrap_or(Wanted::AllVersions);
-        let (fetcher, work) = (Arc::clone(&fetcher), &work);
-        let older = ledger.get(&refresh.name).unwrap_or(&none);
-        async move { fetcher.fetch(refresh, &wanted, older, work).await }
-    });
-    let mut projects = std::pin::pin!(projects.buffer_unordered(request.jobs));
+    let mut waiting = prepared.plan.refresh.iter();
+    // Tasks, so that projects are fetched on every processor; dropping the set ends them.
+    let mut running = JoinSet::new();
     loop {
+        while running.len() < request.jobs
+            && let Some(refresh) = waiting.next()
+        {
+            let wanted = prepared
+                .selection
+                .wants(&refresh.name)
+                .unwrap_or(Wanted::AllVersions);
+            let older = ledger.remove(&refresh.name).unwrap_or_default();
+            let (fetcher, work, refresh) = (Arc::clone(&fetcher), work.clone(), refresh.clone());
+            running.spawn(async move { fetcher.fetch(&refresh, &wanted, &older, &work).await });
+        }
         tokio::select! {
             biased;
-            () = cancel.cancelled() => return Ok(done.saturating_sub(fetcher.gone_count())),
-            next = projects.next() => match next {
+            () = cancel.cancelled() => {
+                running.shutdown().await;
+                return Ok(done.saturating_sub(fetcher.gone_count()));
+            }
+            next = running.join_next() => match next {
                 None => break,
-                Some(result) => result?,
+                Some(ended) => ended.map_err(|error| EngineError::Worker(error.to_string()))??,
             }
         }
         done += 1;

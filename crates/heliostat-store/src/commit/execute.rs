@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use heliostat_pypi::{ProjectName, TreePath};
 
@@ -16,6 +17,11 @@ use crate::layout;
 use crate::pages::{Copies, Pages};
 use crate::record::Part;
 use crate::store::Store;
+
+/// Threads for one step of a batch, at most.
+const THREADS_MAX: usize = 4;
+/// Fewer tasks than this are not worth a thread.
+const TASKS_A_THREAD_MIN: usize = 8;
 
 /// What finishing an unfinished batch came to.
 #[derive(Debug, Default)]
@@ -31,6 +37,15 @@ pub(crate) struct Redone {
 struct Abandoned {
     names: BTreeSet<ProjectName>,
     refusals: Vec<Refusal>,
+}
+
+/// What one step of a batch came to, in one thread or in all of them.
+#[derive(Debug, Default)]
+struct Share {
+    abandoned: Abandoned,
+    unsynced: Unsynced,
+    /// What the signed pages are, by project.
+    signed: BTreeMap<ProjectName, SignedAs>,
 }
 
 impl Store {
@@ -90,35 +105,23 @@ impl Store {
     /// Everything from the renames on; may be repeated.
     fn carry_out(&self, batch: &mut Batch) -> Result<Committed, StoreError> {
         let inner = &self.inner;
-        let mut abandoned = Abandoned::default();
-        let mut unsynced = Unsynced::default();
-        for task in &batch.tasks {
-            abandoned.unless_batch_ends(task, self.rename_arrivals(task, &mut unsynced))?;
-        }
-        unsynced.sync(&inner.web)?;
+        let renamed = side_by_side(&batch.tasks, |task, share| {
+            let moved = self.rename_arrivals(task, &mut share.unsynced);
+            share.abandoned.unless_batch_ends(task, moved)
+        })?;
+        renamed.unsynced.sync(&inner.web)?;
         kill_point("all-renamed");
-        let mut unsynced = Unsynced::default();
+        let mut abandoned = renamed.abandoned;
         let pages = self.pages()?;
-        let mut signed = BTreeMap::new();
-        for task in &batch.tasks {
+        let written = side_by_side(&batch.tasks, |task, share| {
             if abandoned.names.contains(&task.work.name) {
-                continue;
+                return Ok(());
             }
-            let written = match (&task.work.target, &task.after) {
-                (Target::Put(_), Some((record, _))) => {
-                    pages.publish(record, &mut unsynced).map(|page| {
-                        signed.extend(page.map(|page| (task.work.name.clone(), page)));
-                    })
-                }
-                (Target::Drop, _) => pages.withdraw(&task.work.name, &mut unsynced),
-                _ => Ok(()),
-            };
-            if written.is_err() {
-                self.restore_pages(task, &pages, &mut unsynced)?;
-            }
-            abandoned.unless_batch_ends(task, written)?;
-        }
-        unsynced.sync(&inner.web)?;
+            self.write_pages(task, &pages, share)
+        })?;
+        abandoned.absorb(written.abandoned);
+        let signed = written.signed;
+        written.unsynced.sync(&inner.web)?;
         kill_point("all-pages");
         let generation = self.apply(batch, &abandoned, &signed)?;
         kill_point("catalog-written");
@@ -143,6 +146,29 @@ impl Store {
         committed.refused = std::mem::take(&mut batch.refused);
         committed.refused.append(&mut abandoned.refusals);
         Ok(committed)
+    }
+
+    /// Replaces or withdraws a task's documents; what cannot be done is undone and noted.
+    fn write_pages(
+        &self,
+        task: &Task,
+        pages: &Pages<'_>,
+        share: &mut Share,
+    ) -> Result<(), StoreError> {
+        let name = &task.work.name;
+        let written = match (&task.work.target, &task.after) {
+            (Target::Put(_), Some((record, _))) => {
+                pages.publish(record, &mut share.unsynced).map(|page| {
+                    share.signed.extend(page.map(|page| (name.clone(), page)));
+                })
+            }
+            (Target::Drop, _) => pages.withdraw(name, &mut share.unsynced),
+            _ => Ok(()),
+        };
+        if written.is_err() {
+            self.restore_pages(task, pages, &mut share.unsynced)?;
+        }
+        share.abandoned.unless_batch_ends(task, written)
     }
 
     /// Puts back what was replaced before a task met its trouble, in the same order and so as far as that came. What
@@ -175,7 +201,7 @@ impl Store {
         let mut unsynced = Unsynced::default();
         for blob in batch.tasks.iter().flat_map(|task| &task.blobs) {
             let path = blob.temporary().path();
-            unsynced.add_file(path.to_owned());
+            unsynced.add_file(path);
             let mut directory = path.parent();
             // The owner's directory may be new as well.
             for _ in 0..2 {
@@ -292,7 +318,58 @@ impl Store {
     }
 }
 
+/// Does one step of a batch for every task, in a few threads where there are many: most of the time goes to the kernel,
+/// which makes names in different directories at once. Tasks are of different projects, so their order does not matter;
+/// the step has ended for all of them when this returns.
+fn side_by_side(
+    tasks: &[Task],
+    step: impl Fn(&Task, &mut Share) -> Result<(), StoreError> + Sync,
+) -> Result<Share, StoreError> {
+    let run = |tasks: &[Task]| {
+        let mut share = Share::default();
+        for task in tasks {
+            step(task, &mut share)?;
+        }
+        Ok(share)
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors
+        .min(THREADS_MAX)
+        .min(tasks.len() / TASKS_A_THREAD_MIN);
+    if threads < 2 {
+        return run(tasks);
+    }
+    let shares: Vec<Result<Share, StoreError>> = thread::scope(|scope| {
+        let run = &run;
+        let workers: Vec<_> = tasks
+            .chunks(tasks.len().div_ceil(threads))
+            .map(|part| scope.spawn(move || run(part)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    });
+    let mut whole = Share::default();
+    for share in shares {
+        let share = share?;
+        whole.abandoned.absorb(share.abandoned);
+        whole.unsynced.absorb(share.unsynced);
+        whole.signed.extend(share.signed);
+    }
+    Ok(whole)
+}
+
 impl Abandoned {
+    fn absorb(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.refusals.extend(other.refusals);
+    }
+
     /// Notes trouble that is the task's own; trouble that everybody would meet ends the batch.
     fn unless_batch_ends(
         &mut self,

@@ -88,12 +88,7 @@ fn only_what_changed_is_asked_for() {
         .edit(|universe| universe.release_in_every(50, &release));
     assert_eq!(changed, 2);
     follows(&world);
-    let expected = [
-        (Kind::List, 1),
-        (Kind::Page, 2),
-        (Kind::File, 2),
-        (Kind::Metadata, 2),
-    ];
+    let expected = [(Kind::List, 1), (Kind::Page, 2), (Kind::File, 2)];
     assert_eq!(asked(&world.pypi), BTreeMap::from(expected));
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use heliostat_testkit::pypi::{Fault, Gzip, Kind, Lack, Rule, Truncation};
-use heliostat_testkit::universe::{Release, Universe};
+use heliostat_testkit::universe::{MetadataOffer, Release, Universe};
 
 use crate::sync_world::{asked, many, needed, small};
 use crate::world::{World, assert_says};
@@ -356,15 +356,29 @@ fn a_server_without_ranges_serves_every_file_whole() {
 
 #[test]
 fn metadata_that_is_missing_or_wrong_comes_from_the_wheel() {
-    for fault in [
-        Fault::Status(404),
-        Fault::Corrupt,
-        Fault::Truncate(Truncation::Chunked),
-    ] {
+    let mut universe = small();
+    let release = Release::simple("4.0").metadata(MetadataOffer::Unhashed);
+    universe.add_project("eta", &[release]);
+    let world = World::new(universe);
+    let missing = Rule::new(Fault::Status(404)).on(Kind::Metadata);
+    world.pypi.misbehave(missing);
+    world.sync(&["--all"]).assert_code(0);
+    world.assert_in_step();
+    // Only that which has no digest on its page was asked for; the rest was known to be in the wheels.
+    assert_eq!(world.pypi.count(Kind::Metadata), 1);
+}
+
+#[test]
+fn metadata_of_a_wheel_that_is_not_the_promised_is_taken_from_the_upstream_and_checked() {
+    for fault in [Fault::Corrupt, Fault::Truncate(Truncation::Chunked)] {
         let world = World::new(small());
+        other_metadata(&world);
         world.pypi.misbehave(Rule::new(fault).on(Kind::Metadata));
-        world.sync(&["--all"]).assert_code(0);
-        world.assert_in_step();
+        let run = world.sync(&["--all"]);
+        run.assert_code(1);
+        world.assert_honest(&run);
+        world.pypi.behave();
+        world.assert_heals();
     }
 }
 

@@ -88,7 +88,8 @@ pub(crate) fn needed(universe: &Universe) -> BTreeMap<Kind, u64> {
         add(Kind::Page);
         for file in project.offered() {
             add(Kind::File);
-            if file.offered_metadata().is_some() {
+            // What has a digest on its page is in the wheel, and need not be asked for.
+            if file.offered_metadata().is_some() && file.metadata_offer == MetadataOffer::Unhashed {
                 add(Kind::Metadata);
             }
             if file.provenance.is_some() {
