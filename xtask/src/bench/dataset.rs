@@ -137,7 +137,26 @@ impl Dataset {
         let directory = self.directory.join("nginx");
         fs::create_dir_all(&directory)
             .with_context(|| format!("failed to make `{}`", directory.display()))?;
+        self.write_local_json(state)?;
         Nginx::start(&directory, self.port, &self.nginx_part(state))
+    }
+
+    /// The list of projects with their serials as shadowmire's downstreams ask for it.
+    fn write_local_json(&self, state: State) -> Result<()> {
+        let map = self.directory.join(format!("serials-{}.map", state.name()));
+        let text = fs::read_to_string(&map)
+            .with_context(|| format!("failed to read `{}`", map.display()))?;
+        let serials: serde_json::Map<String, Value> = text
+            .lines()
+            .filter_map(|line| line.trim_end_matches(';').split_once(' '))
+            .filter(|(name, _)| *name != "default")
+            .filter_map(|(name, serial)| {
+                Some((name.to_owned(), serial.trim().parse::<u64>().ok()?.into()))
+            })
+            .collect();
+        let list = self.directory.join(state.name()).join("local.json");
+        fs::write(&list, Value::Object(serials).to_string())
+            .with_context(|| format!("failed to write `{}`", list.display()))
     }
 
     /// How many files stand under `packages/`, with and without `.metadata`: what a complete mirror holds.
@@ -318,6 +337,8 @@ impl Dataset {
         root {directory}/{state};
         location /packages/ {{ root {directory}; }}
         location /pypi/ {{ default_type application/json; }}
+        location ~ ^/json/(?<legacy>[^/]+)$ {{ try_files /pypi/$legacy/json =404; default_type application/json; }}
+        location ~ ^/simple/[^/]+/index\\.v1_(json|html)$ {{ }}
         location = /simple {{ rewrite ^ /form/$form/simple/ last; }}
         location /simple/ {{ rewrite ^ /form/$form$uri last; }}
         location ~ ^/form/v1_json(?<page>/simple/.*)$ {{

@@ -60,6 +60,32 @@ impl Bandersnatch {
     }
 }
 
+/// `shadowmire sync` with files, from another shadowmire's tree over plain HTTP, which spares it XML-RPC and one request
+/// a project.
+pub(super) fn mirror_with_shadowmire(
+    program: &Path,
+    directory: &Path,
+    upstream: &str,
+    workers: u32,
+) -> Result<Command> {
+    // It wants to be started where it may write.
+    fs::create_dir_all(directory)
+        .with_context(|| format!("failed to make `{}`", directory.display()))?;
+    let mut command = Command::new(program);
+    command
+        .current_dir(directory)
+        .env("SHADOWMIRE_WORKERS", workers.to_string())
+        .arg("--repo")
+        .arg(directory)
+        .args([
+            "sync",
+            "--sync-packages",
+            "--shadowmire-upstream",
+            &format!("{upstream}/"),
+        ]);
+    Ok(command)
+}
+
 /// devpi-server with one mirror index, as its documentation sets one up.
 pub(super) fn start_devpi(
     ground: &Ground<'_>,

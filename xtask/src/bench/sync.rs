@@ -1,6 +1,7 @@
-//! `cargo xtask bench sync`: the first sync, one with nothing new, one with 1 % changed; beside bandersnatch.
+//! `cargo xtask bench sync`: the first sync, one with nothing new, one with 1 % changed; beside bandersnatch, and
+//! shadowmire where its program is named.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -8,9 +9,8 @@ use anyhow::{Context, Result, bail};
 use super::Ground;
 use super::dataset::{Dataset, Set, State};
 use super::measure::{self, Cost};
-use super::peers::Bandersnatch;
+use super::peers::{Bandersnatch, mirror_with_shadowmire};
 use super::table::{Better, Table};
-use crate::python::empty_directory;
 
 /// Arguments of `cargo xtask bench sync`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,12 @@ pub(crate) struct Arguments {
     /// bandersnatch's workers; it takes 10 at most.
     #[arg(long, default_value_t = 10)]
     workers: u32,
+    /// A shadowmire that is installed somewhere, to be measured too: it is not on the package index.
+    #[arg(long, value_name = "PROGRAM")]
+    shadowmire: Option<PathBuf>,
+    /// shadowmire's workers.
+    #[arg(long, default_value_t = 10)]
+    shadowmire_workers: u32,
     /// Measure us alone.
     #[arg(long)]
     alone: bool,
@@ -49,55 +55,92 @@ struct Taking {
     steps: [Vec<Taken>; STEPS.len()],
 }
 
+/// What a program runs in a directory of its own.
+type Starts<'a> = dyn Fn(&Path) -> Result<Command> + 'a;
+
+/// One program that is measured.
+struct Contender<'a> {
+    title: String,
+    /// Where in its directory the tree stands.
+    tree: &'a str,
+    /// What it runs, for a directory.
+    command: Box<Starts<'a>>,
+    taking: Taking,
+}
+
 /// Runs all rounds and prints the table.
 pub(super) fn run(ground: &Ground<'_>, arguments: &Arguments) -> Result<()> {
     let dataset = Dataset::ensure(ground, arguments.set)?;
-    let peer = if arguments.alone {
-        None
-    } else {
-        Some(Bandersnatch::install(ground)?)
-    };
-    let mut ours = Taking::default();
-    let mut theirs = Taking::default();
-    for round in 1..=arguments.rounds {
-        ground.console.step(&format!("round {round}: heliostat"));
-        let data = ground.directory.join("run-heliostat");
-        let upstream = format!("{}/simple/", dataset.address());
-        measure_round(&dataset, &data, &data.join("web"), &mut ours, || {
+    let upstream = dataset.address();
+    let mut contenders = vec![Contender {
+        title: "heliostat".to_owned(),
+        tree: "web",
+        command: Box::new(|home| {
             let mut command = Command::new(&ground.heliostat);
+            let index = format!("{upstream}/simple/");
             command
-                .args(["sync", "--all", "--upstream", &upstream, "--data"])
-                .arg(&data);
+                .args(["sync", "--all", "--upstream", &index, "--data"])
+                .arg(home);
             Ok(command)
-        })?;
-        let Some(peer) = &peer else { continue };
-        ground
-            .console
-            .step(&format!("round {round}: {}", peer.title));
-        let home = ground.directory.join("run-bandersnatch");
-        measure_round(&dataset, &home, &home.join("web"), &mut theirs, || {
-            peer.mirror(&home, &dataset.address(), arguments.workers)
-        })?;
+        }),
+        taking: Taking::default(),
+    }];
+    if !arguments.alone {
+        let peer = Bandersnatch::install(ground)?;
+        contenders.push(Contender {
+            title: peer.title.clone(),
+            tree: "web",
+            command: Box::new({
+                let upstream = &upstream;
+                move |home| peer.mirror(home, upstream, arguments.workers)
+            }),
+            taking: Taking::default(),
+        });
     }
-    let titles: Vec<String> = std::iter::once("heliostat".to_owned())
-        .chain(peer.map(|peer| peer.title))
+    if let Some(program) = &arguments.shadowmire {
+        let workers = arguments.shadowmire_workers;
+        contenders.push(Contender {
+            title: format!("shadowmire, {workers} workers"),
+            tree: ".",
+            command: Box::new({
+                let upstream = &upstream;
+                move |home| mirror_with_shadowmire(program, home, upstream, workers)
+            }),
+            taking: Taking::default(),
+        });
+    }
+    // Names of their own for every round: ext4 is slow for minutes where much has been deleted, so nothing is deleted
+    // before the end.
+    let runs = ground.directory.join("sync-runs");
+    for round in 1..=arguments.rounds {
+        for (number, contender) in contenders.iter_mut().enumerate() {
+            ground
+                .console
+                .step(&format!("round {round}: {}", contender.title));
+            let home = runs.join(format!("{}-{round}-{number}", std::process::id()));
+            measure_round(&dataset, &home, contender)?;
+        }
+    }
+    let titles: Vec<String> = contenders
+        .iter()
+        .map(|contender| contender.title.clone())
         .collect();
-    println!("{}", table(&titles, &[ours, theirs]).to_markdown());
-    Ok(())
+    let takings: Vec<Taking> = contenders
+        .into_iter()
+        .map(|contender| contender.taking)
+        .collect();
+    println!("{}", table(&titles, &takings).to_markdown());
+    std::fs::remove_dir_all(&runs).with_context(|| format!("failed to remove `{}`", runs.display()))
 }
 
-/// One round in an empty directory; the tree must hold every file at the end, or the times would be worth nothing.
-fn measure_round(
-    dataset: &Dataset,
-    home: &Path,
-    tree: &Path,
-    taking: &mut Taking,
-    command: impl Fn() -> Result<Command>,
-) -> Result<()> {
-    empty_directory(home)?;
-    for ((title, state), step) in STEPS.iter().zip(&mut taking.steps) {
+/// One round in a new directory; the tree must hold every file at the end, or the times would be worth nothing.
+fn measure_round(dataset: &Dataset, home: &Path, contender: &mut Contender<'_>) -> Result<()> {
+    std::fs::create_dir_all(home)
+        .with_context(|| format!("failed to make `{}`", home.display()))?;
+    for ((title, state), step) in STEPS.iter().zip(&mut contender.taking.steps) {
         let nginx = dataset.serve(*state)?;
-        let cost = measure::run(&mut command()?).with_context(|| format!("step `{title}`"))?;
+        let cost = measure::run(&mut (contender.command)(home)?)
+            .with_context(|| format!("step `{title}`"))?;
         // No set comes near the 2^52 requests from which on a float is not exact.
         #[expect(
             clippy::cast_precision_loss,
@@ -106,8 +149,9 @@ fn measure_round(
         let requests = nginx.stop()? as f64;
         step.push(Taken { cost, requests });
     }
+    let tree = home.join(contender.tree);
     let (held, wanted) = (
-        Dataset::file_count(tree)?,
+        Dataset::file_count(&tree)?,
         Dataset::file_count(dataset.directory())?,
     );
     if held != wanted {
@@ -118,7 +162,6 @@ fn measure_round(
 
 fn table(titles: &[String], takings: &[Taking]) -> Table {
     let mut table = Table::new(titles);
-    let takings = &takings[..titles.len()];
     for (at, (title, _)) in STEPS.iter().enumerate() {
         let mut row = |what: &str, number: fn(&Taken) -> f64| {
             let rounds: Vec<Vec<f64>> = takings
