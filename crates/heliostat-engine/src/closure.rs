@@ -1,5 +1,5 @@
-//! The closure of requirements over their dependencies, for every target: pages and `.metadata` are asked for, files
-//! are not.
+//! The closure of requirements over their dependencies, for every target: pages and `.metadata` are asked for. Files are
+//! looked into only where an index offers no metadata.
 
 use futures_util::{StreamExt as _, stream};
 use heliostat_pypi::Requirement;
@@ -15,6 +15,7 @@ use heliostat_upstream::{Answer, Caches, Validators};
 use crate::context::{Context, blocking};
 use crate::error::EngineError;
 use crate::events::Event;
+use crate::look_inside::wheel_metadata;
 
 /// What must be mirrored so that the requirements install on every target without an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -144,7 +145,9 @@ async fn document(
         return Ok(Ok(bytes));
     }
     let promised = match request.file.core_metadata {
-        CoreMetadata::Absent => return Ok(Err("the index offers no metadata for it".to_owned())),
+        CoreMetadata::Absent => {
+            return wheel_metadata(context, &request.project, &request.file).await;
+        }
         CoreMetadata::Offered => None,
         CoreMetadata::Sha256(digest) => Some(digest),
     };

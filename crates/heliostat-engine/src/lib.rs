@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod learned;
 mod ledger;
+mod look_inside;
 pub mod on_demand;
 pub mod publish;
 mod status;

@@ -27,6 +27,7 @@ mod record;
 mod recover;
 mod repair;
 mod root;
+mod shelf;
 mod signed;
 mod store;
 

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::intake::{Expected, Incoming, Intake, VerifiedBlob};
 use crate::layout::Layout;
 use crate::lock::{CommitLock, SyncLock};
+use crate::shelf::Shelf;
 
 /// One data directory, open. Cheap to clone; every clone is the same store. All calls block.
 #[derive(Debug, Clone)]
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) commit_lock: CommitLock,
     pub(crate) incoming: Incoming,
+    pub(crate) shelf: Shelf,
     /// The tree's root, for opening below it and for syncing its file system.
     pub(crate) web: File,
 }
@@ -58,6 +60,7 @@ impl Store {
                 catalog,
                 commit_lock,
                 incoming,
+                shelf: Shelf::default(),
                 web,
             }),
         })

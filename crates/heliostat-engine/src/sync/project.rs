@@ -19,7 +19,7 @@ use super::{Files, Work};
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::ledger::{WithSerial as _, failure};
-use crate::take::{TakeError, take_file};
+use crate::take::{TakeError, expected, take_file};
 use crate::take_parts::{PartTaken, take_metadata, take_provenance};
 use crate::validators;
 
@@ -264,6 +264,14 @@ impl Project<'_> {
 }
 
 impl Fetcher {
+    /// A file: one that was taken already to look into it, else from the upstream.
+    async fn file(&self, entry: &PageFile) -> Result<VerifiedBlob, TakeError> {
+        match (self.context.store).unshelve(&entry.path, &expected(entry)) {
+            Some(blob) => Ok(blob),
+            None => take_file(&self.context, entry, |_| Ok(())).await,
+        }
+    }
+
     /// Takes the missing parts of one file. What cannot be had is in the answer; an error is one of the whole run.
     async fn take_missing(
         &self,
@@ -274,7 +282,7 @@ impl Fetcher {
         let mut blobs = Vec::new();
         let mut problem = None;
         if parts.contains(&Part::File) {
-            match take_file(&self.context, &entry, |_| Ok(())).await {
+            match self.file(&entry).await {
                 Ok(blob) => {
                     entry.sha256 = Some(blob.sha256());
                     entry.size_bytes = Some(blob.size_bytes());

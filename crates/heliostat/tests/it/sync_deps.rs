@@ -4,7 +4,7 @@ use std::path::Path;
 
 use heliostat_testkit::clients::{Pip, Uv, or_skip};
 use heliostat_testkit::process::{Invocation, Serving};
-use heliostat_testkit::pypi::Kind;
+use heliostat_testkit::pypi::{Kind, Lack, Options};
 use heliostat_testkit::universe::{Release, Universe};
 
 use crate::world::{World, assert_says};
@@ -307,5 +307,68 @@ fn uv_installs_and_resolves_offline_for_every_target() {
             .run();
         run.assert_code(0);
         assert_says(&run.stdout.replace("app[fast]", "app"), expected);
+    }
+}
+
+#[test]
+fn an_index_that_offers_no_metadata_has_its_wheels_looked_into() {
+    let Some(pip) = or_skip(Pip::newest()) else {
+        return;
+    };
+    let here = python_here(pip.python());
+    let poor = [
+        Lack::Json,
+        Lack::Hashes,
+        Lack::Sizes,
+        Lack::Serials,
+        Lack::Etags,
+        Lack::Metadata,
+    ]
+    .into_iter()
+    .fold(Options::default(), Options::lacks);
+    for (options, has_ranges) in [(poor.clone(), true), (poor.lacks(Lack::Ranges), false)] {
+        let mut universe = universe();
+        // Larger than what is asked for at the end of a wheel.
+        let large = Release::new("1.0")
+            .wheel()
+            .payload_bytes(700_000)
+            .requires_dist("deep");
+        universe.add_project("large", &[large]);
+        let world = World::with(options.serve(universe));
+        let arguments = [
+            "app[fast]",
+            "large",
+            "--with-deps",
+            "--wheels-only",
+            "--python",
+            &here,
+            "--platform",
+            LINUX,
+        ];
+        let dry = [&arguments[..], &["--dry-run"]].concat();
+        world.sync(&dry).assert_code(0);
+        world.assert_holds(&[]);
+        world.pypi.clear_log();
+        world.sync(&arguments).assert_code(0);
+        assert_eq!(world.pypi.count(Kind::Metadata), 0);
+        // A look and the whole file; where the look is the whole file, it is not fetched again.
+        let asked = world.pypi.requests_of(Kind::File);
+        for request in &asked {
+            let times = world.pypi.count_path(&request.path);
+            assert!(times <= 3, "{}: {times} requests", request.path);
+        }
+        let sent = world.pypi.bytes_sent();
+        if has_ranges {
+            assert!(sent < 1_500_000, "{sent} bytes for one large wheel");
+        }
+        world.verify(&[]).assert_code(0);
+        world.pypi.stop();
+        let serving = world.heliostat.serve(["--offline"]);
+        let target = world.place("installed");
+        pip.install(&serving.index_url(), &["app[fast]", "large"], &target)
+            .assert_code(0);
+        for package in ["app", "lib", "native", "deep", "large"] {
+            assert!(target.join(package).is_dir(), "{package}");
+        }
     }
 }

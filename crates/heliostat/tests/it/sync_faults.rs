@@ -481,3 +481,26 @@ fn a_second_source_stands_in_for_a_first_that_lies() {
     assert!(mirror.count(Kind::File) > world.pypi.count(Kind::File));
     assert!(world.pypi.count(Kind::File) > 0);
 }
+
+#[test]
+fn many_that_hang_hold_up_nobody_for_ever() {
+    let world = World::new(many(40));
+    let hang = |kind, path: &str| Rule::new(Fault::Hang).on(kind).path(path);
+    for index in 0..8 {
+        let page = format!("/project-{index:05}/");
+        world.pypi.misbehave(hang(Kind::Page, &page));
+        let file = format!("project_{:05}-1.0", index + 10);
+        world.pypi.misbehave(hang(Kind::File, &file));
+    }
+    let run = world.sync(&["--all", "--jobs", "4"]);
+    run.assert_code(1);
+    world.assert_honest(&run);
+    for index in (8..10).chain(18..40) {
+        let name = format!("project-{index:05}");
+        assert!(world.projects().contains(&name), "{name}: {run}");
+    }
+    let failed: BTreeSet<String> = world.ledger().into_iter().map(|entry| entry.0).collect();
+    assert_eq!(failed.len(), 16, "{failed:?}");
+    world.pypi.behave();
+    world.assert_heals();
+}
