@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use heliostat_client::ClientError;
 use heliostat_engine::EngineError;
+use heliostat_migrate::MigrateError;
 use heliostat_serve::ServeError;
 use heliostat_store::{ErrorKind, StoreError};
 use heliostat_upstream::UpstreamError;
@@ -72,6 +73,12 @@ fn code_of(error: &anyhow::Error) -> Code {
     for cause in error.chain() {
         if cause.is::<UsageError>() || cause.is::<ConfigError>() {
             return Code::Usage;
+        }
+        if let Some(error) = cause.downcast_ref::<MigrateError>() {
+            return match error {
+                MigrateError::ReadMap { .. } | MigrateError::JudgeMap { .. } => Code::Usage,
+                MigrateError::CheckEdit { .. } => Code::CouldNotRun,
+            };
         }
         if let Some(error) = cause.downcast_ref::<UpstreamError>() {
             return upstream_code(error);

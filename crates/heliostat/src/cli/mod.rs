@@ -5,6 +5,7 @@
 
 mod client;
 mod filter;
+mod migrate;
 mod serve;
 mod signing;
 mod sync;
@@ -17,6 +18,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
+pub(crate) use migrate::{
+    MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand, MigrateScanArgs,
+    MigrateTargetArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
@@ -91,6 +96,9 @@ pub(crate) enum Command {
     Proxy(Box<ProxyArgs>),
     /// Refresh the metadata of any TUF repository and download its targets, verified
     TufClient(Box<TufClientArgs>),
+    /// Move off a retired index host: find every reference, rewrite it safely
+    #[command(subcommand)]
+    Migrate(Box<MigrateCommand>),
     /// Write or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

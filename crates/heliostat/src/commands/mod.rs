@@ -4,6 +4,7 @@ mod adopt;
 mod bandersnatch;
 mod config;
 mod filters;
+mod migrate;
 mod proxy;
 mod selection;
 mod serve;
@@ -34,6 +35,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
         Command::TufClient(args) => tuf_client::run(&args),
+        Command::Migrate(command) => migrate::run(&command),
         Command::Config(command) => config::run(&cli.common, &command),
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man => shell::manual(),

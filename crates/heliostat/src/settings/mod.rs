@@ -188,7 +188,7 @@ pub(crate) fn home() -> Option<PathBuf> {
     clippy::disallowed_methods,
     reason = "settings is the one reader of the environment"
 )]
-fn environment_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn environment_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

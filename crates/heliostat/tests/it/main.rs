@@ -14,6 +14,7 @@ mod clients_tree;
 mod config_settings;
 mod config_words;
 mod http;
+mod migrate_apply;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;

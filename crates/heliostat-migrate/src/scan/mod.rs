@@ -1,0 +1,499 @@
+//! One file's bytes in, its references out: where each retired host stands, what it is there for, what the map says,
+//! and the edits that do it. Pure; walking and writing are the program's.
+
+mod context;
+mod format;
+pub(crate) mod hit;
+mod remove;
+mod setting;
+#[cfg(test)]
+mod tests;
+mod unresolved;
+mod word;
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+pub use format::Format;
+pub use hit::Needles;
+
+use crate::edit::{Edit, settle};
+use crate::kind::{Action, Kind, Severity};
+use crate::map::{Address, Decision, Login, Map, Retired};
+use crate::text::Text;
+use context::Purpose;
+use hit::{Hit, Scheme};
+pub(crate) use setting::Lines;
+
+/// A mark that leaves a line alone; `heliostat:ignore[host]` for one host only.
+const IGNORE_MARK: &str = "heliostat:ignore";
+
+/// A reference to a retired host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file, as it was named, with `/` between names.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1.
+    pub column: usize,
+    /// The first byte in the file.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// What stands there, without a login's secrets.
+    pub text: String,
+    /// What it is there for.
+    pub kind: Kind,
+    /// What is done about it.
+    pub action: Action,
+    /// Whether a tool acts on it: not in a comment, not in prose.
+    pub active: bool,
+    /// What comes in its place, without a login's secrets; `None` when it goes or nothing is known.
+    pub replacement: Option<String>,
+    /// Whether a login stands in it.
+    pub has_credentials: bool,
+    /// The retired host in lower case.
+    pub host: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Why a person has to look, or what to know.
+    pub reason: Option<String>,
+}
+
+/// An address that cannot be decided: a variable is where the host would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unresolved {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1.
+    pub column: usize,
+    /// The first byte in the file.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// What stands there.
+    pub text: String,
+    /// What it is there for.
+    pub kind: Kind,
+    /// Whether a retired host stands in it all the same.
+    pub names_retired_host: bool,
+    /// Why it cannot be decided.
+    pub reason: String,
+}
+
+/// What one file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileScan {
+    /// References, in order.
+    pub findings: Vec<Finding>,
+    /// What cannot be decided.
+    pub unresolved: Vec<Unresolved>,
+    /// The edits of every finding that is rewritten or removed, settled.
+    pub edits: Vec<Edit>,
+}
+
+impl Finding {
+    /// Whether something is changed for it.
+    pub const fn is_safe(&self) -> bool {
+        !matches!(self.action, Action::Report)
+    }
+}
+
+/// A map with its needles, ready for any number of files.
+#[derive(Debug)]
+pub struct Scanner {
+    map: Map,
+    needles: Needles,
+}
+
+impl Scanner {
+    /// A scanner for a map.
+    pub fn new(map: Map) -> Self {
+        let needles = Needles::new(&map);
+        Self { map, needles }
+    }
+
+    /// The map.
+    pub const fn map(&self) -> &Map {
+        &self.map
+    }
+
+    /// Whether a file of these bytes is worth a scan. Quick: this is all that most files cost.
+    pub fn may_hold(&self, bytes: &[u8]) -> bool {
+        let wide = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        wide || self.needles.occur(bytes) || unresolved::may_hold(bytes)
+    }
+
+    /// Scans one file.
+    pub fn scan(&self, file: &str, bytes: &[u8]) -> FileScan {
+        if !self.may_hold(bytes) {
+            return FileScan::default();
+        }
+        let Some(text) = Text::read(bytes) else {
+            return FileScan::default();
+        };
+        let lines = Lines::new(text.view());
+        let format = Format::of(file, text.view());
+        let place = Place {
+            file,
+            text: &text,
+            lines: &lines,
+        };
+        let judged: Vec<Judged<'_>> = self
+            .needles
+            .hits(text.view(), &self.map)
+            .into_iter()
+            .filter_map(|hit| self.judge(&lines, hit, format))
+            .collect();
+        let mut scan = FileScan::default();
+        let mut edits = Vec::new();
+        for index in 0..judged.len() {
+            if let Some(reason) = judged[index].hit.doubt {
+                scan.unresolved
+                    .push(place.unresolved(&judged[index], reason));
+                continue;
+            }
+            let (finding, spans) = settle_one(&place, &judged, index, format);
+            edits.extend(spans.into_iter().map(|(span, new)| Edit {
+                span: text.byte(span.start)..text.byte(span.end),
+                new: text.encode(&new),
+            }));
+            scan.findings.push(finding);
+        }
+        scan.unresolved
+            .extend(unresolved::find(file, &text, &lines, format));
+        scan.unresolved.sort_by_key(|unresolved| unresolved.start);
+        scan.edits = settle(edits);
+        scan
+    }
+
+    fn judge(&self, lines: &Lines<'_>, hit: Hit, format: Format) -> Option<Judged<'_>> {
+        let number = lines.number(hit.host.start);
+        let line = lines.line(number);
+        if ignored(line, &hit.name) {
+            return None;
+        }
+        let at = hit.span().start.saturating_sub(lines.span(number).start);
+        let purpose = context::purpose(lines, &hit, format);
+        let comment = format.comments(line, at.min(line.len()))
+            || format == Format::Python && in_docstring(lines.text, hit.host.start);
+        let prose = format == Format::Prose || purpose.kind == Kind::Doc;
+        let url = hit.url.as_ref();
+        let raw = url.map_or("", |url| &lines.text[url.rest.clone()]);
+        let path = raw.replace("\\/", "/");
+        let (entry, decision) = self.map.decide(&Address {
+            host: &hit.name,
+            port: hit.port_meant(),
+            path: &path,
+            kind: purpose.kind,
+        })?;
+        Some(Judged {
+            hit,
+            entry,
+            decision,
+            purpose,
+            shown: if prose {
+                Some(Kind::Doc)
+            } else {
+                comment.then_some(Kind::Comment)
+            },
+        })
+    }
+}
+
+fn settle_one(
+    place: &Place<'_>,
+    judged: &[Judged<'_>],
+    index: usize,
+    format: Format,
+) -> (Finding, Vec<(Range<usize>, String)>) {
+    let one = &judged[index];
+    let active = one.shown.is_none();
+    let mut finding = place.finding(one);
+    let mut spans = Vec::new();
+    match &one.decision {
+        Decision::Rewrite {
+            to,
+            path_length,
+            login,
+        } => {
+            let rewritten = rewritten(place.lines.text, &one.hit, to, *path_length, *login);
+            match rewritten {
+                Some((span, new)) => {
+                    let rest = &place.lines.text[span.end..one.hit.span().end];
+                    finding.replacement = Some(redacted(&format!("{new}{rest}")));
+                    finding.action = Action::Rewrite;
+                    if one
+                        .hit
+                        .url
+                        .as_ref()
+                        .is_some_and(|url| !url.login.is_empty())
+                        && *login == Login::Drop
+                    {
+                        finding.reason = Some("the login is left out: give it to the new host with netrc or a keyring, if it needs one".to_owned());
+                    }
+                    spans.push((span, new));
+                }
+                None => {
+                    finding.reason =
+                        Some("its scheme is not known: write the new address by hand".to_owned());
+                }
+            }
+        }
+        Decision::Hosts(hosts) => match allowed(place, one, hosts) {
+            Some((span, new)) => {
+                finding.replacement = Some(new.clone());
+                finding.action = Action::Rewrite;
+                spans.push((span, new));
+            }
+            None => {
+                finding.reason = Some(format!("allow {} in its place", hosts.join(" and ")));
+            }
+        },
+        Decision::Remove => match removal(place.lines, judged, index, format) {
+            Some(cuts) => {
+                finding.action = Action::Remove;
+                spans.extend(cuts.into_iter().map(|cut| (cut, String::new())));
+            }
+            None => {
+                finding.reason =
+                    Some("delete this setting: it must not be given to the new host".to_owned());
+            }
+        },
+        Decision::Report { reason } => finding.reason = Some(reason.clone()),
+    }
+    if !active || format == Format::Unknown || one.entry_is_out_of_reach() {
+        finding.action = Action::Report;
+        spans.clear();
+        if active && format == Format::Unknown {
+            finding.reason.get_or_insert_with(|| {
+                "a kind of file that is not known: change it by hand".to_owned()
+            });
+        }
+    }
+    (finding, spans)
+}
+
+fn allowed(
+    place: &Place<'_>,
+    one: &Judged<'_>,
+    hosts: &[String],
+) -> Option<(Range<usize>, String)> {
+    let text = place.lines.text;
+    let setting = one.purpose.setting.as_ref()?;
+    let quoted = text[setting.word.end..one.hit.host.start].contains('[');
+    let line = place.lines.line(place.lines.number(one.hit.host.start));
+    let separator = if text[..setting.word.end].ends_with("-H") || line.contains(',') {
+        ","
+    } else {
+        " "
+    };
+    (!quoted && one.hit.url.is_none()).then(|| (one.hit.span(), hosts.join(separator)))
+}
+
+/// A hit with all that is known of it.
+#[derive(Debug)]
+struct Judged<'map> {
+    hit: Hit,
+    entry: &'map Retired,
+    decision: Decision,
+    purpose: Purpose,
+    /// Comment or prose, which is shown in place of the purpose.
+    shown: Option<Kind>,
+}
+
+impl Judged<'_> {
+    /// Other schemes than http and https are not an index's.
+    fn entry_is_out_of_reach(&self) -> bool {
+        self.hit
+            .url
+            .as_ref()
+            .is_some_and(|url| url.scheme == Scheme::Other)
+            && matches!(self.decision, Decision::Rewrite { .. })
+    }
+}
+
+/// A file's text with what places in it need.
+struct Place<'a> {
+    file: &'a str,
+    text: &'a Text<'a>,
+    lines: &'a Lines<'a>,
+}
+
+impl Place<'_> {
+    fn finding(&self, one: &Judged<'_>) -> Finding {
+        let span = one.hit.span();
+        let (line, column) = position(self.lines, span.start);
+        let kind = one.shown.unwrap_or(one.purpose.kind);
+        let login = one
+            .hit
+            .url
+            .as_ref()
+            .is_some_and(|url| !url.login.is_empty());
+        Finding {
+            file: self.file.to_owned(),
+            line,
+            column,
+            start: self.text.byte(span.start),
+            end: self.text.byte(span.end),
+            text: redacted(&self.lines.text[span]),
+            kind,
+            action: Action::Report,
+            active: one.shown.is_none(),
+            replacement: None,
+            has_credentials: login,
+            host: one.hit.name.clone(),
+            severity: kind.severity(),
+            reason: (one.shown.is_some() && one.entry.rules.is_empty())
+                .then(|| one.entry.why.clone()),
+        }
+    }
+
+    fn unresolved(&self, one: &Judged<'_>, reason: &str) -> Unresolved {
+        let span = one.hit.span();
+        let (line, column) = position(self.lines, span.start);
+        Unresolved {
+            file: self.file.to_owned(),
+            line,
+            column,
+            start: self.text.byte(span.start),
+            end: self.text.byte(span.end),
+            text: redacted(&self.lines.text[span]),
+            kind: one.purpose.kind,
+            names_retired_host: true,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Line and column of a byte, from 1, in characters.
+pub(crate) fn position(lines: &Lines<'_>, at: usize) -> (usize, usize) {
+    let number = lines.number(at);
+    let start = lines.span(number).start;
+    (number + 1, lines.text[start..at].chars().count() + 1)
+}
+
+/// The span that a rewrite replaces, and what comes there. `None` when the address has no scheme of ours.
+fn rewritten(
+    text: &str,
+    hit: &Hit,
+    to: &str,
+    path_length: usize,
+    login: Login,
+) -> Option<(Range<usize>, String)> {
+    let url = hit.url.as_ref()?;
+    if url.scheme == Scheme::Other {
+        return None;
+    }
+    let rest = &text[url.rest.clone()];
+    let escaped = text[url.begin..url.rest.end].contains("\\/");
+    // The prefix in the text is longer than in the map where its slashes are escaped.
+    let mut raw = 0;
+    for _ in 0..path_length {
+        raw += if rest[raw..].starts_with("\\/") {
+            2
+        } else {
+            rest[raw..].chars().next().map_or(0, char::len_utf8)
+        };
+    }
+    let raw = raw.min(rest.len());
+    let mut new = to.to_owned();
+    let kept = &text[url.login.clone()];
+    if login == Login::Keep && !kept.is_empty() {
+        new = new.replacen("://", &format!("://{kept}"), 1);
+    }
+    if escaped {
+        new = new.replace('/', "\\/");
+    }
+    Some((url.begin..url.rest.start + raw, new))
+}
+
+/// The cuts for a value that goes, together with its fellows in the same setting.
+fn removal(
+    lines: &Lines<'_>,
+    judged: &[Judged<'_>],
+    index: usize,
+    format: Format,
+) -> Option<Vec<Range<usize>>> {
+    let one = &judged[index];
+    let setting = one.purpose.setting.as_ref()?;
+    let fellows: Vec<Range<usize>> = judged
+        .iter()
+        .filter(|other| {
+            other.purpose.setting.as_ref() == Some(setting) && other.decision == Decision::Remove
+        })
+        .map(|other| other.hit.span())
+        .collect();
+    remove::cuts(lines, setting, &one.hit.span(), &fellows, format)
+}
+
+/// An address without the secret of its login.
+pub fn redacted(text: &str) -> String {
+    let Some(begin) = text
+        .find("//")
+        .map(|at| at + 2)
+        .or_else(|| text.find("\\/\\/").map(|at| at + 4))
+    else {
+        return text.to_owned();
+    };
+    let end = text[begin..]
+        .find(['/', '?', '#', '\\'])
+        .map_or(text.len(), |length| begin + length);
+    let Some(at) = text[begin..end].rfind('@') else {
+        return text.to_owned();
+    };
+    let login = &text[begin..begin + at];
+    let hidden = match login.split_once(':') {
+        Some((user, _)) if !user.is_empty() && user.len() < 20 => format!("{user}:****"),
+        _ => "****".to_owned(),
+    };
+    format!("{}{hidden}{}", &text[..begin], &text[begin + at..])
+}
+
+/// Whether the line asks to be left alone, for every host or for this one.
+fn ignored(line: &str, host: &str) -> bool {
+    line.match_indices(IGNORE_MARK).any(|(at, mark)| {
+        match line[at + mark.len()..].strip_prefix('[') {
+            Some(list) => list
+                .split(']')
+                .next()
+                .unwrap_or_default()
+                .split(',')
+                .any(|name| name.trim().eq_ignore_ascii_case(host)),
+            None => true,
+        }
+    })
+}
+
+/// Whether a byte of Python is in a string that is a statement of its own: documentation.
+fn in_docstring(text: &str, at: usize) -> bool {
+    let mut open: Option<(&str, bool)> = None;
+    let mut place = 0;
+    while place < at {
+        let rest = &text[place..];
+        let mark = ["\"\"\"", "'''"]
+            .into_iter()
+            .find(|mark| rest.starts_with(mark));
+        match (mark, open) {
+            (Some(mark), None) => {
+                let line = text[..place].rsplit('\n').next().unwrap_or_default();
+                let alone = line
+                    .trim_start()
+                    .trim_start_matches(['r', 'R', 'u', 'U'])
+                    .is_empty();
+                open = Some((mark, alone));
+                place += 3;
+            }
+            (Some(mark), Some((opened, _))) if mark == opened => {
+                open = None;
+                place += 3;
+            }
+            _ => place += rest.chars().next().map_or(1, char::len_utf8),
+        }
+    }
+    open.is_some_and(|(_, alone)| alone)
+}

@@ -1,0 +1,120 @@
+//! Options of `heliostat migrate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `heliostat migrate …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// List every reference to a retired host
+    Scan(MigrateScanArgs),
+    /// Print what `apply` would change as a unified diff
+    Diff(MigrateTargetArgs),
+    /// Rewrite every reference that can be rewritten safely
+    Apply(MigrateApplyArgs),
+    /// Look at the map of retired hosts
+    #[command(subcommand)]
+    Map(MigrateMapCommand),
+}
+
+/// What is looked at, and by which map.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateTargetArgs {
+    /// Files and directories [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// A map of retired hosts whose entries win over the built-in ones [default: migrate.toml here, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// Look into directories of other people's code too (`vendor`, `node_modules`, `site-packages`)
+    #[arg(long)]
+    pub(crate) vendored: bool,
+    /// Look at this machine's own configuration of pip, uv and the like too
+    #[arg(long)]
+    pub(crate) host_env: bool,
+}
+
+/// Options of `heliostat migrate scan`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateScanArgs {
+    #[command(flatten)]
+    pub(crate) target: MigrateTargetArgs,
+    /// How findings are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: MigrateFormat,
+    /// Print one JSON document; the same as `--format json`
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Read one file from standard input and take it for this path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stdin_filename: Option<String>,
+    /// Report what any commit of the git repository holds, in place of the files that are there now
+    #[arg(long)]
+    pub(crate) git_history: bool,
+}
+
+/// Options of `heliostat migrate apply`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateApplyArgs {
+    #[command(flatten)]
+    pub(crate) target: MigrateTargetArgs,
+    /// Write although the git repository has uncommitted changes
+    #[arg(long)]
+    pub(crate) allow_dirty: bool,
+    /// Only say what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Keep each file as it was beside it, with this ending
+    #[arg(long, value_name = "ENDING")]
+    pub(crate) backup: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MigrateFormat {
+    /// One line each, for people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Workflow commands that GitHub shows beside the code.
+    Github,
+    /// The code quality report of GitLab.
+    Gitlab,
+}
+
+/// `heliostat migrate map …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MigrateMapCommand {
+    /// Read the map and say what is wrong with it
+    Check(MigrateMapArgs),
+    /// Tell what becomes of one address, for each use
+    Test {
+        /// The address
+        #[arg(value_name = "URL")]
+        url: String,
+        #[command(flatten)]
+        map: MigrateMapArgs,
+    },
+    /// Print the map in force
+    Show {
+        #[command(flatten)]
+        map: MigrateMapArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which map.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateMapArgs {
+    /// A map of retired hosts whose entries win over the built-in ones [default: migrate.toml here, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+}
