@@ -26,6 +26,8 @@ pub enum Tool {
     Pdm,
     /// pypi-attestations: PyPI's own verifier of provenance, with the real files and attestations of its tests.
     PypiAttestations,
+    /// python-tuf, the reference implementation of TUF: a library.
+    PythonTuf,
 }
 
 /// A program that comes from Debian.
@@ -65,7 +67,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -74,6 +76,7 @@ impl Tool {
         Self::Poetry,
         Self::Pdm,
         Self::PypiAttestations,
+        Self::PythonTuf,
     ];
 
     /// The folder of its environment.
@@ -87,6 +90,7 @@ impl Tool {
             Self::Poetry => "poetry",
             Self::Pdm => "pdm",
             Self::PypiAttestations => "pypi-attestations",
+            Self::PythonTuf => "python-tuf",
         }
     }
 
@@ -101,12 +105,13 @@ impl Tool {
             // With the versions of its dependencies that it was released with: it runs with no others for long.
             Self::Pdm => "pdm[locked]",
             Self::PypiAttestations => PYPI_ATTESTATIONS,
+            Self::PythonTuf => "tuf==7.0.*",
         }
     }
 
     const fn program(self) -> &'static str {
         match self {
-            Self::PipNewest | Self::Pip23 => "python",
+            Self::PipNewest | Self::Pip23 | Self::PythonTuf => "python",
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
@@ -116,7 +121,7 @@ impl Tool {
         }
     }
 
-    /// Its program, where it has been installed. For pip this is its Python.
+    /// Its program, where it has been installed. For pip and python-tuf this is their Python.
     ///
     /// # Errors
     /// [`Skip`] where it has not.

@@ -25,5 +25,9 @@ pub const SPEC_VERSION: &str = "1.0.34";
 /// The field of the snapshot that says what the tree claims to hold.
 pub const COVERAGE_FIELD: &str = "x-heliostat";
 
+/// The field of every targets role that says which one it is. Clients of ours refuse a file that says another name
+/// than the one they asked for; `sigstore_tuf` keeps the field in `Targets::extra`.
+pub const ROLE_FIELD: &str = "x-heliostat-role";
+
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,13 @@ impl Readable for Targets {
                 .map(|role| delegation(&some.keys, role))
                 .collect::<Result<_, _>>()?,
         };
+        let role = parsed
+            .extra
+            .get(super::ROLE_FIELD)
+            .and_then(Value::as_str)
+            .ok_or_else(|| fault("targets", "it does not say which role it is"))?;
         let value = Self {
+            role: role.parse()?,
             version: version("targets", parsed.version)?,
             expires: Expiry::at(parsed.expires()),
             targets,

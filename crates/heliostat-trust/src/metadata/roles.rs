@@ -65,6 +65,9 @@ pub struct Root {
 /// What is there, and who else may say so: the top-level role, `bins`, and each bin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Targets {
+    /// Its own name, which is signed with it. TUF does not say of which role a file is, so that a mirror could serve
+    /// one bin's file as another's of the same version, and every target of that would seem not to exist.
+    pub role: RoleName,
     /// Its version.
     pub version: Version,
     /// When a newer one must have come.
@@ -121,6 +124,19 @@ pub struct Timestamp {
     pub snapshot: Pin,
 }
 
+impl Snapshot {
+    /// With every role that an earlier snapshot named and this one does not, at its last version: clients refuse a
+    /// snapshot that leaves out a role they know (specification 5.5.4). After a re-binning these are the old bins.
+    #[must_use]
+    pub fn carrying_on(mut self, earlier: &Self) -> Self {
+        for (name, pin) in &earlier.roles {
+            let pin = Pin::version(pin.version);
+            self.roles.entry(name.clone()).or_insert(pin);
+        }
+        self
+    }
+}
+
 impl Root {
     /// The four roles by name, in the order in which they are written.
     pub fn roles(&self) -> [(&'static str, &Authority); 4] {
@@ -169,6 +185,11 @@ impl Serialize for Root {
 }
 
 impl Targets {
+    /// The name of its file: `3.bins.json`.
+    pub fn file(&self) -> String {
+        self.role.file(self.version)
+    }
+
     /// Refuses two delegations of one name, which clients tell apart by nothing.
     ///
     /// # Errors
@@ -216,6 +237,7 @@ impl Serialize for Targets {
         map.serialize_entry("spec_version", SPEC_VERSION)?;
         map.serialize_entry("targets", &self.targets)?;
         map.serialize_entry("version", &self.version)?;
+        map.serialize_entry(super::ROLE_FIELD, &self.role)?;
         map.end()
     }
 }

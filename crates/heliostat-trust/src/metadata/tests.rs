@@ -45,6 +45,7 @@ fn targets() -> Targets {
         terminating: false,
     };
     Targets {
+        role: RoleName::targets(),
         version: Version::FIRST,
         expires: later(),
         targets: BTreeMap::new(),
@@ -244,6 +245,7 @@ proptest! {
             (path, TargetFile { sha256, size_bytes })
         });
         check(&Targets {
+            role: RoleName::bins(),
             version: Version::new(version).unwrap(),
             expires: Expiry::at(jiff::Timestamp::from_second(seconds).unwrap()),
             targets: targets.collect(),
