@@ -157,6 +157,12 @@ fn check_newer(
     next: &Signed<Targets>,
 ) -> Result<(), EngineError> {
     let version = next.value.version;
+    if next.value.role.as_str() != name {
+        return Err(EngineError::Metadata {
+            file: next.value.file(),
+            reason: format!("it is not the role `{name}`"),
+        });
+    }
     match before {
         Some(before) if version <= before.value.version => Err(EngineError::Metadata {
             file: format!("{version}.{name}.json"),

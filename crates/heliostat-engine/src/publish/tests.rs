@@ -108,6 +108,7 @@ impl House {
             timestamp: single.clone(),
         };
         let targets = Targets {
+            role: RoleName::targets(),
             version,
             expires,
             targets: [].into(),
@@ -119,6 +120,7 @@ impl House {
             }],
         };
         let bins = Targets {
+            role: RoleName::bins(),
             version,
             expires,
             targets: [].into(),

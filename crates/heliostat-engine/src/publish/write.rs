@@ -68,6 +68,7 @@ impl Job<'_> {
             for (bin, version) in bins.iter().zip(versions) {
                 let version = version_of(version)?;
                 let value = Targets {
+                    role: bin.role(),
                     version,
                     expires: self.expires(self.notary.lives.bin_seconds)?,
                     targets: match content {
