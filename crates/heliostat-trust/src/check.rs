@@ -209,7 +209,7 @@ impl Check {
             return;
         };
         let Some(bytes) = bytes else {
-            return self.missing(wanted.file);
+            return self.missing(&wanted.file);
         };
         if bytes.len() as u64 > wanted.max_bytes {
             let reason = format!("larger than {} bytes", wanted.max_bytes);
@@ -438,7 +438,7 @@ impl Check {
         self.step = Step::Done;
     }
 
-    fn missing(&mut self, file: String) {
+    fn missing(&mut self, file: &str) {
         if self.step == Step::Root {
             // No newer root: the end of the chain.
             self.step = Step::Timestamp;
@@ -455,7 +455,7 @@ impl Check {
             return;
         }
         self.problem(
-            &file,
+            file,
             ProblemKind::Missing,
             "there is no such file".to_owned(),
         );

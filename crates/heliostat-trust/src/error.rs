@@ -60,6 +60,27 @@ pub enum TrustError {
     /// A number of bins is not possible.
     #[error("{0} bins: the number is a power of two of at most 65,536")]
     BinCount(u64),
+    /// A draft cannot be used.
+    #[error("this draft cannot be used: {0}")]
+    ReadDraft(String),
+    /// A signature file cannot be used.
+    #[error("this signature file cannot be used: {0}")]
+    ReadDraftSignatures(String),
+    /// Signatures are over another draft.
+    #[error("the signatures of key {keyid} are over another draft")]
+    OtherDraft {
+        /// Whose they are.
+        keyid: KeyId,
+    },
+    /// A key signed that may not.
+    #[error("key {keyid} signed, but has no say in this draft")]
+    UnknownSigner {
+        /// The key.
+        keyid: KeyId,
+    },
+    /// Delegations need a root.
+    #[error("there is no root yet that says who signs this")]
+    NoRoot,
     /// Too little was signed.
     #[error("{role}: {valid} of {needed} needed signatures hold ({of})")]
     TooFewSignatures {

@@ -6,6 +6,7 @@
 
 pub mod attest;
 pub mod bins;
+pub mod ceremony;
 pub mod check;
 pub mod crypto;
 mod error;

@@ -1,7 +1,5 @@
 //! What we write is accepted and refreshed by every client, at every size, also across a re-binning.
 
-use std::time::Instant;
-
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::metadata::{TargetFile, Version};
 
@@ -54,7 +52,6 @@ impl Clients {
 }
 
 fn accepted(count: u64) {
-    let started = Instant::now();
     let mut repository = Repository::new(count, &projects(200));
     let mut clients = Clients::new(&repository);
     clients.find(&repository, &["project-0", "project-199"], "project-200");
@@ -63,7 +60,6 @@ fn accepted(count: u64) {
     repository.sign_bin(repository.bin_of("project-200"));
     repository.publish();
     clients.find(&repository, &["project-0", "project-200"], "project-201");
-    println!("{count} bins: {:?}", started.elapsed());
 }
 
 #[test]

@@ -162,7 +162,7 @@ const FORBIDDEN: &[(&str, Spoil)] = &[
         r.publish();
     }),
     ("5.6.7 a bin signed by a stranger", |r| {
-        spoil_bin(r, &[STRANGER])
+        spoil_bin(r, &[STRANGER]);
     }),
     ("5.6.7 a bin not signed", |r| spoil_bin(r, &[])),
     ("5.6.7 a bin changed after signing", |r| {
