@@ -2,6 +2,10 @@
 
 use std::io::Cursor;
 
+use heliostat_pypi::bundle::{
+    BundleError, BundleLimits, BundleReader, Header, Item, Line, ManifestReader, ManifestWriter,
+    Place,
+};
 use heliostat_pypi::client_config::{Judged, Source, SourceKind, judge, settings};
 use heliostat_pypi::lock_urls::{Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
 use heliostat_pypi::metadata::extract_wheel_metadata;
@@ -28,6 +32,9 @@ pub const ALL: &[Target] = &[
     ("lock", lock),
     ("client_config", client_config),
     ("wheel", wheel),
+    ("bundle", bundle),
+    ("bundle_archive", bundle_archive),
+    ("bundle_manifest", bundle_manifest),
 ];
 
 /// A JSON page: whatever is accepted can be written and read again without loss.
@@ -168,6 +175,71 @@ pub fn wheel(bytes: &[u8]) {
     let name = FileName::parse("acme-1.0-py3-none-any.whl", &project).expect("a constant");
     let name = name.as_wheel().expect("a constant");
     drop(extract_wheel_metadata(Cursor::new(bytes), &project, name));
+}
+
+/// A bundle: whatever is read of it is what its manifest says, and no more than it declares.
+pub fn bundle(bytes: &[u8]) {
+    let limits = BundleLimits {
+        slack_bytes: 1 << 20,
+        ..BundleLimits::default()
+    };
+    drop(walk(bytes, limits));
+}
+
+/// An archive without its compression, so that what stands in it is reached: packed here, then read as a bundle.
+pub fn bundle_archive(plain: &[u8]) {
+    let packed = zstd::encode_all(plain, 1).expect("into memory");
+    drop(walk(&packed, BundleLimits::default()));
+}
+
+/// A manifest: whatever is accepted can be written and read again without loss.
+pub fn bundle_manifest(bytes: &[u8]) {
+    let read = |bytes: &[u8]| -> Result<(Header, Vec<Line>), BundleError> {
+        let mut reader = ManifestReader::start(Cursor::new(bytes), BundleLimits::default())?;
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_line()? {
+            lines.push(line);
+        }
+        Ok((reader.header().clone(), lines))
+    };
+    let Ok((header, lines)) = read(bytes) else {
+        return;
+    };
+    let mut again = Vec::new();
+    let mut writer = ManifestWriter::start(&mut again, header.clone()).expect("into memory");
+    for line in &lines {
+        writer.write(line).expect("into memory");
+    }
+    writer.finish().expect("into memory");
+    assert_eq!(
+        read(&again).expect("what we write can be read"),
+        (header, lines)
+    );
+}
+
+fn walk(bytes: &[u8], limits: BundleLimits) -> Result<(), BundleError> {
+    let mut bundle = BundleReader::open(Cursor::new(bytes), Cursor::new(bytes), limits)?;
+    while let Some(line) = bundle.next_line()? {
+        let items: Vec<Item> = match line {
+            Line::Trust(item) => vec![item],
+            Line::Project(project) => {
+                let mut items = vec![project.page];
+                items.extend(project.parts);
+                items
+            }
+            _ => Vec::new(),
+        };
+        for item in items.iter().filter(|item| item.place == Place::Bundle) {
+            let mut count = 0;
+            bundle.bytes(item, |chunk| {
+                count += chunk.len() as u64;
+                assert!(count <= item.size_bytes);
+                Ok::<(), BundleError>(())
+            })?;
+            assert_eq!(count, item.size_bytes);
+        }
+    }
+    Ok(())
 }
 
 fn page(body: &[u8], media: MediaType) {

@@ -1,6 +1,7 @@
 //! Everything that can go wrong in a use-case as a whole. What goes wrong with one project stands in the ledger.
 
 use heliostat_pypi::ProjectName;
+use heliostat_pypi::bundle::BundleError;
 use heliostat_store::StoreError;
 use heliostat_trust::TrustError;
 use heliostat_upstream::UpstreamError;
@@ -58,10 +59,48 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// A project that is to be exported is not mirrored here.
+    #[error("`{project}` cannot be exported: {reason}")]
+    NotMirrored {
+        /// The project.
+        project: ProjectName,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A bundle cannot be read, written or trusted.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// What is to be exported is not what the catalog says.
+    #[error("what the mirror holds is not what it should be")]
+    NotAsHeld(#[source] BundleError),
+    /// A bundle builds on what is not here.
+    #[error("the bundle builds on {lacks} things that this mirror does not have")]
+    BundleLacks {
+        /// How many.
+        lacks: u64,
+    },
+    /// A bundle does not fit on the disk.
+    #[error("the bundle brings {wanted_bytes} bytes, and the disk has {free_bytes} free")]
+    NoRoom {
+        /// What it needs.
+        wanted_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
+    },
     /// The run was asked to stop.
     #[error("stopped before anything was changed")]
     Stopped,
     /// A worker died.
     #[error("a worker stopped unexpectedly: {0}")]
     Worker(String),
+}
+
+impl EngineError {
+    /// The same trouble, met while a bundle is made: then it is the tree's.
+    pub(crate) fn not_as_held(self) -> Self {
+        match self {
+            Self::Bundle(error) if !error.is_io() => Self::NotAsHeld(error),
+            other => other,
+        }
+    }
 }

@@ -102,11 +102,34 @@ pub enum Event {
         #[serde(flatten)]
         published: Published,
     },
+    /// An export or import goes on to its next part. Counts that are not known yet are 0.
+    Stage {
+        /// Which.
+        stage: Stage,
+        /// Projects to go through.
+        projects: u64,
+        /// Bytes to be carried.
+        size_bytes: u64,
+    },
     /// The root list was published.
     Published {
         /// The serial it claims.
         serial: Option<Serial>,
     },
+}
+
+/// The parts of an export and of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// What goes into a bundle is decided.
+    Planning,
+    /// The bundle is written.
+    Packing,
+    /// The bundle is read and checked.
+    Checking,
+    /// What is new in it is taken.
+    Taking,
 }
 
 /// What came of one project.

@@ -1,10 +1,11 @@
 //! Use-cases: the only place that knows the order of steps. Sync, on-demand taking, publishing, verifying, adopting,
-//! status.
+//! bundles, status.
 //!
 //! Does not parse pages (`heliostat-pypi`), write files (`heliostat-store`), speak HTTP (`heliostat-upstream`,
 //! `heliostat-serve`) or print (`heliostat`).
 
 pub mod adopt;
+pub mod bundle;
 mod closure;
 mod context;
 mod error;
@@ -24,7 +25,7 @@ pub mod verify;
 pub use closure::{Closure, ClosureRequest, closure};
 pub use context::Context;
 pub use error::EngineError;
-pub use events::{Event, Events, ProjectOutcome};
+pub use events::{Event, Events, ProjectOutcome, Stage};
 pub use heliostat_client::Clock;
 pub use on_demand::{
     FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,

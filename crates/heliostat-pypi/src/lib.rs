@@ -3,6 +3,7 @@
 //! This crate does no I/O, reads no clock and knows nothing async. Everything here is a function of values,
 //! so that every other crate may depend on it and every rule in it can be tested and fuzzed alone.
 
+pub mod bundle;
 pub mod client_config;
 mod digest;
 mod filename;

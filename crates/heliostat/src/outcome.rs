@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use heliostat_client::ClientError;
 use heliostat_engine::EngineError;
 use heliostat_migrate::MigrateError;
+use heliostat_pypi::bundle::BundleError;
 use heliostat_serve::ServeError;
 use heliostat_store::{ErrorKind, StoreError};
 use heliostat_upstream::UpstreamError;
@@ -85,10 +86,12 @@ fn code_of(error: &anyhow::Error) -> Code {
         }
         if let Some(error) = cause.downcast_ref::<EngineError>() {
             return match error {
-                EngineError::NothingSelected => Code::Usage,
+                EngineError::NothingSelected | EngineError::NotMirrored { .. } => Code::Usage,
                 EngineError::Upstream(error) => upstream_code(error),
                 EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
                 EngineError::Store(error) => store_code(error),
+                EngineError::NotAsHeld(_) => Code::Integrity,
+                EngineError::Bundle(error) => bundle_code(error),
                 _ => Code::CouldNotRun,
             };
         }
@@ -116,6 +119,14 @@ const fn upstream_code(error: &UpstreamError) -> Code {
     match error {
         UpstreamError::Configure { .. } => Code::Usage,
         _ => Code::CouldNotRun,
+    }
+}
+
+const fn bundle_code(error: &BundleError) -> Code {
+    match error {
+        BundleError::Newer { .. } => Code::CouldNotRun,
+        error if error.is_io() => Code::CouldNotRun,
+        _ => Code::Integrity,
     }
 }
 
@@ -160,7 +171,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             EngineError::Unresolvable { .. } => Some(
                 "loosen the requirements, or give other `--python` and `--platform`".to_owned(),
             ),
-            _ => None,
+            error => bundle_hint(error),
         };
     }
     if let Some(error) = cause.downcast_ref::<StoreError>() {
@@ -178,6 +189,32 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());
     }
     None
+}
+
+fn bundle_hint(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::NotMirrored { project, .. } => Some(format!(
+            "`heliostat sync {project}` mirrors it; `heliostat export` without names takes everything that is mirrored"
+        )),
+        EngineError::NotAsHeld(_) => {
+            Some("`heliostat verify --repair` finds and mends it; no bundle was written".to_owned())
+        }
+        EngineError::BundleLacks { .. } => Some(
+            "import the bundle that this one was made `--since` first, or give the output of `heliostat export \
+             --manifest-only` from here to `heliostat export --since`; nothing was changed"
+                .to_owned(),
+        ),
+        EngineError::NoRoom { .. } => {
+            Some("free some space on the file system of `--data`; nothing was changed".to_owned())
+        }
+        EngineError::Bundle(BundleError::Newer { .. }) => {
+            Some("use the heliostat that made it, or a newer one".to_owned())
+        }
+        EngineError::Bundle(error) if bundle_code(error) == Code::Integrity => {
+            Some("nothing was changed; bring the file over again, or make it anew".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn upstream_hint(error: &UpstreamError) -> Option<String> {

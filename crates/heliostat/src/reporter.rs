@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use heliostat_engine::{Event, Events, ProjectOutcome};
+use heliostat_engine::{Event, Events, ProjectOutcome, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::render;
@@ -121,6 +121,17 @@ impl Reporter {
                 self.files += files;
                 self.wanted_bytes += size_bytes;
             }
+            Event::Stage {
+                projects,
+                size_bytes,
+                ..
+            } => {
+                self.projects = *projects;
+                self.wanted_bytes = *size_bytes;
+                self.projects_done = 0;
+                self.bytes = 0;
+                self.started = Instant::now();
+            }
             Event::Bytes { count } => self.bytes += count,
             Event::File { .. } => self.files_done += 1,
             Event::Project { .. } => self.projects_done += 1,
@@ -170,6 +181,11 @@ impl Reporter {
                 render::count(*keep),
                 render::count(*waiting)
             )),
+            Event::Stage {
+                stage,
+                projects,
+                size_bytes,
+            } => Some(stage_line(*stage, *projects, *size_bytes)),
             Event::Resolving { target, projects } => Some(format!(
                 "resolving for {target}: {} looked at",
                 render::plural(*projects, "project")
@@ -234,13 +250,19 @@ impl Reporter {
     fn message(&self, now: Instant) -> String {
         let elapsed = (now - self.started).as_secs().max(1);
         let rate = self.bytes / elapsed;
-        let mut text = format!(
-            "{}/{} files, {} at {}/s",
-            render::count(self.files_done),
-            render::count(self.files),
-            render::bytes(self.bytes),
-            render::bytes(rate)
-        );
+        let mut text = if self.files == 0 {
+            String::new()
+        } else {
+            format!(
+                "{}/{} files, ",
+                render::count(self.files_done),
+                render::count(self.files)
+            )
+        };
+        text.push_str(&render::bytes(self.bytes));
+        text.push_str(" at ");
+        text.push_str(&render::bytes(rate));
+        text.push_str("/s");
         let share_known =
             self.projects_done.saturating_mul(20) >= self.projects && self.projects_done > 0;
         if elapsed >= 5 && share_known {
@@ -260,6 +282,17 @@ impl Reporter {
             text.push_str(&render::plural(self.failures, "failure"));
         }
         text
+    }
+}
+
+/// What an export or import does now.
+fn stage_line(stage: Stage, projects: u64, size_bytes: u64) -> String {
+    let projects = render::plural(projects, "project");
+    match stage {
+        Stage::Planning => format!("looking through {projects}"),
+        Stage::Packing => format!("packing {projects}, {}", render::bytes(size_bytes)),
+        Stage::Checking => "checking the bundle".to_owned(),
+        Stage::Taking => format!("taking {projects}, {}", render::bytes(size_bytes)),
     }
 }
 

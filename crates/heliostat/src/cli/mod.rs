@@ -3,6 +3,7 @@
 //! Every option is also an environment variable (`HELIOSTAT_` and its name) and a key of `heliostat.toml`; `settings`
 //! derives both from these definitions, so an option is declared once.
 
+mod bundle;
 mod client;
 mod filter;
 mod migrate;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use migrate::{
@@ -90,6 +92,10 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     /// Take over a tree made by bandersnatch, shadowmire or by hand, without downloading what is right
     Adopt(Box<AdoptArgs>),
+    /// Write what the mirror holds, or what changed of it, into one file, for where no network goes
+    Export(Box<ExportArgs>),
+    /// Check a bundle that `export` wrote, and take it over
+    Import(ImportArgs),
     /// Tell what the mirror holds, how fresh it is and what failed
     Status(StatusArgs),
     /// Answer installers on this machine from mirrors that are not trusted, verifying everything

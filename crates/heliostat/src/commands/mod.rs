@@ -3,7 +3,9 @@
 mod adopt;
 mod bandersnatch;
 mod config;
+mod export;
 mod filters;
+mod import;
 mod migrate;
 mod proxy;
 mod selection;
@@ -32,6 +34,8 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Sync(args) => sync::run(&cli.common, &args, typed),
         Command::Verify(args) => verify::run(&cli.common, &args),
         Command::Adopt(args) => adopt::run(&cli.common, &args),
+        Command::Export(args) => export::run(&cli.common, &args),
+        Command::Import(args) => import::run(&cli.common, args),
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
         Command::TufClient(args) => tuf_client::run(&args),

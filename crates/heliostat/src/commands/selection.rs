@@ -109,6 +109,25 @@ pub(super) fn given(args: &SyncArgs, typed: Typed) -> anyhow::Result<Given> {
     })
 }
 
+/// What words and files select, without a place to remember it; `None` where nothing is said. With notes of what was not
+/// taken from the files.
+pub(super) fn once(
+    projects: &[String],
+    requirements: &[PathBuf],
+    constraints: &[PathBuf],
+) -> anyhow::Result<(Option<Selection>, Vec<String>)> {
+    let mut reading = Reading::default();
+    for path in constraints {
+        reading.read(path, IncludeKind::Constraints)?;
+    }
+    let (mut selection, _) = words(projects, &reading.constraints)?;
+    for path in requirements {
+        selection.merge(reading.file(path)?.0);
+    }
+    let is_given = !projects.is_empty() || !requirements.is_empty();
+    Ok((is_given.then_some(selection), reading.notes))
+}
+
 /// Replaces what this call asks for by the closure over its dependencies; returns what may make it incomplete.
 pub(super) async fn close_over(
     context: &Context,

@@ -2,7 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::outcome::Outcome;
 use crate::reporter::talk;
+use crate::wire;
 
 /// The signals that ask the program to stop, heard from the moment this is made.
 #[derive(Debug)]
@@ -59,4 +61,24 @@ impl Signals {
 /// Listens from now on, and does as [`Signals::watch`].
 pub(super) async fn watch(cancel: &CancellationToken) {
     Signals::listen().watch(cancel).await;
+}
+
+/// Runs work that blocks, until it ends or is told to stop for the second time. The first time only cancels.
+pub(super) fn run_blocking(
+    work: impl FnOnce(&CancellationToken) -> anyhow::Result<Outcome> + Send + 'static,
+) -> anyhow::Result<Outcome> {
+    let runtime = wire::runtime()?;
+    let ended = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let signals = Signals::listen();
+        let token = cancel.clone();
+        let work = tokio::task::spawn_blocking(move || work(&token));
+        tokio::select! {
+            ended = work => ended?,
+            () = signals.watch(&cancel) => Ok(Outcome::Findings),
+        }
+    });
+    // What a second signal cut off is not waited for; recovery discards it.
+    wire::end(runtime);
+    ended
 }

@@ -8,6 +8,9 @@
 
 mod adopt_trees;
 mod adopt_world;
+mod bundle_carry;
+mod bundle_refuse;
+mod bundle_world;
 mod clients_install;
 mod clients_page;
 mod clients_tree;

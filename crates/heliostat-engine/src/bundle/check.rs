@@ -1,0 +1,266 @@
+//! The first pass of an import: the whole bundle is read and checked, and held against what the mirror has. Changes
+//! nothing, so that a bundle that is refused leaves everything as it was.
+
+use heliostat_pypi::bundle::{
+    BundleError, Content, Contents, Item, Line, PartKind, Place, Project, contents,
+};
+use heliostat_pypi::page::{CoreMetadata, ProjectPage, read_signed};
+use heliostat_pypi::{RelPath, Sha256};
+use heliostat_store::{Keeper, PageKind, Part, ProjectRecord, Store, document};
+use tokio_util::sync::CancellationToken;
+
+use super::{Bundle, Lack};
+use crate::error::EngineError;
+use crate::events::{Event, Events};
+
+/// What the first pass found.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Projects that are new or changed.
+    pub(super) updated: u64,
+    /// Projects held as they are in the bundle.
+    pub(super) unchanged: u64,
+    /// Projects that are newer here.
+    pub(super) newer: u64,
+    /// Projects to be removed that are held.
+    pub(super) removed: u64,
+    /// Bytes that are going to be written.
+    pub(super) wanted_bytes: u64,
+    /// Things that the bundle builds on and that are not here.
+    pub(super) lacks: u64,
+    /// What the manifest counts.
+    pub(super) end: heliostat_pypi::bundle::End,
+}
+
+/// What is held of a project, against what the bundle has.
+#[derive(Debug)]
+pub(super) struct Held {
+    record: Option<ProjectRecord>,
+    parts: Vec<(RelPath, Vec<Part>)>,
+}
+
+/// Where a project stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The bundle has something new.
+    Older,
+    /// It is held as the bundle has it.
+    Same,
+    /// It is newer here.
+    Newer,
+}
+
+/// The first pass.
+pub(super) struct Checker<'a, F> {
+    store: &'a Store,
+    events: &'a Events,
+    /// Hears of everything that the bundle builds on and the mirror has not.
+    tell: F,
+    checked: Checked,
+}
+
+impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
+    pub(super) fn new(store: &'a Store, events: &'a Events, tell: F) -> Self {
+        Self {
+            store,
+            events,
+            tell,
+            checked: Checked::default(),
+        }
+    }
+
+    /// Goes through the whole bundle.
+    pub(super) fn check(
+        mut self,
+        bundle: &mut Bundle,
+        cancel: &CancellationToken,
+    ) -> Result<Checked, EngineError> {
+        while let Some(line) = bundle.next_line()? {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Stopped);
+            }
+            match line {
+                Line::Trust(item) => self.trust(bundle, &item)?,
+                Line::Removed(name) => {
+                    let is_held = self.store.project_state(&name)?.is_some();
+                    self.checked.removed += u64::from(is_held);
+                }
+                Line::Project(project) => self.project(bundle, &project)?,
+                Line::Header(_) | Line::End(_) => {}
+            }
+        }
+        self.checked.end = bundle.counted();
+        Ok(self.checked)
+    }
+
+    fn trust(&mut self, bundle: &mut Bundle, item: &Item) -> Result<(), EngineError> {
+        if item.place == Place::Bundle {
+            bundle.document(item)?;
+            return Ok(());
+        }
+        let bytes = super::read_public(self.store, &item.path, item.size_bytes).ok();
+        if bytes.flatten().map(|bytes| Sha256::of(&bytes)) != Some(item.sha256) {
+            self.lacks(None, &item.path);
+        }
+        Ok(())
+    }
+
+    fn project(&mut self, bundle: &mut Bundle, project: &Project) -> Result<(), EngineError> {
+        let held = Held::of(self.store, project)?;
+        let Some(page) = page(bundle, project, &held)? else {
+            self.lacks(Some(project), &project.page.path);
+            for item in &project.parts {
+                match item.place {
+                    Place::Bundle => bundle.bytes(item, |_| Ok::<(), EngineError>(()))?,
+                    Place::Base => {}
+                }
+            }
+            return Ok(());
+        };
+        let contents = contents(project, &page)?;
+        let standing = held.standing(project, &page, &contents);
+        for content in &contents.parts {
+            let is_held = held.has(content);
+            let item = &content.item;
+            match item.place {
+                Place::Bundle => {
+                    if standing == Standing::Older && !is_held {
+                        self.checked.wanted_bytes += item.size_bytes;
+                    }
+                    let events = self.events;
+                    bundle.bytes(item, |chunk| {
+                        let count = chunk.len() as u64;
+                        events.tell(Event::Bytes { count });
+                        Ok::<(), EngineError>(())
+                    })?;
+                }
+                Place::Base if is_held || standing == Standing::Newer => {}
+                Place::Base => self.lacks(Some(project), &item.path),
+            }
+        }
+        self.checked.count(standing);
+        Ok(())
+    }
+
+    fn lacks(&mut self, project: Option<&Project>, path: &RelPath) {
+        self.checked.lacks += 1;
+        (self.tell)(&Lack {
+            project: project.map(|project| project.name.clone()),
+            path: path.clone(),
+        });
+    }
+}
+
+/// A project's page, from the bundle or from what is held; `None` where it should be held and is not.
+pub(super) fn page(
+    bundle: &mut Bundle,
+    project: &Project,
+    held: &Held,
+) -> Result<Option<ProjectPage>, EngineError> {
+    let refuse = |reason: String| BundleError::project(&project.name, reason);
+    let bytes = match project.page.place {
+        Place::Bundle => bundle.document(&project.page)?,
+        Place::Base => match held.page(project.page.sha256) {
+            Some(bytes) => bytes,
+            None => return Ok(None),
+        },
+    };
+    let page = read_signed(&project.name, &bytes).map_err(|error| refuse(error.to_string()))?;
+    if heliostat_pypi::page::render_page(&page, heliostat_pypi::page::Format::Json) != bytes {
+        return Err(refuse("its page is not a canonical page".to_owned()).into());
+    }
+    Ok(Some(page))
+}
+
+impl Checked {
+    const fn count(&mut self, standing: Standing) {
+        match standing {
+            Standing::Older => self.updated += 1,
+            Standing::Same => self.unchanged += 1,
+            Standing::Newer => self.newer += 1,
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn of(store: &Store, project: &Project) -> Result<Self, EngineError> {
+        let record = store.project(&project.name)?;
+        let mut parts = Vec::new();
+        for row in store.project_files(&project.name)? {
+            if let Ok(path) = row.path.to_string().parse() {
+                parts.push((path, row.held));
+            }
+        }
+        parts.sort();
+        Ok(Self { record, parts })
+    }
+
+    /// What is known of the project.
+    pub(super) const fn record(&self) -> Option<&ProjectRecord> {
+        self.record.as_ref()
+    }
+
+    /// Whether the very bytes of a part are held.
+    pub(super) fn has(&self, content: &Content) -> bool {
+        let Some(record) = &self.record else {
+            return false;
+        };
+        let path = &content.path;
+        let Some(file) = record.listed().find(|file| file.path == *path) else {
+            return false;
+        };
+        let Item { sha256, .. } = content.item;
+        let (part, is_same) = match content.kind {
+            PartKind::File => (Part::File, file.sha256 == Some(sha256)),
+            PartKind::Metadata => (
+                Part::Metadata,
+                file.core_metadata == CoreMetadata::Sha256(sha256),
+            ),
+            PartKind::Provenance => (Part::Provenance, file.provenance_sha256 == Some(sha256)),
+        };
+        let path = path.to_string();
+        let row = self
+            .parts
+            .binary_search_by(|(held, _)| held.as_str().cmp(&path));
+        is_same && row.is_ok_and(|row| self.parts[row].1.contains(&part))
+    }
+
+    pub(super) fn standing(
+        &self,
+        project: &Project,
+        page: &ProjectPage,
+        contents: &Contents,
+    ) -> Standing {
+        let Some(record) = self.record() else {
+            return Standing::Older;
+        };
+        if record.keeper != Keeper::Mirror {
+            return Standing::Older;
+        }
+        if let (Some(ours), Some(theirs)) = (record.published_serial, page.serial)
+            && ours > theirs
+        {
+            return Standing::Newer;
+        }
+        let has_all = contents.parts.iter().all(|content| self.has(content));
+        if has_all && self.page(project.page.sha256).is_some() {
+            Standing::Same
+        } else {
+            Standing::Older
+        }
+    }
+
+    /// The page with this digest, where it can be written from what is known: as it stands in the tree, or with the files
+    /// that were left out of it.
+    fn page(&self, sha256: Sha256) -> Option<Vec<u8>> {
+        let record = self.record()?;
+        let is_it = |bytes: &Vec<u8>| Sha256::of(bytes) == sha256;
+        document(record, PageKind::Json).filter(is_it).or_else(|| {
+            let whole = ProjectRecord {
+                hidden: std::collections::BTreeSet::new(),
+                ..record.clone()
+            };
+            document(&whole, PageKind::Json).filter(is_it)
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! Takes a bundle over: checks all of it, then what it builds on, then the room; only then changes anything.
+
+use std::collections::BTreeSet;
+
+use heliostat_pypi::bundle::{BundleError, BundleLimits, BundleReader, Coverage, Extent, Line};
+use heliostat_pypi::select::Selection;
+use heliostat_pypi::{ProjectName, Serial};
+use heliostat_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use super::check::{Checked, Checker};
+use super::take::{Taken, Taker};
+use super::{Bundle, ImportOptions, ImportReport, Lack, Mode, Open, Others, SOURCE};
+use crate::error::EngineError;
+use crate::events::{Event, Events, Stage};
+use crate::sync::Wishes;
+
+/// Room that is left on the disk, in bytes: for the catalog and what it writes while it commits.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// Imports a bundle. `tell` hears of everything that the bundle builds on and the mirror has not; then nothing is
+/// changed. The caller holds the sync lock.
+pub fn import(
+    store: &Store,
+    open: Open<'_>,
+    options: &ImportOptions,
+    (events, cancel): (&Events, &CancellationToken),
+    tell: impl FnMut(&Lack),
+) -> Result<ImportReport, EngineError> {
+    let stage = |stage, projects, size_bytes| {
+        events.tell(Event::Stage {
+            stage,
+            projects,
+            size_bytes,
+        });
+    };
+    stage(Stage::Checking, 0, 0);
+    let mut bundle = reader(open)?;
+    let checked = Checker::new(store, events, tell).check(&mut bundle, cancel)?;
+    if checked.lacks > 0 {
+        return Err(EngineError::BundleLacks {
+            lacks: checked.lacks,
+        });
+    }
+    let free_bytes = store.disk_free_bytes()?;
+    if checked.wanted_bytes.saturating_add(SPARE_BYTES) > free_bytes {
+        return Err(EngineError::NoRoom {
+            wanted_bytes: checked.wanted_bytes,
+            free_bytes,
+        });
+    }
+    let header = bundle.header().clone();
+    let mut report = ImportReport {
+        manifest: bundle.manifest(),
+        made_at: header.made_at.as_second(),
+        coverage: header.coverage,
+        serial: None,
+        updated: checked.updated,
+        unchanged: checked.unchanged,
+        removed: checked.removed,
+        newer: checked.newer,
+        not_in_it: 0,
+        files: 0,
+        size_bytes: checked.wanted_bytes,
+        refused: Vec::new(),
+        stopped: false,
+    };
+    let absent = match header.since {
+        None => absent(store, open)?,
+        Some(_) => Vec::new(),
+    };
+    report.not_in_it = absent.len() as u64;
+    if options.mode == Mode::CheckOnly {
+        return Ok(report);
+    }
+    let Checked { end, .. } = checked;
+    stage(
+        Stage::Taking,
+        end.projects + end.removed,
+        checked.wanted_bytes,
+    );
+    select(store, open)?;
+    let taken = Taker::new(store, events, options.now).take(&mut reader(open)?, cancel)?;
+    report.add(taken);
+    if options.others == Others::Remove && !report.stopped {
+        forget(store, &absent)?;
+        let removed = Taker::new(store, events, options.now).remove_all(absent)?;
+        report.removed += removed.removed;
+        report.refused.extend(removed.refused);
+        report.not_in_it = 0;
+    }
+    report.serial = publish(store, &report, header.serial, events)?;
+    Ok(report)
+}
+
+fn reader(open: Open<'_>) -> Result<Bundle, EngineError> {
+    let first = open().map_err(BundleError::Read)?;
+    let second = open().map_err(BundleError::Read)?;
+    Ok(BundleReader::open(first, second, BundleLimits::default())?)
+}
+
+/// Projects that earlier bundles brought and this one has not.
+fn absent(store: &Store, open: Open<'_>) -> Result<Vec<ProjectName>, EngineError> {
+    let wishes = Wishes::load(store)?;
+    let Some(brought) = wishes.sources.get(SOURCE) else {
+        return Ok(Vec::new());
+    };
+    let mut absent: BTreeSet<ProjectName> = brought.names.clone();
+    absent.extend(brought.resolved.keys().cloned());
+    let mut lines = super::manifest(open)?;
+    while let Some(line) = lines.next_line()? {
+        if let Line::Project(project) = line {
+            absent.remove(&project.name);
+        }
+    }
+    Ok(absent.into_iter().collect())
+}
+
+/// Remembers what the bundle brings as selected, so that a later sync does not take it for something nobody wants.
+/// Before anything is committed: what is wished for and not there yet does no harm.
+fn select(store: &Store, open: Open<'_>) -> Result<(), EngineError> {
+    let mut wishes = Wishes::load(store)?;
+    let mut brought = wishes.sources.remove(SOURCE).unwrap_or_default();
+    let mut lines = super::manifest(open)?;
+    while let Some(line) = lines.next_line()? {
+        match line {
+            Line::Project(project) if project.extent == Extent::Whole => {
+                brought.resolved.remove(&project.name);
+                brought.names.insert(project.name);
+            }
+            Line::Project(project) => {
+                brought.names.remove(&project.name);
+                let files = project.parts.iter().filter_map(|item| {
+                    let path = item.path.as_str();
+                    let is_file = path.starts_with("packages/");
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    (is_file && !name.ends_with(".metadata")).then(|| name.to_owned())
+                });
+                brought.add_resolved(&project.name, files);
+            }
+            Line::Removed(name) => {
+                brought.names.remove(&name);
+                brought.resolved.remove(&name);
+            }
+            _ => {}
+        }
+    }
+    if brought != Selection::default() {
+        wishes.sources.insert(SOURCE.to_owned(), brought);
+    }
+    Ok(wishes.save(store)?)
+}
+
+fn forget(store: &Store, names: &[ProjectName]) -> Result<(), EngineError> {
+    let mut wishes = Wishes::load(store)?;
+    if let Some(brought) = wishes.sources.get_mut(SOURCE) {
+        for name in names {
+            brought.names.remove(name);
+            brought.resolved.remove(name);
+        }
+    }
+    Ok(wishes.save(store)?)
+}
+
+/// Publishes the root list. What it claims grows only with a bundle that was taken whole.
+fn publish(
+    store: &Store,
+    report: &ImportReport,
+    serial: Option<Serial>,
+    events: &Events,
+) -> Result<Option<Serial>, EngineError> {
+    let root = store.root()?;
+    let before = root.and_then(|root| root.serial);
+    let is_whole = !report.stopped && report.refused.is_empty();
+    let serial = if is_whole { serial.max(before) } else { before };
+    if root.is_none() || serial != before || store.is_root_behind()? {
+        // The tree is as fresh as the bundle, not as its import.
+        store.publish_root(serial, report.made_at)?;
+        events.tell(Event::Published { serial });
+    }
+    Ok(serial)
+}
+
+impl ImportReport {
+    fn add(&mut self, taken: Taken) {
+        self.updated = taken.updated;
+        self.unchanged = taken.unchanged;
+        self.removed = taken.removed;
+        self.newer = taken.newer;
+        self.files = taken.files;
+        self.size_bytes = taken.size_bytes;
+        self.refused = taken.refused;
+        self.stopped = taken.stopped;
+    }
+
+    /// Whether everything in the bundle is there now.
+    pub fn is_complete(&self) -> bool {
+        self.refused.is_empty() && !self.stopped
+    }
+
+    /// Whether it speaks for the whole upstream.
+    pub fn is_of_everything(&self) -> bool {
+        self.coverage == Coverage::Complete
+    }
+}

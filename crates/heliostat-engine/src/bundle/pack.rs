@@ -1,0 +1,81 @@
+//! Writes the bundle that a manifest describes.
+
+use std::io::Write;
+
+use heliostat_pypi::bundle::{BundleError, Item, Line, Packer, Place};
+use heliostat_store::Store;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{ExportPlan, Open};
+use crate::error::EngineError;
+use crate::events::{Event, Events, ProjectOutcome, Stage};
+
+/// Packs what a manifest, opened by `manifest`, says goes along. What is in the tree is checked on the way: a bundle of
+/// damaged files is not made. The caller holds the sync lock since the manifest was planned.
+pub fn pack<W: Write>(
+    store: &Store,
+    plan: &ExportPlan,
+    manifest: Open<'_>,
+    out: W,
+    (events, cancel): (&Events, &CancellationToken),
+) -> Result<W, EngineError> {
+    events.tell(Event::Stage {
+        stage: Stage::Packing,
+        projects: plan.end.projects,
+        size_bytes: plan.end.size_bytes,
+    });
+    let made_at = Timestamp::from_second(plan.made_at).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut packer = Packer::start(out, made_at)?;
+    let bytes = manifest().map_err(BundleError::Read)?;
+    packer.manifest(plan.manifest, plan.manifest_bytes, bytes)?;
+    let mut lines = super::manifest(manifest)?;
+    while let Some(line) = lines.next_line()? {
+        if cancel.is_cancelled() {
+            return Err(EngineError::Stopped);
+        }
+        match line {
+            Line::Trust(item) => add(store, &mut packer, &item, events)?,
+            Line::Project(project) => {
+                for item in std::iter::once(&project.page).chain(&project.parts) {
+                    add(store, &mut packer, item, events)?;
+                }
+                let has_news = std::iter::once(&project.page)
+                    .chain(&project.parts)
+                    .any(|item| item.place == Place::Bundle);
+                events.tell(Event::Project {
+                    project: project.name,
+                    outcome: if has_news {
+                        ProjectOutcome::Updated
+                    } else {
+                        ProjectOutcome::Unchanged
+                    },
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(packer.finish()?)
+}
+
+fn add<W: Write>(
+    store: &Store,
+    packer: &mut Packer<W>,
+    item: &Item,
+    events: &Events,
+) -> Result<(), EngineError> {
+    if item.place == Place::Base {
+        return Ok(());
+    }
+    let Some(open) = store.open_public(&item.path)? else {
+        let gone = BundleError::entry(item.path.as_str(), "it is not in the tree");
+        return Err(EngineError::NotAsHeld(gone));
+    };
+    packer
+        .add(item, open.file)
+        .map_err(|error| EngineError::not_as_held(error.into()))?;
+    events.tell(Event::Bytes {
+        count: item.size_bytes,
+    });
+    Ok(())
+}

@@ -1,0 +1,383 @@
+//! Decides what is exported and writes it down as a manifest: the whole state, and of each thing whether its bytes go
+//! along or are on the other side already.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+
+use heliostat_pypi::bundle::{
+    BUNDLE_FORMAT, BundleError, BundleLimits, Coverage, Extent, Header, Item, Line, ManifestReader,
+    ManifestWriter, Place, Project,
+};
+use heliostat_pypi::page::{PageFile, ProjectPage, read_signed};
+use heliostat_pypi::select::{Selection, Want, Wanted};
+use heliostat_pypi::{ProjectName, RelPath, Sha256};
+use heliostat_store::{Keeper, PageKind, ProjectRecord, Store, StoreError};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{ExportPlan, ExportRequest, Open};
+use crate::error::EngineError;
+use crate::events::{Event, Events, Stage};
+use crate::sync::{Files, Wishes};
+
+/// Projects read from the catalog at a time.
+const PROJECTS_AT_ONCE: usize = 256;
+/// Words of a selection that a manifest repeats.
+const WORDS_MAX: usize = 1_000;
+/// The longest of them, in characters.
+const WORD_CHARS_MAX: usize = 200;
+
+/// Writes the manifest of an export. `since` opens the bundle or manifest whose content the other side has. Changes
+/// nothing; the caller holds the sync lock, so that what is planned stays.
+pub fn plan<W: Write>(
+    store: &Store,
+    request: &ExportRequest,
+    since: Option<Open<'_>>,
+    out: W,
+    (events, cancel): (&Events, &CancellationToken),
+) -> Result<ExportPlan, EngineError> {
+    let made_at = Timestamp::from_second(request.now).unwrap_or(Timestamp::UNIX_EPOCH);
+    let header = header(store, request, made_at, since)?;
+    events.tell(Event::Stage {
+        stage: Stage::Planning,
+        projects: store.totals()?.projects,
+        size_bytes: 0,
+    });
+    let older = match since {
+        Some(open) => Older::new(Some(super::manifest(open)?))?,
+        None => Older::new(None)?,
+    };
+    let mut planner = Planner {
+        store,
+        selection: request.selection.as_ref(),
+        upstream: header.upstream.clone(),
+        older,
+        writer: ManifestWriter::start(out, header.clone())?,
+        left_out: 0,
+    };
+    let mut after = None;
+    loop {
+        let records = store.projects_after(after.as_ref(), PROJECTS_AT_ONCE)?;
+        let Some((last, _)) = records.last() else {
+            break;
+        };
+        after = Some(last.clone());
+        for (name, record) in records {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Stopped);
+            }
+            planner.project(&name, record)?;
+        }
+    }
+    planner.check_named()?;
+    planner.removed_before(None)?;
+    let ledger = store.ledger()?;
+    let mut behind: Vec<_> = ledger.iter().map(|entry| &entry.project).collect();
+    behind.dedup();
+    let (end, manifest, manifest_bytes) = planner.writer.finish()?;
+    Ok(ExportPlan {
+        manifest,
+        manifest_bytes,
+        made_at: made_at.as_second(),
+        coverage: header.coverage,
+        since: header.since,
+        end,
+        left_out: planner.left_out,
+        behind: behind.len() as u64,
+    })
+}
+
+fn header(
+    store: &Store,
+    request: &ExportRequest,
+    made_at: Timestamp,
+    since: Option<Open<'_>>,
+) -> Result<Header, EngineError> {
+    let wishes = Wishes::load(store)?;
+    let selection = wishes.selection();
+    let is_complete = request.selection.is_none()
+        && selection == Selection::everything()
+        && wishes.files == Files::Take
+        && wishes.filter == heliostat_pypi::filter::FileFilter::default();
+    let words = match &request.selection {
+        Some(_) => request.words.clone(),
+        None if is_complete => Vec::new(),
+        None => words_of(&selection),
+    };
+    let first = store.projects_after(None, 1)?;
+    let upstream = first
+        .into_iter()
+        .find_map(|(_, record)| record.ok())
+        .map(|record| record.upstream);
+    Ok(Header {
+        format: BUNDLE_FORMAT,
+        made_at,
+        coverage: if is_complete {
+            Coverage::Complete
+        } else {
+            Coverage::Selection
+        },
+        selection: words
+            .into_iter()
+            .take(WORDS_MAX)
+            .map(|word| word.chars().take(WORD_CHARS_MAX).collect())
+            .collect(),
+        upstream,
+        serial: store.root()?.and_then(|root| root.serial),
+        since: since.map(super::identify).transpose()?,
+    })
+}
+
+/// What was selected, as words.
+fn words_of(selection: &Selection) -> Vec<String> {
+    let everything = selection.is_everything().then(|| "*".to_owned());
+    let patterns = selection.patterns.iter().map(ToString::to_string);
+    let names = selection.names.iter().chain(selection.required.keys());
+    let names = names
+        .chain(selection.locked.keys())
+        .chain(selection.resolved.keys());
+    let mut words: Vec<String> = everything
+        .into_iter()
+        .chain(patterns)
+        .chain(names.map(ToString::to_string))
+        .collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
+/// Goes through the catalog and the older manifest side by side; both are sorted by name.
+struct Planner<'a, W: Write> {
+    store: &'a Store,
+    selection: Option<&'a Selection>,
+    upstream: Option<String>,
+    older: Older,
+    writer: ManifestWriter<W>,
+    left_out: u64,
+}
+
+impl<W: Write> Planner<'_, W> {
+    fn project(
+        &mut self,
+        name: &ProjectName,
+        record: Result<ProjectRecord, StoreError>,
+    ) -> Result<(), EngineError> {
+        let Some(wanted) = self.wanted(name) else {
+            return Ok(());
+        };
+        let record = record?;
+        if record.keeper != Keeper::Mirror {
+            if self.is_named(name) {
+                return Err(EngineError::NotMirrored {
+                    project: name.clone(),
+                    reason: "only its page, or what was asked for, is held",
+                });
+            }
+            self.left_out += 1;
+            return Ok(());
+        }
+        self.removed_before(Some(name))?;
+        let mut project =
+            describe(self.store, &record, &wanted).map_err(EngineError::not_as_held)?;
+        if self.upstream.as_ref() == project.upstream.as_ref() {
+            project.upstream = None;
+        }
+        if let Some(older) = self.older.take(name)? {
+            let items: HashMap<&RelPath, &Item> = std::iter::once(&older.page)
+                .chain(&older.parts)
+                .map(|item| (&item.path, item))
+                .collect();
+            for item in std::iter::once(&mut project.page).chain(&mut project.parts) {
+                if items.get(&item.path).is_some_and(|old| old.is_same(item)) {
+                    item.place = Place::Base;
+                }
+            }
+        }
+        Ok(self.writer.write(&Line::Project(project))?)
+    }
+
+    fn wanted(&self, name: &ProjectName) -> Option<Wanted> {
+        match self.selection {
+            Some(selection) => selection.wants(name),
+            None => Some(Wanted::AllVersions),
+        }
+    }
+
+    /// Whether the call names the project, and not only a pattern that it matches.
+    fn is_named(&self, name: &ProjectName) -> bool {
+        self.selection.is_some_and(|selection| {
+            selection.names.contains(name)
+                || selection.required.contains_key(name)
+                || selection.locked.contains_key(name)
+        })
+    }
+
+    /// Every project that the call names must have been met.
+    fn check_named(&self) -> Result<(), EngineError> {
+        let Some(selection) = self.selection else {
+            return Ok(());
+        };
+        let named = selection.names.iter();
+        let named = named
+            .chain(selection.required.keys())
+            .chain(selection.locked.keys());
+        for name in named {
+            if selection.wants(name).is_some() && self.store.project_state(name)?.is_none() {
+                return Err(EngineError::NotMirrored {
+                    project: name.clone(),
+                    reason: "the mirror does not have it",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what the older state has before `name`, or at all, and this one has not.
+    fn removed_before(&mut self, name: Option<&ProjectName>) -> Result<(), EngineError> {
+        while let Some(gone) = self.older.next_before(name)? {
+            if self.wanted(&gone.name).is_some() {
+                self.writer.write(&Line::Removed(gone.name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A project as it is now, with all bytes to go along.
+fn describe(
+    store: &Store,
+    record: &ProjectRecord,
+    wanted: &Wanted,
+) -> Result<Project, EngineError> {
+    let name = &record.page.name;
+    let bytes = heliostat_store::document(record, PageKind::Json).unwrap_or_default();
+    let page =
+        read_signed(name, &bytes).map_err(|error| BundleError::project(name, error.to_string()))?;
+    let mut parts = Vec::new();
+    let mut files = 0;
+    for file in &page.files {
+        if wanted.want(file.filename(), file.parsed(name).ok().as_ref()) == Want::No {
+            continue;
+        }
+        files += 1;
+        add_parts(store, &page, file, &mut parts)?;
+    }
+    if files == 0 && !page.files.is_empty() {
+        return Err(EngineError::NotMirrored {
+            project: name.clone(),
+            reason: "no file of the versions that are asked for is held",
+        });
+    }
+    parts.sort_by(|left, right| left.path.cmp(&right.path));
+    Ok(Project {
+        name: name.clone(),
+        extent: if files == page.files.len() {
+            Extent::Whole
+        } else {
+            Extent::Some
+        },
+        upstream: Some(record.upstream.clone()),
+        page: Item::new(
+            rel_path(name, format!("simple/{name}/index.v1_json"))?,
+            Sha256::of(&bytes),
+            bytes.len() as u64,
+        ),
+        parts,
+    })
+}
+
+fn add_parts(
+    store: &Store,
+    page: &ProjectPage,
+    file: &PageFile,
+    parts: &mut Vec<Item>,
+) -> Result<(), EngineError> {
+    let name = &page.name;
+    let path = rel_path(name, file.path.to_string())?;
+    let (Some(sha256), Some(size_bytes)) = (file.sha256, file.size_bytes) else {
+        // A signed page tells both.
+        return Err(BundleError::project(name, "a file has no digest").into());
+    };
+    parts.push(Item::new(path, sha256, size_bytes));
+    if !file.core_metadata.is_absent() {
+        let path = rel_path(name, format!("{}.metadata", file.path))?;
+        let item = document(store, path.clone())?;
+        parts.push(item.ok_or_else(|| missing(name, &path))?);
+    }
+    if let Some(path) = file
+        .provenance_path(name)
+        .filter(|_| file.provenance.is_some())
+    {
+        match document(store, path.clone())? {
+            Some(item) => parts.push(item),
+            None if file.provenance_sha256.is_some() => return Err(missing(name, &path)),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// A small document of the tree as it is there.
+fn document(store: &Store, path: RelPath) -> Result<Option<Item>, EngineError> {
+    let limit = BundleLimits::default().document_bytes_max;
+    let bytes = super::read_public(store, &path, limit)?;
+    Ok(bytes.map(|bytes| Item::new(path, Sha256::of(&bytes), bytes.len() as u64)))
+}
+
+fn missing(project: &ProjectName, path: &RelPath) -> EngineError {
+    BundleError::project(project, format!("`{}` is not in the tree", path.as_str())).into()
+}
+
+fn rel_path(project: &ProjectName, text: String) -> Result<RelPath, EngineError> {
+    let path = RelPath::try_from(text)
+        .map_err(|error| BundleError::project(project, error.to_string()))?;
+    Ok(path)
+}
+
+/// The older state, read along.
+struct Older {
+    reader: Option<ManifestReader<Box<dyn BufRead>>>,
+    next: Option<Box<Project>>,
+}
+
+impl Older {
+    fn new(reader: Option<ManifestReader<Box<dyn BufRead>>>) -> Result<Self, EngineError> {
+        let mut older = Self { reader, next: None };
+        older.advance()?;
+        Ok(older)
+    }
+
+    fn advance(&mut self) -> Result<Option<Box<Project>>, EngineError> {
+        let mut next = None;
+        if let Some(reader) = &mut self.reader {
+            while let Some(line) = reader.next_line()? {
+                if let Line::Project(project) = line {
+                    next = Some(Box::new(project));
+                    break;
+                }
+            }
+        }
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+
+    /// The next project that stands before `name`, or any.
+    fn next_before(
+        &mut self,
+        name: Option<&ProjectName>,
+    ) -> Result<Option<Box<Project>>, EngineError> {
+        let is_before = self
+            .next
+            .as_ref()
+            .is_some_and(|next| name.is_none_or(|name| next.name < *name));
+        if is_before { self.advance() } else { Ok(None) }
+    }
+
+    /// The older state of this very project; those before it must have been taken.
+    fn take(&mut self, name: &ProjectName) -> Result<Option<Box<Project>>, EngineError> {
+        if self.next.as_ref().is_some_and(|next| next.name == *name) {
+            self.advance()
+        } else {
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Options of `heliostat export` and `heliostat import`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Options of `heliostat export`. Without a selection everything that is mirrored is exported.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArgs {
+    /// Where the bundle goes; it appears there only when it is whole
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Leave out what this bundle has, or what the manifest of the other side says is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+    /// Write only the manifest: what is held here, for the other side's `--since`
+    #[arg(long)]
+    pub(crate) manifest_only: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only these projects of those that are mirrored; `*` and `?` match as in file names, `name==1.0` takes versions
+    #[arg(value_name = "PROJECT")]
+    pub(crate) projects: Vec<String>,
+    /// Only what this requirements file, uv.lock, pylock.toml, poetry.lock or Pipfile.lock names
+    #[arg(short = 'r', long = "requirement", value_name = "FILE")]
+    pub(crate) requirement: Vec<PathBuf>,
+    /// Keep to the versions that this constraints file allows
+    #[arg(short = 'c', long = "constraint", value_name = "FILE")]
+    pub(crate) constraint: Vec<PathBuf>,
+}
+
+/// Options of `heliostat import`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImportArgs {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// Check the bundle, tell what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove projects that earlier bundles brought and this one, which must not be made with `--since`, does not have
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

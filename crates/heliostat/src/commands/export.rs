@@ -1,0 +1,190 @@
+//! `heliostat export`: plans a manifest, packs what it says, and names the file when it is whole.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the bundle is a file that an option names, outside of the data directory; this is the edge"
+)]
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heliostat_engine::Events;
+use heliostat_engine::bundle::{ExportPlan, ExportRequest, pack, plan};
+use heliostat_pypi::bundle::Coverage;
+use heliostat_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use super::{UsageError, selection, signals};
+use crate::cli::{CommonArgs, ExportArgs};
+use crate::outcome::Outcome;
+use crate::render::{self, plural};
+use crate::reporter::{self, Output};
+use crate::wire;
+
+/// A file beside the bundle that goes unless it was named.
+#[derive(Debug)]
+struct Partial(PathBuf);
+
+pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<Outcome> {
+    let data = wire::data_directory(common);
+    if !data.exists() {
+        return Err(UsageError(format!(
+            "there is no mirror at `{}`; name one with `--data`",
+            data.display()
+        ))
+        .into());
+    }
+    let (chosen, notes) = selection::once(&args.projects, &args.requirement, &args.constraint)?;
+    for note in &notes {
+        reporter::talk(note);
+    }
+    let files = args
+        .requirement
+        .iter()
+        .map(|path| path.display().to_string());
+    let request = ExportRequest {
+        selection: chosen,
+        words: args.projects.iter().cloned().chain(files).collect(),
+        now: wire::clock().now(),
+    };
+    let output = if args.json {
+        Output::JsonLines
+    } else {
+        Output::Text
+    };
+    let events = reporter::events(output);
+    let store = wire::open_store(common, &events)?;
+    // So that a sync does not take away what was planned.
+    let lock = store.lock_sync("heliostat export", request.now)?;
+    let args = args.clone();
+    signals::run_blocking(move |cancel| {
+        let plan = write(&store, &args, &request, (&events, cancel))?;
+        drop(lock);
+        match output {
+            Output::JsonLines => {
+                reporter::json_line(&serde_json::json!({ "event": "done", "report": plan }));
+            }
+            Output::Text => reporter::print(&summary(&plan, &args)),
+        }
+        Ok(if plan.behind == 0 {
+            Outcome::Done
+        } else {
+            Outcome::Findings
+        })
+    })
+}
+
+fn write(
+    store: &Store,
+    args: &ExportArgs,
+    request: &ExportRequest,
+    tools: (&Events, &CancellationToken),
+) -> anyhow::Result<ExportPlan> {
+    let since = args.since.as_deref();
+    if let Some(path) = since.filter(|path| !path.is_file()) {
+        return Err(UsageError(format!("there is no file `{}`", path.display())).into());
+    }
+    let open_since = move || open(since.unwrap_or(Path::new("")));
+    let manifest = Partial::beside(&args.output, "manifest");
+    let plan = plan(
+        store,
+        request,
+        since.map(|_| &open_since as heliostat_engine::bundle::Open<'_>),
+        BufWriter::new(manifest.create()?),
+        tools,
+    )?;
+    if args.manifest_only {
+        manifest.name(&args.output)?;
+        return Ok(plan);
+    }
+    let open_manifest = || open(&manifest.0);
+    let bundle = Partial::beside(&args.output, "partial");
+    let out = BufWriter::new(bundle.create()?);
+    let out = pack(store, &plan, &open_manifest, out, tools)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+    drop(file.with_context(|| format!("cannot write `{}`", bundle.0.display()))?);
+    bundle.name(&args.output)?;
+    Ok(plan)
+}
+
+/// Opens a file that an option names.
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(Box::new(File::open(path)?))
+}
+
+impl Partial {
+    fn beside(output: &Path, suffix: &str) -> Self {
+        let mut name = output.file_name().unwrap_or_default().to_owned();
+        name.push(".");
+        name.push(suffix);
+        Self(output.with_file_name(name))
+    }
+
+    fn create(&self) -> anyhow::Result<File> {
+        File::create(&self.0).with_context(|| format!("cannot write `{}`", self.0.display()))
+    }
+
+    /// Makes the file durable and gives it its name, over an older one.
+    fn name(self, output: &Path) -> anyhow::Result<()> {
+        let named = File::open(&self.0)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&self.0, output));
+        named.with_context(|| format!("cannot write `{}`", output.display()))?;
+        let directory = match output.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        // Some file systems cannot sync a directory; the file itself is safe.
+        drop(File::open(directory).and_then(|directory| directory.sync_all()));
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already when it was named.
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
+    let end = &plan.end;
+    let mut lines = vec![format!(
+        "wrote `{}`: {}, {} ({}){}",
+        args.output.display(),
+        plural(end.projects, "project"),
+        if args.manifest_only {
+            plural(end.entries, "held file")
+        } else {
+            plural(end.entries, "file")
+        },
+        render::bytes(end.size_bytes),
+        match plan.coverage {
+            Coverage::Complete => ", everything the upstream has",
+            Coverage::Selection => "",
+        }
+    )];
+    if let Some(since) = &plan.since {
+        lines.push(format!(
+            "builds on the state of {}: {} left out, {} removed since",
+            since.made_at,
+            plural(end.in_base, "file"),
+            plural(end.removed, "project")
+        ));
+    }
+    if plan.left_out > 0 {
+        lines.push(format!(
+            "{} left out, of which only pages, or what was asked for, is held",
+            plural(plan.left_out, "project")
+        ));
+    }
+    if plan.behind > 0 {
+        lines.push(format!(
+            "the mirror is behind with {}; see `heliostat status`",
+            plural(plan.behind, "project")
+        ));
+    }
+    lines.push(format!("manifest {}", plan.manifest));
+    lines.join("\n") + "\n"
+}
