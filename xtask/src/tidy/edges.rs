@@ -5,7 +5,7 @@ use cargo_metadata::{Dependency, DependencyKind, Package};
 use super::Finding;
 
 /// Every package of the workspace and those of ours that it may depend on.
-const OURS: [(&str, &[&str]); 11] = [
+const OURS: [(&str, &[&str]); 12] = [
     ("heliostat-pypi", &[]),
     ("heliostat-upstream", &["heliostat-pypi"]),
     ("heliostat-store", &["heliostat-pypi"]),
@@ -25,6 +25,7 @@ const OURS: [(&str, &[&str]); 11] = [
         ],
     ),
     ("heliostat-migrate", &["heliostat-pypi"]),
+    ("heliostat-attack", &["heliostat-pypi", "heliostat-trust"]),
     (
         "heliostat-serve",
         &[
@@ -46,6 +47,7 @@ const OURS: [(&str, &[&str]); 11] = [
             "heliostat-trust",
             "heliostat-client",
             "heliostat-migrate",
+            "heliostat-attack",
         ],
     ),
     ("heliostat-testkit", &[]),

@@ -1,0 +1,144 @@
+//! Attacks on pages and files.
+
+use heliostat_pypi::Sha256;
+use serde_json::json;
+
+use super::{Alone, Attack, Before};
+use crate::answer::Shared;
+use crate::error::AttackError;
+use crate::forge;
+use crate::script::{Paths, Script, Twist};
+use crate::world::World;
+
+/// The name of the wheel that is fought over.
+const WHEEL: &str = "victim-2.0-py3-none-any.whl";
+
+/// The list.
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "flipped-wheel",
+        family: "arbitrary package",
+        what: "one byte of a wheel is flipped",
+        before: Before::Nothing,
+        evil: |world| Ok(world.honest().with(wheel_of(world)?, Twist::FlipByte)),
+        alone: Alone::Refused,
+        told: &["altered content"],
+    },
+    Attack {
+        name: "swapped-wheel",
+        family: "arbitrary package",
+        what: "another signed wheel is sent under the wheel's address",
+        before: Before::Nothing,
+        evil: |world| {
+            let other = world.find("packages/", "requestz-9.9-py3-none-any.whl")?;
+            Ok(world.honest().with(wheel_of(world)?, Twist::Swap(other)))
+        },
+        alone: Alone::Refused,
+        told: &["altered content", "endless data", "length"],
+    },
+    Attack {
+        name: "edited-page",
+        family: "arbitrary package",
+        what: "the page names another sha256 for the wheel",
+        before: Before::Nothing,
+        evil: |world| {
+            page_with(world, |page| {
+                page["files"][1]["hashes"]["sha256"] = json!(Sha256::of(b"evil").to_hex());
+            })
+        },
+        alone: Alone::Refused,
+        told: &["altered content"],
+    },
+    Attack {
+        name: "added-file",
+        family: "arbitrary package",
+        what: "the page lists one more release",
+        before: Before::Nothing,
+        evil: |world| {
+            page_with(world, |page| {
+                let mut file = page["files"][1].clone();
+                file["filename"] = json!("victim-3.0-py3-none-any.whl");
+                if let Some(files) = page["files"].as_array_mut() {
+                    files.push(file);
+                }
+            })
+        },
+        alone: Alone::Refused,
+        told: &["altered content", "endless data"],
+    },
+    Attack {
+        name: "changed-dependencies",
+        family: "extraneous dependencies",
+        what: "the metadata beside the wheel asks for one more project",
+        before: Before::Nothing,
+        evil: |world| {
+            let path = world.find("packages/", &format!("{WHEEL}.metadata"))?;
+            let text = String::from_utf8_lossy(world.file(&path)?)
+                .replace("Requires-Dist: helper", "Requires-Dist: requestz");
+            let bytes = Shared::from(text.into_bytes());
+            Ok(world
+                .honest()
+                .with(Paths::Exactly(path), Twist::Replace(bytes)))
+        },
+        alone: Alone::Refused,
+        told: &["altered content", "endless data"],
+    },
+    Attack {
+        name: "page-of-another-project",
+        family: "wrong software",
+        what: "the signed page of another project is sent",
+        before: Before::Nothing,
+        evil: |world| {
+            Ok(world
+                .honest()
+                .with(page_of(world)?, Twist::Swap(world.signed_page("requestz")?)))
+        },
+        alone: Alone::Refused,
+        told: &["altered content", "wrong project", "endless data"],
+    },
+    Attack {
+        name: "page-of-an-older-state",
+        family: "mix and match",
+        what: "new metadata, and the page as it was before",
+        before: Before::Nothing,
+        evil: |world| {
+            let old = world.old.get("simple/victim/index.v1_json");
+            let old = old.ok_or_else(|| AttackError::MakeTree("no older page".to_owned()))?;
+            Ok(world
+                .honest()
+                .with(page_of(world)?, Twist::Replace(Shared::clone(old))))
+        },
+        alone: Alone::Refused,
+        told: &["altered content"],
+    },
+    Attack {
+        name: "stale-but-valid",
+        family: "freeze",
+        what: "a signed state that is older and has not expired",
+        before: Before::Nothing,
+        evil: |world| Ok(Script::honest(std::sync::Arc::clone(&world.old))),
+        alone: Alone::OldIsInstalled,
+        told: &[],
+    },
+];
+
+fn wheel_of(world: &World) -> Result<Paths, AttackError> {
+    Ok(Paths::Exactly(world.find("packages/", WHEEL)?))
+}
+
+fn page_of(world: &World) -> Result<Paths, AttackError> {
+    Ok(Paths::Exactly(world.signed_page("victim")?))
+}
+
+/// The victim's page, changed, under its signed name and under its plain one.
+fn page_with(
+    world: &World,
+    change: impl Fn(&mut serde_json::Value),
+) -> Result<Script, AttackError> {
+    let plain = "simple/victim/index.v1_json";
+    let page = forge::edit(world.file(plain)?, change)?;
+    Ok(world
+        .honest()
+        .with(page_of(world)?, Twist::Replace(Shared::clone(&page)))
+        .with(Paths::Exactly(plain.to_owned()), Twist::Replace(page)))
+}
