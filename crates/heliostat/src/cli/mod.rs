@@ -4,6 +4,7 @@
 //! derives both from these definitions, so an option is declared once.
 
 mod bundle;
+mod attack;
 mod client;
 mod filter;
 mod migrate;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bundle::{ExportArgs, ImportArgs};
+pub(crate) use attack::AttackLabArgs;
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use migrate::{
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     /// Move off a retired index host: find every reference, rewrite it safely
     #[command(subcommand)]
     Migrate(Box<MigrateCommand>),
+    /// Attack the proxy with evil mirrors on loopback and real installers, and print what came of it
+    AttackLab(AttackLabArgs),
     /// Write or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -1,6 +1,7 @@
 //! One file for each command: settings in, engine call, what to print and how it ended out.
 
 mod adopt;
+mod attack_lab;
 mod bandersnatch;
 mod config;
 mod export;
@@ -40,6 +41,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Proxy(args) => proxy::run(&cli.common, &args),
         Command::TufClient(args) => tuf_client::run(&args),
         Command::Migrate(command) => migrate::run(&command),
+        Command::AttackLab(args) => attack_lab::run(&args),
         Command::Config(command) => config::run(&cli.common, &command),
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man => shell::manual(),
