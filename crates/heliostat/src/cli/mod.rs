@@ -12,6 +12,7 @@ mod serve;
 mod signing;
 mod sync;
 mod tend;
+mod trust;
 mod upstream;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
+pub(crate) use trust::{TrustCommand, TrustInitArgs};
 pub(crate) use upstream::UpstreamArgs;
 
 /// Keep a mirror of PyPI, serve it, prove it, and move people onto it.
@@ -100,6 +102,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Tell what the mirror holds, how fresh it is and what failed
     Status(StatusArgs),
+    /// Sign this mirror, so that anybody may carry it and nobody need trust them
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Answer installers on this machine from mirrors that are not trusted, verifying everything
     Proxy(Box<ProxyArgs>),
     /// Refresh the metadata of any TUF repository and download its targets, verified

@@ -15,6 +15,7 @@ mod shell;
 mod signals;
 mod status;
 mod sync;
+mod trust;
 mod tuf_client;
 mod verify;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(&cli.common, args),
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
+        Command::Trust(command) => trust::run(&cli.common, &command),
         Command::TufClient(args) => tuf_client::run(&args),
         Command::Migrate(command) => migrate::run(&command),
         Command::AttackLab(args) => attack_lab::run(&args),
