@@ -92,6 +92,7 @@ pub fn markdown(rows: &[Row]) -> String {
 fn verdict(row: &Row) -> &'static str {
     match (row.is_defeated(), row.attack.alone) {
         (true, Alone::OldIsInstalled) => "bounded",
+        (true, _) if row.with_honest.installed == Installed::Nothing => "bounded",
         (true, _) => "defeated",
         (false, _) => "NOT MET",
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::attacks::{Alone, Attack, Before};
+use crate::attacks::{Alone, Attack, Before, WithHonest};
 use crate::error::AttackError;
 use crate::process::{Finished, Installer, InstallerKind, Programs, Proxy};
 use crate::script::Script;
@@ -94,7 +94,7 @@ impl Lab {
         let mut alone = self.round(attack, installer, Company::Alone)?;
         alone.faults = judge_alone(attack, &alone);
         let mut with_honest = self.round(attack, installer, Company::WithHonest)?;
-        with_honest.faults = judge_with_honest(&with_honest);
+        with_honest.faults = judge_with_honest(attack, &with_honest);
         Ok(Row {
             attack: *attack,
             installer: installer.kind,
@@ -244,9 +244,13 @@ fn judge_alone(attack: &Attack, round: &Round) -> Vec<String> {
 }
 
 /// What is wrong with a round in which one honest mirror stands beside the evil one.
-fn judge_with_honest(round: &Round) -> Vec<String> {
+fn judge_with_honest(attack: &Attack, round: &Round) -> Vec<String> {
     let mut faults = common_faults(round);
-    if round.installed != Installed::Newest {
+    let fine = match (attack.with_honest, round.installed) {
+        (_, Installed::Newest) | (WithHonest::NewestOrRefused, Installed::Nothing) => true,
+        (_, Installed::Nothing | Installed::Old | Installed::Wrong) => false,
+    };
+    if !fine {
         faults.push(format!(
             "{:?} is installed, although one mirror is honest",
             round.installed

@@ -83,6 +83,7 @@ impl<'a> Download<'a> {
 
     async fn rounds(&mut self) -> Result<(), ClientError> {
         for round in 1..=ROUNDS_MAX {
+            let (began, held_bytes) = (Instant::now(), self.received_bytes);
             self.answers.clear();
             if self.one_round().await? {
                 return Ok(());
@@ -91,7 +92,8 @@ impl<'a> Download<'a> {
                 .answers
                 .iter()
                 .any(|(_, failure)| failure.judge() == Verdict::Outage);
-            if !may_pass || round == ROUNDS_MAX {
+            let gained_bytes = self.received_bytes.saturating_sub(held_bytes);
+            if !may_pass || round == ROUNDS_MAX || self.is_standing(began.elapsed(), gained_bytes) {
                 break;
             }
             tokio::time::sleep(ROUND_PAUSE).await;
@@ -100,6 +102,13 @@ impl<'a> Download<'a> {
             what: format!("`{}`", self.file.path),
             answers: std::mem::take(&mut self.answers),
         })
+    }
+
+    /// Whether a round took long and brought next to nothing: another would keep the installer waiting until it gives
+    /// up, and never learns why.
+    fn is_standing(&self, took: Duration, gained_bytes: u64) -> bool {
+        let pace = self.limits.speed_bytes_per_second_min;
+        took > self.limits.hold_back && gained_bytes / took.as_secs().max(1) < pace
     }
 
     /// Asks each mirror once, the best first. Tells whether the file is there.

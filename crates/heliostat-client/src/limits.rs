@@ -21,6 +21,9 @@ pub struct Limits {
     pub delegations_max: usize,
     /// The time that a whole metadata file or page may take from one mirror. 30 s.
     pub document_deadline: Duration,
+    /// A metadata file or page of which nothing comes for so long is had elsewhere. 8 s: pip gives up after 15 s, and
+    /// must be told the reason before.
+    pub document_stall: Duration,
     /// Once one mirror has given a usable answer to a question that goes to all, the others have so long. 0.5 s.
     pub grace: Duration,
     /// The shortest and the longest time after which a second mirror is asked for what the first has not given.
@@ -30,11 +33,11 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// While another mirror is left, a file that stops coming for so long is gone on with there. 1.5 s.
     pub stall: Duration,
-    /// The same for the last mirror there is. 20 s.
+    /// The same for the last mirror there is. 8 s.
     pub stall_last: Duration,
     /// A file that comes in more slowly than this over `speed_window` is gone on with elsewhere. 4,000 bytes a second.
     pub speed_bytes_per_second_min: u64,
-    /// The time over which speed is measured. 10 s.
+    /// The time over which speed is measured. 8 s.
     pub speed_window: Duration,
     /// How long a file is kept back whole, so that a wrong one can be had elsewhere before a byte was given. 5 s; pip
     /// and uv wait 15 s and 30 s for a first byte.
@@ -76,13 +79,14 @@ impl Default for Limits {
             root_rotations_max: 32,
             delegations_max: 32,
             document_deadline: Duration::from_secs(30),
+            document_stall: Duration::from_secs(8),
             grace: Duration::from_millis(500),
             hedge: (Duration::from_millis(100), Duration::from_secs(1)),
             connect_timeout: Duration::from_secs(2),
             stall: Duration::from_millis(1500),
-            stall_last: Duration::from_secs(20),
+            stall_last: Duration::from_secs(8),
             speed_bytes_per_second_min: 4_000,
-            speed_window: Duration::from_secs(10),
+            speed_window: Duration::from_secs(8),
             hold_back: Duration::from_secs(5),
             hold_back_bytes: 64 * KIB,
             requests_max: 32,

@@ -3,7 +3,7 @@
 use heliostat_pypi::Sha256;
 use serde_json::json;
 
-use super::{Alone, Attack, Before};
+use super::{Alone, Attack, Before, WithHonest};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::forge;
@@ -22,6 +22,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| Ok(world.honest().with(wheel_of(world)?, Twist::FlipByte)),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content"],
     },
     Attack {
@@ -34,6 +35,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(world.honest().with(wheel_of(world)?, Twist::Swap(other)))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data", "length"],
     },
     Attack {
@@ -47,6 +49,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content"],
     },
     Attack {
@@ -64,6 +67,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data"],
     },
     Attack {
@@ -81,6 +85,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 .with(Paths::Exactly(path), Twist::Replace(bytes)))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data"],
     },
     Attack {
@@ -94,6 +99,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 .with(page_of(world)?, Twist::Swap(world.signed_page("requestz")?)))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content", "wrong project", "endless data"],
     },
     Attack {
@@ -109,6 +115,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 .with(page_of(world)?, Twist::Replace(Shared::clone(old))))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content"],
     },
     Attack {
@@ -118,6 +125,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| Ok(Script::honest(std::sync::Arc::clone(&world.old))),
         alone: Alone::OldIsInstalled,
+        with_honest: WithHonest::Newest,
         told: &[],
     },
 ];

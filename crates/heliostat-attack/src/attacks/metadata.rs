@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Alone, Attack, Before};
+use super::{Alone, Attack, Before, WithHonest};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::forge;
@@ -24,7 +24,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Newest,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
         alone: Alone::RefusedOrHarmless,
-        told: &["rollback"],
+        with_honest: WithHonest::Newest,
+        told: &["rollback", "no such thing"],
     },
     Attack {
         name: "metadata-rollback-after-restart",
@@ -33,6 +34,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::NewestThenRestart,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
         alone: Alone::RefusedOrHarmless,
+        with_honest: WithHonest::Newest,
         told: &["rollback"],
     },
     Attack {
@@ -52,6 +54,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::RefusedOrHarmless,
+        with_honest: WithHonest::NewestOrRefused,
         told: &["rollback"],
     },
     Attack {
@@ -67,6 +70,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::RefusedOrHarmless,
+        with_honest: WithHonest::NewestOrRefused,
         told: &["altered content", "rollback", "removes"],
     },
     Attack {
@@ -85,6 +89,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, "tuf/2.root.json", root))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["forged"],
     },
     Attack {
@@ -103,6 +108,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, "tuf/2.root.json", root))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["forged"],
     },
     Attack {
@@ -118,6 +124,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, TIMESTAMP, timestamp))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["freeze", "expired"],
     },
     Attack {
@@ -144,6 +151,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(script)
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["altered content", "forged", "rollback"],
     },
     Attack {
@@ -156,6 +164,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, TIMESTAMP, timestamp))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["forged"],
     },
     Attack {
@@ -170,6 +179,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, TIMESTAMP, timestamp))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["forged"],
     },
     Attack {
@@ -183,6 +193,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["forged", "unreadable"],
     },
     Attack {
@@ -196,6 +207,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["unreadable"],
     },
     Attack {
@@ -210,6 +222,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["unreadable", "forged"],
     },
     Attack {
@@ -219,6 +232,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| text_of_timestamp(world, |_| "[".repeat(10_000)),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["unreadable"],
     },
     Attack {
@@ -228,6 +242,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| text_of_timestamp(world, |text| format!("\u{feff}{text}")),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["unreadable"],
     },
     Attack {
@@ -241,6 +256,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(replaced(world, TIMESTAMP, Shared::from(bytes)))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["unreadable", "forged"],
     },
     Attack {
@@ -250,6 +266,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::NewestThenTampered(crate::lab::flip_a_byte_in_each),
         evil: |world| Ok(world.honest()),
         alone: Alone::Harmless,
+        with_honest: WithHonest::Newest,
         told: &[],
     },
 ];

@@ -28,6 +28,8 @@ pub struct Attack {
     pub(crate) evil: fn(&World) -> Result<Script, AttackError>,
     /// What must come of it when there is no other mirror.
     pub(crate) alone: Alone,
+    /// And when one mirror is honest.
+    pub(crate) with_honest: WithHonest,
     /// Words of which one must stand in what the person sees, beside the mirror's address.
     pub(crate) told: &'static [&'static str],
 }
@@ -57,6 +59,16 @@ pub(crate) enum Alone {
     /// An older state that was signed and has not expired is installed: nobody can know better without a second
     /// mirror or a later look.
     OldIsInstalled,
+}
+
+/// What must come of an attack when one mirror is honest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithHonest {
+    /// The newest is installed.
+    Newest,
+    /// The newest, or nothing until people have signed a new root: a thief of the online key can stop the clock, and
+    /// no more.
+    NewestOrRefused,
 }
 
 /// Every attack, in the order of the board.

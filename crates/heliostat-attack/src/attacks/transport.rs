@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::{Alone, Attack, Before};
+use super::{Alone, Attack, Before, WithHonest};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::script::{Paths, Script, Twist};
@@ -19,6 +19,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| Ok(twisted(world, "tuf/timestamp.json", Twist::Endless)),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["endless data"],
     },
     Attack {
@@ -31,6 +32,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(twisted(world, &path, Twist::Endless))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["endless data"],
     },
     Attack {
@@ -46,6 +48,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["endless data"],
     },
     Attack {
@@ -61,6 +64,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["endless data"],
     },
     Attack {
@@ -76,6 +80,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["endless data", "unreadable", "altered content"],
     },
     Attack {
@@ -91,6 +96,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["slow", "stalled", "in time"],
     },
     Attack {
@@ -100,6 +106,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| Ok(twisted(world, "tuf/timestamp.json", Twist::StallAtOnce)),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["slow", "stalled", "in time", "timed out"],
     },
     Attack {
@@ -115,6 +122,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["slow", "stalled", "in time", "timed out"],
     },
     Attack {
@@ -130,6 +138,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["cannot be used", "broke off"],
     },
     Attack {
@@ -144,6 +153,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["no such thing"],
     },
     Attack {
@@ -159,6 +169,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             Ok(script)
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["no such thing"],
     },
     Attack {
@@ -174,6 +185,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             ))
         },
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["no such thing"],
     },
     Attack {
@@ -183,6 +195,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Nothing,
         evil: |world| Ok(world.honest().with(Paths::All, Twist::Reset)),
         alone: Alone::Refused,
+        with_honest: WithHonest::Newest,
         told: &["cannot be used"],
     },
 ];

@@ -80,7 +80,7 @@ impl Mirror {
             requests_max: limits.requests_max,
             tries_max: 1,
             connect_timeout: limits.connect_timeout,
-            read_timeout: limits.document_deadline,
+            read_timeout: limits.document_stall,
             speed_bytes_per_second_min: limits.speed_bytes_per_second_min,
             speed_window: limits.speed_window,
             ..heliostat_upstream::Limits::default()

@@ -5,6 +5,7 @@
 
 mod directory;
 mod refusal;
+mod strict;
 mod trusted;
 mod walk;
 

@@ -9,6 +9,8 @@ use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use sigstore_tuf::{DelegatedRole, Error, Role as _, TargetFile, TrustedMetadataSet};
 
+use super::strict;
+
 /// The four names that no delegated role may have.
 const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
 
@@ -48,6 +50,7 @@ impl Trusted {
     /// Starts from a root that is trusted because the caller says so.
     pub(crate) fn from_root(bytes: &[u8]) -> Result<Self, Error> {
         heliostat_trust::crypto::install();
+        strict::check(bytes)?;
         TrustedMetadataSet::from_root(bytes).map(|set| Self {
             set,
             verified: HashSet::new(),
@@ -76,6 +79,7 @@ impl Trusted {
 
     /// Takes the next root.
     pub(crate) fn update_root(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        strict::check(bytes)?;
         self.set.update_root(bytes)?;
         self.verified.clear();
         Ok(())
@@ -83,6 +87,7 @@ impl Trusted {
 
     /// Takes a newer timestamp; `false` where it is the one we have.
     pub(crate) fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
+        strict::check(bytes)?;
         match self.set.update_timestamp(bytes, now) {
             Ok(()) => Ok(true),
             Err(Error::EqualVersion { .. }) => {
@@ -94,6 +99,7 @@ impl Trusted {
 
     /// Takes the snapshot that the timestamp pins.
     pub(crate) fn update_snapshot(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
+        strict::check(bytes)?;
         self.set.update_snapshot(bytes, now)?;
         self.verified.clear();
         Ok(())
@@ -101,6 +107,7 @@ impl Trusted {
 
     /// Takes the top-level targets role that the snapshot pins.
     pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
+        strict::check(bytes)?;
         self.set.update_targets(bytes, now).map(|_targets| ())
     }
 
@@ -111,6 +118,7 @@ impl Trusted {
         needed: &Needed,
         now: Timestamp,
     ) -> Result<(), Error> {
+        strict::check(bytes)?;
         self.set
             .update_delegated_targets(bytes, &needed.role, &needed.delegator, now)?;
         // Another delegator may have verified another file of this name; only the one just taken counts now.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use heliostat_client::{Client, ClientError, FileAnswer, FilePart, PageAnswer, SignedPage};
+use heliostat_client::{
+    Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, SignedPage,
+};
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;
@@ -168,6 +170,13 @@ fn readiness(site: &ProxySite) -> Result<Reply, Problem> {
 fn settled<T>(site: &ProxySite, answer: Option<Result<T, ClientError>>) -> Result<T, Problem> {
     answer.ok_or_else(answer::stopping)?.map_err(|error| {
         let warning = site.client.clock_warning();
+        if error.kind() != ErrorKind::Absent {
+            // pip shows no more than the status: the reason must be found where the proxy runs.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an installer was refused"
+            );
+        }
         answer::problem_of(&error, warning.as_deref())
     })
 }
