@@ -39,8 +39,8 @@ pub struct Limits {
     pub speed_bytes_per_second_min: u64,
     /// The time over which speed is measured. 8 s.
     pub speed_window: Duration,
-    /// How long a file is kept back whole, so that a wrong one can be had elsewhere before a byte was given. 5 s; pip
-    /// and uv wait 15 s and 30 s for a first byte.
+    /// How long a file is kept back whole, so that a wrong one can be had elsewhere before a byte was given; twice as
+    /// long where nothing could be given yet. 5 s; pip and uv wait 15 s and 30 s for a first byte.
     pub hold_back: Duration,
     /// Bytes at the end of a file that nobody gets before its digest is right. 64 KiB.
     pub hold_back_bytes: u64,

@@ -26,6 +26,7 @@ pub struct Spool {
     progress: watch::Receiver<Progress>,
     given: Arc<AtomicBool>,
     held_until: Instant,
+    held_until_at_most: Instant,
     hold_back_bytes: u64,
 }
 
@@ -59,6 +60,7 @@ struct Progress {
 
 /// Both ends of a file of `size_bytes` that is about to come in.
 pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWriter, Spool) {
+    let now = Instant::now();
     let (sender, receiver) = watch::channel(Progress::default());
     let (file, given) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
     let reader = Spool {
@@ -66,7 +68,8 @@ pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWrite
         size_bytes,
         progress: receiver,
         given: Arc::clone(&given),
-        held_until: Instant::now() + limits.hold_back,
+        held_until: now + limits.hold_back,
+        held_until_at_most: now + 2 * limits.hold_back,
         hold_back_bytes: limits.hold_back_bytes,
     };
     let writer = SpoolWriter {
@@ -116,12 +119,24 @@ impl Spool {
         self.size_bytes
     }
 
-    /// Waits until the first bytes may be given: until then a failure can still be told as a status.
+    /// Waits until the first bytes may be given: until then a failure can still be told as a status. Once the time for
+    /// that is over, a file of which nothing could be given yet has as much time again.
     pub(crate) async fn ready(&self) -> Result<(), Arc<ClientError>> {
         let mut progress = self.progress.clone();
+        let mut arriving = self.progress.clone();
+        let hold_back_bytes = self.hold_back_bytes;
+        let may_be_given = async {
+            sleep_until(self.held_until).await;
+            let given = arriving.wait_for(|progress| progress.written_bytes > hold_back_bytes);
+            if given.await.is_err() {
+                // The writer is gone; the other branch tells how.
+                std::future::pending::<()>().await;
+            }
+        };
         let ended = tokio::select! {
             ended = progress.wait_for(|progress| progress.end.is_some()) => ended,
-            () = sleep_until(self.held_until) => return Ok(()),
+            () = may_be_given => return Ok(()),
+            () = sleep_until(self.held_until_at_most) => return Ok(()),
         };
         match ended.map(|progress| progress.end.clone()) {
             Ok(Some(end)) => end,

@@ -97,7 +97,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         },
         alone: Alone::Refused,
         with_honest: WithHonest::Newest,
-        told: &["slow", "stalled", "in time"],
+        told: &["bytes a second"],
     },
     Attack {
         name: "silent-timestamp",
