@@ -4,7 +4,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::attacks::{Alone, Attack, Before, WithHonest};
@@ -84,13 +87,8 @@ impl Lab {
         })
     }
 
-    /// The installers that take part.
-    pub fn installers(&self) -> &[Installer] {
-        &self.programs.installers
-    }
-
     /// Runs one attack against one installer.
-    pub fn run(&self, attack: &Attack, installer: &Installer) -> Result<Row, AttackError> {
+    fn run(&self, attack: &Attack, installer: &Installer) -> Result<Row, AttackError> {
         let mut alone = self.round(attack, installer, Company::Alone)?;
         alone.faults = judge_alone(attack, &alone);
         let mut with_honest = self.round(attack, installer, Company::WithHonest)?;
@@ -101,6 +99,48 @@ impl Lab {
             alone,
             with_honest,
         })
+    }
+
+    /// Runs every attack against every installer, so many at a time, and tells each row as it is there. The rows come
+    /// back in the order of the attacks. Stops at the first that could not be run.
+    pub fn run_all(
+        &self,
+        attacks: &[Attack],
+        jobs: NonZeroUsize,
+        tell: impl Fn(&Row) + Sync,
+    ) -> Result<Vec<Row>, AttackError> {
+        let work: Vec<(&Attack, &Installer)> = attacks
+            .iter()
+            .flat_map(|attack| {
+                self.programs
+                    .installers
+                    .iter()
+                    .map(move |one| (attack, one))
+            })
+            .collect();
+        let next = AtomicUsize::new(0);
+        let rows: Mutex<Vec<Option<Result<Row, AttackError>>>> =
+            Mutex::new(work.iter().map(|_| None).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.get().min(work.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((attack, installer)) = work.get(at) else {
+                            return;
+                        };
+                        let row = self.run(attack, installer);
+                        match &row {
+                            Ok(row) => tell(row),
+                            Err(_) => next.store(work.len(), Ordering::Relaxed),
+                        }
+                        rows.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(row);
+                    }
+                });
+            }
+        });
+        let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        rows.into_iter().flatten().collect()
     }
 
     fn round(
@@ -151,6 +191,10 @@ impl Lab {
         };
         // The port says nothing to whoever reads the board later.
         round.said = round.said.replace(&evil.authority(), "EVIL-MIRROR");
+        fs::remove_dir_all(&place).map_err(|source| AttackError::Write {
+            path: place.clone(),
+            source,
+        })?;
         Ok(round)
     }
 }

@@ -45,7 +45,7 @@ impl World {
             heliostat,
             data: &data,
         };
-        program.run(["trust", "init"])?;
+        program.run(["trust", "init", "--bins", "16"])?;
         let sync = ["sync", "--all", "--upstream", &root_url];
         program.run(sync)?;
         let old = read_tree(&data.join("web"))?;

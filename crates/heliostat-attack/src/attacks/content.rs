@@ -119,6 +119,29 @@ pub(super) const ATTACKS: &[Attack] = &[
         told: &["altered content"],
     },
     Attack {
+        name: "lying-html",
+        family: "parser differential",
+        what: "the HTML pages say something else than the signed JSON",
+        before: Before::Nothing,
+        evil: |world| {
+            let html = "<!DOCTYPE html><a href=\"../../evil/victim-9.0-py3-none-any.whl\">victim-9.0-py3-none-any.whl</a>";
+            let html = Shared::from(html.as_bytes());
+            Ok(world
+                .honest()
+                .with(
+                    Paths::EndingIn("index.v1_html".to_owned()),
+                    Twist::Replace(Shared::clone(&html)),
+                )
+                .with(
+                    Paths::EndingIn("index.html".to_owned()),
+                    Twist::Replace(html),
+                ))
+        },
+        alone: Alone::Harmless,
+        with_honest: WithHonest::Newest,
+        told: &[],
+    },
+    Attack {
         name: "stale-but-valid",
         family: "freeze",
         what: "a signed state that is older and has not expired",

@@ -74,6 +74,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         told: &["altered content", "rollback", "removes"],
     },
     Attack {
+        name: "misdirected-bin",
+        family: "hashed bins",
+        what: "a thief of the online key names the victim in a bin that is not its own",
+        before: Before::Nothing,
+        evil: misdirected,
+        alone: Alone::Harmless,
+        with_honest: WithHonest::Newest,
+        told: &[],
+    },
+    Attack {
         name: "root-of-strangers",
         family: "root rollback",
         what: "the next root is signed by keys that the old one does not name",
@@ -286,8 +296,48 @@ fn text_of_timestamp(
     Ok(replaced(world, TIMESTAMP, bytes))
 }
 
+/// Every bin but the victim's own says that the victim's page is another.
+fn misdirected(world: &World) -> Result<Script, AttackError> {
+    const VICTIM: &str = "simple/victim/index.v1_json";
+    let other = json!({
+        "hashes": {"sha256": heliostat_pypi::Sha256::of(b"evil").to_hex()},
+        "length": 4,
+    });
+    let mut tree = Tree::clone(&world.new);
+    let mut versions = Vec::new();
+    for bin in world.bins()? {
+        let (version, path) = World::newest(&world.new, &bin)?;
+        let file: Value = serde_json::from_slice(world.file(&path)?)
+            .map_err(|error| AttackError::MakeTree(error.to_string()))?;
+        if file["signed"]["targets"].get(VICTIM).is_some() {
+            continue;
+        }
+        let next = version + 1;
+        let forged = forge::resign(world.file(&path)?, &[&world.online_key], |bin| {
+            bin["version"] = json!(next);
+            bin["targets"][VICTIM] = other.clone();
+        })?;
+        tree.insert(format!("tuf/{next}.{bin}.json"), forged);
+        versions.push((format!("{bin}.json"), next));
+    }
+    stolen_in(world, tree, |snapshot| {
+        for (name, version) in &versions {
+            snapshot["meta"][name]["version"] = json!(version);
+        }
+    })
+}
+
 /// What a thief of the online key publishes: the next snapshot, changed, and a timestamp that pins it.
 fn stolen(world: &World, change: impl Fn(&mut Value)) -> Result<Script, AttackError> {
+    stolen_in(world, Tree::clone(&world.new), change)
+}
+
+/// The same in a tree that was changed before.
+fn stolen_in(
+    world: &World,
+    mut tree: Tree,
+    change: impl Fn(&mut Value),
+) -> Result<Script, AttackError> {
     let (version, path) = World::newest(&world.new, "snapshot")?;
     let next = version + 1;
     let snapshot = forge::resign(world.file(&path)?, &[&world.online_key], |snapshot| {
@@ -302,7 +352,6 @@ fn stolen(world: &World, change: impl Fn(&mut Value)) -> Result<Script, AttackEr
             "hashes": {"sha256": heliostat_pypi::Sha256::of(&snapshot).to_hex()},
         });
     })?;
-    let mut tree = Tree::clone(&world.new);
     tree.insert(format!("tuf/{next}.snapshot.json"), snapshot);
     tree.insert(TIMESTAMP.to_owned(), timestamp);
     Ok(Script::honest(Arc::new(tree)))

@@ -1,5 +1,6 @@
 //! Options of `heliostat attack-lab`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -19,6 +20,9 @@ pub(crate) struct AttackLabArgs {
     /// The uv to use; without one uv is left out
     #[arg(long, value_name = "PROGRAM", default_value = "uv")]
     pub(crate) uv: PathBuf,
+    /// Run so many attacks at a time [default: twice the number of processors; they mostly wait]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Print the board as Markdown
     #[arg(long, conflicts_with = "json")]
     pub(crate) markdown: bool,

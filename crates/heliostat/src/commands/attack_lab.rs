@@ -1,6 +1,7 @@
 //! `heliostat attack-lab`: evil mirrors, the proxy, real installers; the board on stdout, exit code 1 where an attack
 //! was not defeated.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,9 @@ use super::UsageError;
 use crate::cli::AttackLabArgs;
 use crate::outcome::Outcome;
 use crate::reporter;
+
+/// Attacks for each processor.
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 pub(super) fn run(args: &AttackLabArgs) -> anyhow::Result<Outcome> {
     let attacks = chosen(args)?;
@@ -30,14 +34,11 @@ pub(super) fn run(args: &AttackLabArgs) -> anyhow::Result<Outcome> {
     };
     let directory = TemporaryDirectory::make()?;
     let lab = Lab::open(programs, &directory.0)?;
-    let mut rows = Vec::new();
-    for attack in &attacks {
-        for installer in lab.installers() {
-            let row = lab.run(attack, installer)?;
-            tell(&row, args)?;
-            rows.push(row);
-        }
-    }
+    let jobs = args.jobs.unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        processors.saturating_mul(TWO)
+    });
+    let rows = lab.run_all(&attacks, jobs, |row| tell(row, args))?;
     if args.markdown {
         reporter::print(&board::markdown(&rows));
     }
@@ -54,9 +55,9 @@ pub(super) fn run(args: &AttackLabArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn tell(row: &Row, args: &AttackLabArgs) -> anyhow::Result<()> {
+fn tell(row: &Row, args: &AttackLabArgs) {
     if args.json {
-        reporter::print(&format!("{}\n", serde_json::to_string(&row.entry())?));
+        reporter::json_line(&row.entry());
     } else if args.markdown {
         reporter::talk(board::line(row).trim_end());
     } else {
@@ -70,7 +71,6 @@ fn tell(row: &Row, args: &AttackLabArgs) -> anyhow::Result<()> {
             reporter::talk(&format!("── {company} ──\n{}", round.said));
         }
     }
-    Ok(())
 }
 
 fn chosen(args: &AttackLabArgs) -> anyhow::Result<Vec<Attack>> {

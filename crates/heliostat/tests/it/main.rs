@@ -11,6 +11,7 @@ mod adopt_world;
 mod bundle_carry;
 mod bundle_refuse;
 mod bundle_world;
+mod attack_board;
 mod clients_install;
 mod clients_page;
 mod clients_tree;
