@@ -3,8 +3,8 @@
 //! Every option is also an environment variable (`HELIOSTAT_` and its name) and a key of `heliostat.toml`; `settings`
 //! derives both from these definitions, so an option is declared once.
 
-mod bundle;
 mod attack;
+mod bundle;
 mod client;
 mod filter;
 mod migrate;
@@ -19,8 +19,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use attack::AttackLabArgs;
+pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use migrate::{

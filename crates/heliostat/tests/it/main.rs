@@ -8,10 +8,10 @@
 
 mod adopt_trees;
 mod adopt_world;
+mod attack_board;
 mod bundle_carry;
 mod bundle_refuse;
 mod bundle_world;
-mod attack_board;
 mod clients_install;
 mod clients_page;
 mod clients_tree;

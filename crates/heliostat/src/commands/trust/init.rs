@@ -76,6 +76,7 @@ fn files(
         timestamp: machine.clone(),
     };
     let targets = Targets {
+        role: RoleName::targets(),
         version: Version::FIRST,
         expires,
         targets: [].into(),
@@ -87,6 +88,7 @@ fn files(
         }],
     };
     let bins = Targets {
+        role: RoleName::bins(),
         version: Version::FIRST,
         expires,
         targets: [].into(),
