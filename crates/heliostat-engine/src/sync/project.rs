@@ -75,10 +75,14 @@ impl Project<'_> {
                 progress.hidden.insert(file.filename().to_owned());
             }
         }
-        let missing = match fetcher.files {
-            Files::PagesOnly => Vec::new(),
-            Files::Take => self.missing(&progress.hidden).await?,
-        };
+        let mut missing = self.missing(&progress.hidden).await?;
+        if fetcher.files == Files::PagesOnly {
+            // A page says which provenance its files have: without that document it is not the page of a full mirror.
+            for file in &mut missing {
+                file.parts.retain(|part| *part == Part::Provenance);
+            }
+            missing.retain(|file| !file.parts.is_empty());
+        }
         self.tell_wanted(&missing);
         let mut pending: BTreeSet<String> = (missing.iter())
             .map(|missing| missing.entry.filename().to_owned())
@@ -119,13 +123,13 @@ impl Project<'_> {
         if missing.is_empty() {
             return;
         }
+        let files = missing
+            .iter()
+            .filter(|missing| missing.parts.contains(&Part::File));
         self.fetcher.context.events.tell(Event::Wanted {
             project: self.page.name.clone(),
-            files: missing.len() as u64,
-            size_bytes: missing
-                .iter()
-                .filter_map(|missing| missing.entry.size_bytes)
-                .sum(),
+            files: files.clone().count() as u64,
+            size_bytes: files.filter_map(|missing| missing.entry.size_bytes).sum(),
         });
     }
 
