@@ -87,6 +87,12 @@ pub enum EngineError {
         /// What there is.
         free_bytes: u64,
     },
+    /// What an upstream says is signed does not verify.
+    #[error("the upstream's signed state is refused: {reason}")]
+    Untrusted {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The run was asked to stop.
     #[error("stopped before anything was changed")]
     Stopped,

@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod bundle;
 mod closure;
 mod context;
+pub mod downstream;
 mod error;
 mod events;
 mod learned;

@@ -89,7 +89,18 @@ pub(crate) async fn take_provenance(
         return Ok(PartTaken::Blemish(format!("`{address}` is not an address")));
     };
     match context.upstream.document(&url, limit).await {
-        // No page promises its digest, so all that can be said is whether it is a whole document.
+        // Where the page is signed, it promises the digest; then a mirror may not have another document.
+        Ok(Answer::Fresh(bytes))
+            if context.upstream.is_attested()
+                && entry
+                    .provenance_sha256
+                    .is_some_and(|wanted| wanted != Sha256::of(&bytes)) =>
+        {
+            Ok(PartTaken::Blemish(format!(
+                "the provenance at `{address}` is not the one that was signed"
+            )))
+        }
+        // Elsewhere all that can be said is whether it is a whole document.
         Ok(Answer::Fresh(bytes)) if !is_json_object(&bytes) => Ok(PartTaken::Blemish(format!(
             "the provenance at `{address}` is broken"
         ))),

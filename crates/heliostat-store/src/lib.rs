@@ -48,7 +48,7 @@ pub use record::{FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState
 pub use recover::{Recovery, RootState};
 pub use repair::document;
 pub use signed::{
-    MetadataFile, MetadataStep, Notary, Pending, Places, Publication, RoleState, Target, Unsigned,
-    place_of,
+    MetadataFile, MetadataStep, Notary, Origin, Pending, Places, Publication, RoleState, Target,
+    Unsigned, place_of,
 };
 pub use store::Store;

@@ -24,13 +24,27 @@ const INDEX_PROJECTS: usize = 128;
 /// Retired files unlinked between two catalog transactions.
 const SWEEP_FILES: usize = 1000;
 
-/// That pages are signed here, and since when.
+/// That the tree is a signed one, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notary {
+    /// Who signs it.
+    #[serde(default)]
+    pub origin: Origin,
     /// Since when, in seconds since 1970.
     pub since: i64,
     /// The last project whose page was put among the targets when signing was switched on; `None` when all are.
     pub indexed_to: Option<String>,
+}
+
+/// Who signs what a tree holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// We do.
+    #[default]
+    Own,
+    /// The upstream's notary; its metadata is carried.
+    Carried,
 }
 
 /// One metadata file, as it is to stand below `tuf/`.
@@ -69,14 +83,14 @@ pub struct Publication {
 }
 
 impl Store {
-    /// Whether pages are signed here.
+    /// Whether the tree is a signed one.
     pub fn notary(&self) -> Result<Option<Notary>, StoreError> {
         self.meta(NOTARY_NOTE)
     }
 
     /// Switches signing on: every commit from now on makes signed copies of pages, and `index_targets` those of the
     /// pages that are there already. Does nothing when it is on.
-    pub fn begin_notary(&self, now: i64) -> Result<(), StoreError> {
+    pub fn begin_notary(&self, origin: Origin, now: i64) -> Result<(), StoreError> {
         let _guard = self.inner.commit_lock.hold()?;
         if self.notary()?.is_some() {
             return Ok(());
@@ -84,6 +98,7 @@ impl Store {
         self.set_meta(
             NOTARY_NOTE,
             &Notary {
+                origin,
                 since: now,
                 indexed_to: Some(String::new()),
             },

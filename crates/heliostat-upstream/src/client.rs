@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 use tokio::time::sleep;
 use url::Url;
 
+use crate::attested::Attested;
 use crate::auth::{Basic, Credentials};
 use crate::body::Reply;
 use crate::counters::{Counters, count};
@@ -21,6 +22,7 @@ use crate::{Limits, Stats, UpstreamError, UpstreamOptions, redacted, redirect, r
 #[derive(Clone)]
 pub struct Upstream {
     inner: Arc<Inner>,
+    pub(crate) attested: Option<Arc<Attested>>,
 }
 
 struct Inner {
@@ -62,6 +64,7 @@ impl Upstream {
                 limits: options.limits,
                 counters: Counters::default(),
             }),
+            attested: None,
         })
     }
 

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use heliostat_pypi::ProjectName;
-use heliostat_pypi::page::PageError;
+use heliostat_pypi::page::{BindError, PageError};
+use heliostat_pypi::{ProjectName, Sha256};
 
 use crate::retry::{Trouble, is_transient};
 
@@ -165,6 +165,30 @@ pub enum UpstreamError {
         /// The address that answered.
         url: String,
     },
+    /// What is signed is not there.
+    #[error("{url} is not there, although it is signed")]
+    Lacking {
+        /// The address.
+        url: String,
+    },
+    /// Other bytes than those that are signed.
+    #[error("{url} is not what was signed: it has sha256 {found}, not {expected}")]
+    Forged {
+        /// The address.
+        url: String,
+        /// What was signed.
+        expected: Sha256,
+        /// What came.
+        found: Sha256,
+    },
+    /// A signed page that is not what a signed page must be.
+    #[error("the page at {url} is refused")]
+    Unbound {
+        /// The address.
+        url: String,
+        /// Why.
+        source: BindError,
+    },
     /// Work on an answer was cut off because the program is shutting down.
     #[error("reading {url} was interrupted")]
     Interrupted {
@@ -222,6 +246,9 @@ impl UpstreamError {
             | Self::Resume { .. }
             | Self::Media { .. }
             | Self::Page { .. }
+            | Self::Lacking { .. }
+            | Self::Forged { .. }
+            | Self::Unbound { .. }
             | Self::OtherProject { .. } => FailureKind::Unfit,
         }
     }

@@ -33,6 +33,9 @@ impl Upstream {
         validators: &Validators,
         caches: Caches,
     ) -> Result<Answer<FetchedList>, UpstreamError> {
+        if let Some(attested) = &self.attested {
+            return Ok(Answer::Fresh(Self::attested_list(attested)));
+        }
         let limit_bytes = self.limits().list_bytes_max;
         let request = Request {
             url: self.root().clone(),
@@ -52,6 +55,9 @@ impl Upstream {
         validators: &Validators,
         caches: Caches,
     ) -> Result<Answer<FetchedPage>, UpstreamError> {
+        if let Some(attested) = &self.attested {
+            return self.attested_page(attested, project, validators).await;
+        }
         let limit_bytes = self.limits().page_bytes_max;
         let url = self.page_url(project);
         let request = Request {

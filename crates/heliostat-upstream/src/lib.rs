@@ -8,6 +8,7 @@
 //! reach or whether it gave a definite answer, because the two must never be mistaken for each other.
 
 mod answer;
+mod attested;
 mod auth;
 mod body;
 mod client;
@@ -31,6 +32,7 @@ mod tls;
 mod transport;
 
 pub use answer::{Answer, Download, DownloadDone, FetchedList, FetchedPage, FileRequest};
+pub use attested::Attested;
 pub use client::Upstream;
 pub use counters::Stats;
 pub use error::{DownloadError, FailureKind, UpstreamError};

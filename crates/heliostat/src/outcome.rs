@@ -92,6 +92,7 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::Store(error) => store_code(error),
                 EngineError::NotAsHeld(_) => Code::Integrity,
                 EngineError::Bundle(error) => bundle_code(error),
+                EngineError::Untrusted { .. } => Code::Integrity,
                 _ => Code::CouldNotRun,
             };
         }
@@ -167,6 +168,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
                     .to_owned(),
             ),
             EngineError::Store(error) => error.hint().map(str::to_owned),
+            EngineError::Untrusted { .. } => Some(
+                "nothing was changed; take from another mirror with `--upstream`, or check `--root`".to_owned(),
+            ),
             EngineError::Upstream(error) => upstream_hint(error),
             EngineError::Unresolvable { .. } => Some(
                 "loosen the requirements, or give other `--python` and `--platform`".to_owned(),

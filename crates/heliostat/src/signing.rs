@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use heliostat_engine::publish::{Lives, Notary, Signer};
+use heliostat_engine::publish::{Lives, Notary, Signer, signs_here};
 use heliostat_store::Store;
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::{Passphrase, PublicKey, Signature, SignerSource, SigningKey};
@@ -36,7 +36,7 @@ pub(crate) fn notary(
     args: &SigningArgs,
     publish_every: Duration,
 ) -> anyhow::Result<Option<Arc<Notary>>> {
-    if store.notary()?.is_none() {
+    if !signs_here(store)? {
         return Ok(None);
     }
     let usual = [SignerSource::File(store.keys().join(ONLINE_KEY))];

@@ -12,7 +12,7 @@ mod write;
 
 use std::sync::Arc;
 
-use heliostat_store::Store;
+use heliostat_store::{Origin, Store};
 use serde::{Deserialize, Serialize};
 
 pub use coverage::{claim, claimed};
@@ -104,7 +104,7 @@ pub fn publish_now(
     now: i64,
     urge: Urge,
 ) -> Result<Option<Published>, EngineError> {
-    if store.notary()?.is_none() {
+    if !signs_here(store)? {
         return Ok(None);
     }
     let _lock = store.lock_publish()?;
@@ -148,6 +148,13 @@ pub fn publish_now(
     )?;
     published.swept = store.sweep_retired(now)?;
     Ok(Some(published))
+}
+
+/// Whether what a store holds is signed with keys of its own.
+pub fn signs_here(store: &Store) -> Result<bool, EngineError> {
+    Ok(store
+        .notary()?
+        .is_some_and(|notary| notary.origin == Origin::Own))
 }
 
 #[cfg(test)]

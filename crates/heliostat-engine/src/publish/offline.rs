@@ -1,7 +1,7 @@
 //! The roles that people sign: read from the tree, and put there once they have been checked.
 
 use heliostat_pypi::Sha256;
-use heliostat_store::{MetadataFile, MetadataStep, Publication, RoleState, Store};
+use heliostat_store::{MetadataFile, MetadataStep, Origin, Publication, RoleState, Store};
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets};
 
@@ -82,7 +82,7 @@ pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), Engi
     let written: Vec<MetadataFile> = new.into_iter().map(|(_, file)| file).collect();
     store.write_metadata(MetadataStep::Offline, &written)?;
     store.note_published(&publication)?;
-    store.begin_notary(now)?;
+    store.begin_notary(Origin::Own, now)?;
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use heliostat_pypi::Serial;
-use heliostat_store::{Blobs, Change, CommitPolicy, KILL_POINTS, Keeper, Store, StoreError};
+use heliostat_store::{
+    Blobs, Change, CommitPolicy, KILL_POINTS, Keeper, Origin, Store, StoreError,
+};
 
 use crate::notary;
 use crate::world::*;
@@ -63,7 +65,7 @@ fn script(store: &Store) {
         on_demand("gamma", 3, &[1, 2]),
     ];
     commit(store, first);
-    store.begin_notary(NOW).unwrap();
+    store.begin_notary(Origin::Own, NOW).unwrap();
     store.index_targets(NOW).unwrap();
     notary::publish(store, NOW);
     store.publish_root(Some(Serial(3)), NOW).unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use heliostat_pypi::Sha256;
 use heliostat_store::{
-    Change, Keeper, MetadataFile, MetadataStep, Pending, Places, Publication, RoleState, Store,
-    place_of,
+    Change, Keeper, MetadataFile, MetadataStep, Origin, Pending, Places, Publication, RoleState,
+    Store, place_of,
 };
 
 use crate::world::*;
@@ -150,8 +150,8 @@ fn signing_switched_on_late_finds_every_page() {
     commit(&store, vec![on_demand("gamma", 2, &[1])]);
     assert_eq!(store.targets_count().unwrap(), 0);
     assert!(store.pending().unwrap().places.is_empty());
-    store.begin_notary(NOW).unwrap();
-    store.begin_notary(NOW + 1).unwrap();
+    store.begin_notary(Origin::Own, NOW).unwrap();
+    store.begin_notary(Origin::Own, NOW + 1).unwrap();
     // A commit before the index has run is signed like any other.
     commit(&store, vec![mirror(&store, "beta", 3, &[1])]);
     assert_eq!(store.targets_count().unwrap(), 1);
@@ -166,7 +166,7 @@ fn signing_switched_on_late_finds_every_page() {
 #[test]
 fn only_what_changed_is_pending_and_what_comes_meanwhile_stays_so() {
     let (directory, store) = store();
-    store.begin_notary(NOW).unwrap();
+    store.begin_notary(Origin::Own, NOW).unwrap();
     store.index_targets(NOW).unwrap();
     commit(&store, vec![mirror(&store, "alpha", 1, &[1])]);
     assert_eq!(
@@ -197,7 +197,7 @@ fn only_what_changed_is_pending_and_what_comes_meanwhile_stays_so() {
 #[test]
 fn old_copies_stay_for_readers_of_older_snapshots_and_then_go() {
     let (directory, store) = store();
-    store.begin_notary(NOW).unwrap();
+    store.begin_notary(Origin::Own, NOW).unwrap();
     store.index_targets(NOW).unwrap();
     let copy = |store: &Store, project: &str| {
         let target = store.target(&name(project)).unwrap().unwrap();
@@ -241,7 +241,7 @@ fn relative(store: &Store, path: &Path) -> heliostat_pypi::RelPath {
 #[test]
 fn a_page_with_an_unknown_digest_is_told_and_not_signed() {
     let (_directory, store) = store();
-    store.begin_notary(NOW).unwrap();
+    store.begin_notary(Origin::Own, NOW).unwrap();
     store.index_targets(NOW).unwrap();
     let mut record = record("gamma", 3, &[1], Keeper::OnDemand);
     record.page.files[0].sha256 = None;

@@ -30,6 +30,9 @@ pub(crate) struct SyncArgs {
     /// Look at every page again, also those at the serial the upstream lists
     #[arg(long)]
     pub(crate) recheck: bool,
+    /// The upstream is a signed tree: verify everything against this notary's root, and trust nobody on the way
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
     /// Sync again after so many minutes, until stopped
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub(crate) watch: Option<u32>,

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use heliostat_engine::downstream::sync_signed;
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
 };
 use heliostat_engine::{Context, EngineError, RunSummary};
-use heliostat_store::Run;
+use heliostat_store::Run as FinishedRun;
 use tokio_util::sync::CancellationToken;
 
 use super::{selection, signals};
@@ -35,6 +37,14 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let events = reporter::events(output);
     let mut given = selection::given(args, typed)?;
     let upstream = wire::upstream(&args.upstream)?;
+    let root = args
+        .root
+        .as_ref()
+        .map(|path| {
+            wire::read_small(path)
+                .with_context(|| format!("cannot read `--root` `{}`", path.display()))
+        })
+        .transpose()?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
@@ -61,13 +71,20 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
             }
             let wishes = Wishes::load(&context.store)?.after(given.wishes);
             let request = request(args, wishes);
+            let run = Run {
+                context: &context,
+                request: &request,
+                root: root.as_deref(),
+                cancel: &cancel,
+                output,
+            };
             if args.dry_run {
                 look(&context, &request, &cancel, output).await
             } else if let Some(minutes) = args.watch {
                 let pause = Duration::from_secs(60 * u64::from(minutes));
-                watch(&context, &request, &cancel, output, pause).await
+                watch(&run, pause).await
             } else {
-                act(&context, &request, &cancel, output).await
+                act(&run).await
             }
         };
         tokio::select! {
@@ -98,17 +115,32 @@ fn request(args: &SyncArgs, wishes: Wishes) -> SyncRequest {
     }
 }
 
-async fn act(
-    context: &Context,
-    request: &SyncRequest,
-    cancel: &CancellationToken,
+/// One run and what it needs.
+struct Run<'a> {
+    context: &'a Context,
+    request: &'a SyncRequest,
+    /// The root against which a signed upstream is verified.
+    root: Option<&'a [u8]>,
+    cancel: &'a CancellationToken,
     output: Output,
-) -> anyhow::Result<Outcome> {
+}
+
+async fn act(run: &Run<'_>) -> anyhow::Result<Outcome> {
+    let &Run {
+        context,
+        request,
+        root,
+        cancel,
+        output,
+    } = run;
     let started_at = context.clock.now();
-    let report = sync(context, request, cancel).await?;
+    let report = match root {
+        Some(root) => sync_signed(context, request, root, cancel).await?,
+        None => sync(context, request, cancel).await?,
+    };
     let finished_at = context.clock.now();
     let summary_of_run = serde_json::to_value(RunSummary::of(&report, started_at, finished_at))?;
-    context.store.record_run(&Run {
+    context.store.record_run(&FinishedRun {
         started_at,
         finished_at,
         outcome: summary_of_run,
@@ -128,16 +160,11 @@ async fn act(
 
 /// Syncs again and again. An upstream that is away is no reason to end, nor are failures, which the ledger keeps; what
 /// is signed is kept current in between.
-async fn watch(
-    context: &Context,
-    request: &SyncRequest,
-    cancel: &CancellationToken,
-    output: Output,
-    pause: Duration,
-) -> anyhow::Result<Outcome> {
-    let publisher = Publisher::of(context);
+async fn watch(run: &Run<'_>, pause: Duration) -> anyhow::Result<Outcome> {
+    let cancel = run.cancel;
+    let publisher = Publisher::of(run.context);
     loop {
-        let outcome = match act(context, request, cancel, output).await {
+        let outcome = match act(run).await {
             Ok(outcome) => outcome,
             Err(error) if cancel.is_cancelled() => return Err(error),
             Err(error) if is_passing(&error) => {

@@ -1,0 +1,159 @@
+//! A notary, a mirror that carries its tree and knows nothing of it, and a downstream that verifies everything.
+
+use std::path::{Path, PathBuf};
+
+use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+use heliostat_testkit::process::{Finished, Heliostat};
+use heliostat_testkit::universe::Release;
+
+use crate::notary_world::{begin, copy, root, take};
+use crate::sync_world::{digests, small};
+use crate::world::{QUICK, World, assert_says, heliostat};
+
+/// A world whose tree is signed, a plain copy of it behind a mirror, and the downstream's data directory.
+struct Chain {
+    world: World,
+    mirror: TreeMirror,
+    downstream: Heliostat,
+    root: PathBuf,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let world = World::new(small());
+        begin(&world.heliostat, 16);
+        world.sync(&["--all"]).assert_code(0);
+        let carried = world.place("carried");
+        copy(&world.heliostat.web(), &carried);
+        let root_file = world.place("root.json");
+        std::fs::copy(root(&world.heliostat), &root_file).unwrap();
+        Self {
+            mirror: TreeMirror::serve(&carried),
+            downstream: heliostat(&world.place("downstream")),
+            root: root_file,
+            world,
+        }
+    }
+
+    fn sync(&self, arguments: &[&str]) -> Finished {
+        let root = self.root.to_str().unwrap();
+        let all = [&QUICK[..], &["--root", root], arguments].concat();
+        self.downstream
+            .sync(&format!("{}/simple/", self.mirror.url()), &all)
+    }
+
+    /// The notary goes on, and the mirror copies it anew.
+    fn move_on(&self, place: &str) {
+        self.world
+            .pypi
+            .add_release("alpha", &Release::simple("6.0").provenance());
+        self.world.pypi.delete_project("delta");
+        self.world.sync(&[]).assert_code(0);
+        let carried = self.world.place(place);
+        copy(&self.world.heliostat.web(), &carried);
+        self.mirror.move_to(carried);
+    }
+
+    #[track_caller]
+    fn assert_same(&self) {
+        let same = |path: &str| {
+            let here = |web: &Path| digests(&web.join(path));
+            assert_eq!(
+                here(&self.world.heliostat.web()),
+                here(&self.downstream.web()),
+                "{path}"
+            );
+        };
+        same("packages");
+        same("integrity");
+        let timestamp = |heliostat: &Heliostat| {
+            std::fs::read(heliostat.web().join("tuf/timestamp.json")).unwrap()
+        };
+        assert_eq!(
+            timestamp(&self.world.heliostat),
+            timestamp(&self.downstream)
+        );
+    }
+}
+
+#[test]
+fn a_downstream_needs_neither_serials_nor_trust_and_takes_the_delta() {
+    let chain = Chain::new();
+    chain.sync(&["--all"]).assert_code(0);
+    chain.assert_same();
+    chain.move_on("carried-2");
+    let before = chain.mirror.requests().len();
+    chain.sync(&[]).assert_code(0);
+    chain.assert_same();
+    let asked = chain.mirror.requests()[before..].to_vec();
+    let pages: Vec<&String> = asked
+        .iter()
+        .filter(|path| path.contains("/simple/"))
+        .collect();
+    assert_eq!(pages.len(), 1, "one page changed: {pages:?}");
+    let bins = asked.iter().filter(|path| path.contains("bin-16-")).count();
+    assert!(
+        (1..=2).contains(&bins),
+        "only changed bins travel: {asked:?}"
+    );
+    // What it carries is as good as the notary's own: a client takes from it.
+    let serving = chain.downstream.serve(["--offline"]);
+    take(&chain.world, &chain.root, &serving, "client", "alpha").assert_code(0);
+    drop(serving.stop());
+    let settled = chain.sync(&[]);
+    settled.assert_code(0);
+}
+
+#[test]
+fn a_mirror_that_lies_is_refused_and_nothing_wrong_becomes_visible() {
+    let chain = Chain::new();
+    chain.sync(&["--all"]).assert_code(0);
+    let before = digests(&chain.downstream.web());
+    chain.move_on("carried-2");
+    // Metadata that does not verify ends the run before it begins.
+    for (path, twist) in [
+        (
+            "timestamp.json",
+            Twist::Replace("\"version\":".into(), "\"version\":1".into()),
+        ),
+        (".snapshot.json", Twist::FlipLastByte),
+        (
+            "bin-16-",
+            Twist::Replace("\"length\":".into(), "\"length\":1".into()),
+        ),
+        ("bin-16-", Twist::Status(404)),
+    ] {
+        chain.mirror.mutate([Mutation::new(path, twist.clone())]);
+        let run = chain.sync(&[]);
+        run.assert_code(4);
+        assert_says(&run.stderr, &["refused"]);
+        assert_eq!(digests(&chain.downstream.web()), before, "{path} {twist:?}");
+    }
+    // A page or a file that is not the signed one is a failure of its project; the signed state stays what it was.
+    let timestamp = std::fs::read(chain.downstream.web().join("tuf/timestamp.json")).unwrap();
+    for path in ["/simple/alpha/", "alpha-6.0"] {
+        chain
+            .mirror
+            .mutate([Mutation::new(path, Twist::FlipLastByte)]);
+        let run = chain.sync(&[]);
+        run.assert_code(1);
+        assert_says(&run.stdout, &["alpha"]);
+        let now = std::fs::read(chain.downstream.web().join("tuf/timestamp.json")).unwrap();
+        assert_eq!(now, timestamp, "{path}");
+    }
+    chain.mirror.mutate([]);
+    chain.sync(&["--recheck"]).assert_code(0);
+    chain.assert_same();
+}
+
+#[test]
+fn a_mirror_that_goes_back_is_refused() {
+    let chain = Chain::new();
+    chain.move_on("carried-2");
+    chain.sync(&["--all"]).assert_code(0);
+    let before = digests(&chain.downstream.web());
+    chain.mirror.move_to(chain.world.place("carried"));
+    let run = chain.sync(&[]);
+    run.assert_code(4);
+    assert_eq!(digests(&chain.downstream.web()), before);
+}
