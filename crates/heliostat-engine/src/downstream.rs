@@ -125,10 +125,11 @@ fn refuse(report: &Report) -> Result<(), EngineError> {
     if wrong.is_empty() {
         return Ok(());
     }
-    let mut reason = wrong[..wrong.len().min(PROBLEMS_SHOWN)].join("; ");
-    if wrong.len() > PROBLEMS_SHOWN {
-        reason.push_str(&format!("; and {} more", wrong.len() - PROBLEMS_SHOWN));
-    }
+    let shown = wrong[..wrong.len().min(PROBLEMS_SHOWN)].join("; ");
+    let reason = match wrong.len().saturating_sub(PROBLEMS_SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    };
     Err(EngineError::Untrusted { reason })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod bundle;
+mod check_tree;
 mod closure;
 mod context;
 pub mod downstream;
@@ -23,6 +24,7 @@ mod take_parts;
 mod validators;
 pub mod verify;
 
+pub use check_tree::{Finding, FindingKind, TreeReport, check_tree};
 pub use closure::{Closure, ClosureRequest, closure};
 pub use context::Context;
 pub use error::EngineError;

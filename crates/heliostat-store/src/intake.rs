@@ -233,7 +233,7 @@ impl VerifiedBlob {
 
 impl Expected {
     /// An error unless the bytes found are the promised ones.
-    pub(crate) fn check(&self, sha256: Sha256, size_bytes: u64) -> Result<(), StoreError> {
+    pub fn check(&self, sha256: Sha256, size_bytes: u64) -> Result<(), StoreError> {
         let fits = self.sha256.is_none_or(|wanted| wanted == sha256)
             && self.size_bytes.is_none_or(|wanted| wanted == size_bytes);
         if fits {

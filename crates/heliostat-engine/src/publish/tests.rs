@@ -354,3 +354,79 @@ fn what_a_tree_claims_is_in_its_snapshot() {
     house.publish(NOW, Urge::WhenDue).unwrap();
     assert_eq!(claimed(&house)["coverage"], "partial");
 }
+
+#[test]
+fn the_check_of_a_tree_tells_everything_that_is_wrong_with_it() {
+    use crate::{FindingKind, check_tree};
+    let house = House::new(16);
+    house.commit(vec![put("alpha", 1), put("beta", 2), put("gamma", 3)]);
+    house.publish(NOW, Urge::WhenDue).unwrap();
+    let (web, root) = (house.store.web(), house.file("1.root.json"));
+    let look = |now: i64| {
+        let mut found = Vec::new();
+        let report = check_tree(&web, &root, now, |finding| {
+            found.push((finding.kind, finding.path.clone()));
+        })
+        .unwrap();
+        (report, found)
+    };
+    let (report, found) = look(NOW);
+    assert_eq!(
+        (report.pages, found),
+        (3, vec![]),
+        "a tree that claims nothing may lack files"
+    );
+    assert_eq!(report.absent, 3);
+    // Everything is held: then a file that a page names and that is not there is told.
+    let everything = heliostat_pypi::select::Selection::everything();
+    claim(
+        &house.store,
+        Some(&everything),
+        "https://up.example/simple/",
+        Some(Serial(3)),
+    )
+    .unwrap();
+    house.publish(NOW, Urge::WhenDue).unwrap();
+    let (report, found) = look(NOW);
+    assert_eq!((report.findings, report.integrity), (3, 0));
+    assert!(
+        found
+            .iter()
+            .all(|(kind, path)| *kind == FindingKind::Missing && path.starts_with("packages/"))
+    );
+    // One thing wrong with each project, and a page that nobody signed.
+    let copy = |project: &str| {
+        let target = house.store.target(&name(project)).unwrap().unwrap();
+        web.join(format!("simple/{project}/{}.index.v1_json", target.sha256))
+    };
+    std::fs::write(copy("alpha"), b"{}").unwrap();
+    std::fs::remove_file(copy("beta")).unwrap();
+    std::fs::create_dir(web.join("simple/delta")).unwrap();
+    std::fs::write(web.join("simple/delta/index.v1_json"), b"{}").unwrap();
+    let (report, found) = look(NOW);
+    let kinds = |kind| found.iter().filter(|(found, _)| *found == kind).count();
+    assert_eq!(report.integrity, 1, "{found:?}");
+    assert_eq!(
+        (kinds(FindingKind::Wrong), kinds(FindingKind::Unsigned)),
+        (1, 1),
+        "{found:?}"
+    );
+    let bin = format!(
+        "1.{}.json",
+        BinCount::new(16)
+            .unwrap()
+            .bin_of("simple/gamma/index.v1_json")
+            .role()
+    );
+    std::fs::remove_file(web.join("tuf").join(&bin)).unwrap();
+    let (_, found) = look(NOW);
+    assert!(
+        found.contains(&(FindingKind::Missing, format!("tuf/{bin}"))),
+        "{found:?}"
+    );
+    let (_, found) = look(NOW + 10 * 24 * 3_600);
+    assert_eq!(
+        found,
+        vec![(FindingKind::Expired, "tuf/timestamp.json".to_owned())]
+    );
+}
