@@ -90,9 +90,8 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::Upstream(error) => upstream_code(error),
                 EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
                 EngineError::Store(error) => store_code(error),
-                EngineError::NotAsHeld(_) => Code::Integrity,
                 EngineError::Bundle(error) => bundle_code(error),
-                EngineError::Untrusted { .. } => Code::Integrity,
+                EngineError::NotAsHeld(_) | EngineError::Untrusted { .. } => Code::Integrity,
                 _ => Code::CouldNotRun,
             };
         }
