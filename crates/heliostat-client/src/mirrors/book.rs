@@ -120,7 +120,8 @@ impl Book {
             (
                 entry.is_penalised(now),
                 Reverse(entry.timestamp),
-                entry.median().unwrap_or_default(),
+                // Nobody's speed is worth trying out others for while the first is quick.
+                entry.median().unwrap_or(self.hedge.0),
             )
         });
         ranked

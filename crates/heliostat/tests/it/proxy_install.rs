@@ -1,0 +1,258 @@
+//! Real pip and uv through `heliostat proxy`: one mirror, two of which one lies, and one that dies in the middle.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use heliostat_testkit::clients::{Pip, Uv, or_skip};
+use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+use heliostat_testkit::process::Finished;
+use heliostat_testkit::universe::{Release, Universe};
+
+use crate::http::{JSON, get, get_with};
+use crate::signed_world::SignedWorld;
+use crate::world::assert_says;
+
+fn universe() -> Universe {
+    let mut universe = Universe::new();
+    universe.add_project(
+        "Alpha.App",
+        &[Release::simple("1.0").requires_dist("beta>=1")],
+    );
+    universe.add_project("beta", &[Release::simple("2.0").requires_dist("delta")]);
+    universe.add_project(
+        "delta",
+        &[Release::new("1.0")
+            .wheel()
+            .payload_bytes(400_000)
+            .provenance()],
+    );
+    universe
+}
+
+#[track_caller]
+fn assert_installed(finished: &Finished, directory: &Path) {
+    finished.assert_code(0);
+    for (package, version) in [("alpha_app", "1.0"), ("beta", "2.0"), ("delta", "1.0")] {
+        let init = std::fs::read_to_string(directory.join(package).join("__init__.py")).unwrap();
+        assert_eq!(init, format!("__version__ = \"{version}\"\n"), "{package}");
+    }
+}
+
+#[test]
+fn every_installer_installs_through_the_proxy() {
+    let signed = SignedWorld::new(universe(), 16);
+    let mirror = TreeMirror::serve(signed.tree());
+    let proxy = signed.proxy(&[&mirror]);
+    let index = proxy.index_url();
+    let mut tried = 0;
+    for pip in [Pip::newest(), Pip::v23()] {
+        let Some(pip) = or_skip(pip) else { continue };
+        let directory = signed.world.place(&format!("pip-{tried}"));
+        assert_installed(&pip.install(&index, &["alpha-app"], &directory), &directory);
+        tried += 1;
+    }
+    if let Some(uv) = or_skip(Uv::find()) {
+        let directory = signed.world.place("uv");
+        assert_installed(
+            &uv.pip_install(&index, &["alpha-app"], &directory),
+            &directory,
+        );
+    }
+    proxy.stop().assert_code(0);
+    let why = signed.why("delta-1.0-py3-none-any.whl");
+    why.assert_code(0);
+    assert_says(&why.stdout, &[&mirror.url(), "gave"]);
+}
+
+#[test]
+fn what_is_signed_is_what_is_served() {
+    let signed = SignedWorld::new(universe(), 1);
+    let mirror = TreeMirror::serve(signed.tree());
+    let proxy = signed.proxy(&[&mirror]);
+    let page = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
+    let held = std::fs::read(signed.tree().join("simple/alpha-app/index.v1_json")).unwrap();
+    assert_eq!((page.status, &page.body), (200, &held));
+    let html = get(&format!("{}alpha-app/", proxy.index_url()));
+    assert_says(
+        html.text(),
+        &[
+            "<a href=\"../../packages/",
+            "alpha_app-1.0-py3-none-any.whl",
+        ],
+    );
+    let file = signed.world.file("delta-1.0-py3-none-any.whl");
+    let wheel = get(&format!("{}/{}", proxy.url, file.path()));
+    assert_eq!((wheel.status, wheel.body == file.bytes), (200, true));
+    let part = get_with(
+        &format!("{}/{}", proxy.url, file.path()),
+        &[("Range", "bytes=10-19")],
+    );
+    assert_eq!((part.status, &part.body[..]), (206, &file.bytes[10..20]));
+    let metadata = get(&format!("{}/{}.metadata", proxy.url, file.path()));
+    assert_eq!(
+        (metadata.status, Some(&metadata.body[..])),
+        (200, file.metadata.as_deref())
+    );
+    let provenance = get(&format!(
+        "{}/integrity/delta/1.0/delta-1.0-py3-none-any.whl/provenance",
+        proxy.url
+    ));
+    assert_eq!(
+        (provenance.status, Some(&provenance.body[..])),
+        (200, file.provenance.as_deref())
+    );
+    let absent = get(&format!("{}no-such-project/", proxy.index_url()));
+    assert_eq!(absent.status, 404);
+    assert_says(absent.text(), &["The signed state", "no-such-project"]);
+    assert_eq!(get(&proxy.index_url()).status, 404);
+    assert_eq!(get(&format!("{}/metrics", proxy.url)).status, 200);
+    assert_eq!(get(&format!("{}/readyz", proxy.url)).status, 200);
+}
+
+#[test]
+fn a_liar_beside_an_honest_mirror_costs_nothing_and_is_dropped() {
+    let signed = SignedWorld::new(universe(), 4);
+    let honest = TreeMirror::serve(signed.tree());
+    let liar = TreeMirror::evil(
+        signed.tree(),
+        [Mutation::new("delta-1.0", Twist::FlipLastByte)],
+    );
+    // The liar comes first, so it is asked first.
+    let proxy = signed.proxy(&[&liar, &honest]);
+    for (at, pip) in [Pip::newest(), Pip::v23()].into_iter().enumerate() {
+        let Some(pip) = or_skip(pip) else { continue };
+        let directory = signed.world.place(&format!("pip-{at}"));
+        assert_installed(
+            &pip.install(&proxy.index_url(), &["alpha-app"], &directory),
+            &directory,
+        );
+    }
+    let home = get(&format!("{}/", proxy.url));
+    assert_says(
+        home.text(),
+        &["altered content", "not asked, because it lied"],
+    );
+    let asked = liar.requests().len();
+    proxy.stop().assert_code(0);
+    // Also after a restart.
+    let proxy = signed.proxy(&[&liar, &honest]);
+    assert_eq!(get(&format!("{}beta/", proxy.index_url())).status, 200);
+    assert_eq!(liar.requests().len(), asked);
+    let evidence = std::fs::read_dir(signed.client_state().join("evidence")).unwrap();
+    assert_eq!(evidence.count(), 1);
+}
+
+#[test]
+fn a_liar_alone_is_refused_with_its_name() {
+    let signed = SignedWorld::new(universe(), 1);
+    let liar = TreeMirror::evil(
+        signed.tree(),
+        [Mutation::new("delta-1.0", Twist::FlipLastByte)],
+    );
+    let proxy = signed.proxy(&[&liar]);
+    let file = signed.world.file("delta-1.0-py3-none-any.whl");
+    let answer = get(&format!("{}/{}", proxy.url, file.path()));
+    assert_eq!(answer.status, 422);
+    assert_says(
+        answer.text(),
+        &[&liar.url(), "altered content", &file.sha256],
+    );
+    if let Some(pip) = or_skip(Pip::newest()) {
+        let directory = signed.world.place("pip");
+        let finished = pip.install(&proxy.index_url(), &["alpha-app"], &directory);
+        assert!(!finished.status.success());
+        assert!(!directory.join("delta").exists());
+    }
+}
+
+#[test]
+fn a_mirror_that_dies_in_the_middle_of_forty_packages_is_not_noticed() {
+    let Some(uv) = or_skip(Uv::find()) else {
+        return;
+    };
+    let signed = SignedWorld::new(forty(600_000), 16);
+    let mut mirrors = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
+    // Slow enough to be caught in the middle.
+    for mirror in &mirrors {
+        mirror.delay(Duration::from_millis(30));
+    }
+    let wheels = |mirror: &TreeMirror| {
+        let requests = mirror.requests();
+        requests
+            .iter()
+            .filter(|path| path.ends_with(".whl"))
+            .count()
+    };
+    let proxy = signed.proxy(&[&mirrors[0], &mirrors[1]]);
+    let directory = signed.world.place("installed");
+    let index = proxy.index_url();
+    std::thread::scope(|scope| {
+        let install = scope.spawn(|| uv.pip_install(&index, &["whole"], &directory));
+        crate::world::until("files are coming in", || {
+            install.is_finished() || mirrors.iter().any(|mirror| wheels(mirror) >= 4)
+        });
+        // Whichever is in use: which one is the quicker is a matter of the moment.
+        let used = usize::from(wheels(&mirrors[0]) < wheels(&mirrors[1]));
+        mirrors[used].kill();
+        let (died, other) = (Instant::now(), &mirrors[1 - used]);
+        let before = other.requests().len();
+        crate::world::until("the other is asked", || {
+            install.is_finished() || other.requests().len() > before
+        });
+        eprintln!("the other mirror was asked after {:?}", died.elapsed());
+        install.join().unwrap().assert_code(0);
+    });
+    for number in 0..40 {
+        assert!(directory.join(format!("part{number}")).is_dir(), "{number}");
+    }
+}
+
+#[test]
+fn a_heliostat_is_a_mirror_and_its_violent_death_is_not_noticed() {
+    let Some(uv) = or_skip(Uv::find()) else {
+        return;
+    };
+    let signed = SignedWorld::new(forty(2_000_000), 16);
+    let mut mirrors: Vec<_> = (0..2)
+        .map(|_| Some(signed.world.serve(&["--offline"])))
+        .collect();
+    let urls: Vec<String> = mirrors
+        .iter()
+        .flatten()
+        .map(|one| one.url.clone())
+        .collect();
+    let proxy = signed.proxy_at(&urls, &[]);
+    let directory = signed.world.place("installed");
+    let index = proxy.index_url();
+    let journal = signed.client_state().join("journal.jsonl");
+    std::thread::scope(|scope| {
+        let install = scope.spawn(|| uv.pip_install(&index, &["whole"], &directory));
+        crate::world::until("files are coming in", || {
+            let lines = std::fs::read_to_string(&journal).unwrap_or_default();
+            install.is_finished() || lines.matches(".whl\"").count() >= 4
+        });
+        let killed = mirrors[0].take().unwrap().process.kill();
+        assert!(!killed.status.success());
+        install.join().unwrap().assert_code(0);
+    });
+    for number in 0..40 {
+        assert!(directory.join(format!("part{number}")).is_dir(), "{number}");
+    }
+    let journal = std::fs::read_to_string(&journal).unwrap();
+    assert_says(&journal, &[&urls[0], &urls[1]]);
+}
+
+/// A package that needs forty others.
+fn forty(payload_bytes: usize) -> Universe {
+    let mut universe = Universe::new();
+    let mut whole = Release::simple("1.0");
+    for number in 0..40 {
+        whole = whole.requires_dist(&format!("part{number}"));
+        universe.add_project(
+            &format!("part{number}"),
+            &[Release::new("1.0").wheel().payload_bytes(payload_bytes)],
+        );
+    }
+    universe.add_project("whole", &[whole]);
+    universe
+}
