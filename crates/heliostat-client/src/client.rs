@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::{ProjectName, Sha256, TreePath, project_candidates};
 use sigstore_tuf::TargetFile;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::download::{Download, SignedFile};
 use crate::failure::{Attack, Refusal};
 use crate::mirrors::{self, Base, MirrorOptions, Mirrors, Wanted};
+use crate::origin::{Origin, OriginOptions, OriginOrder};
 use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
 use crate::session::{Pulse, Session};
@@ -36,6 +38,8 @@ pub struct ClientOptions {
     pub mirrors: MirrorOptions,
     /// Where the state is kept; made where there is none.
     pub directory: PathBuf,
+    /// A plain index beside the signed tree.
+    pub origin: Option<OriginOptions>,
     /// The oldest that the state may be; `None` leaves it to its expiry.
     pub staleness_max: Option<Duration>,
     /// Every bound.
@@ -53,6 +57,8 @@ pub struct Client {
 pub enum PageAnswer {
     /// Here it is.
     Signed(Arc<SignedPage>),
+    /// The origin has it: nothing of it is signed.
+    Origin(Arc<ProjectPage>),
     /// The signed state says that there is no such project.
     Absent,
     /// The signed state does not say.
@@ -77,6 +83,8 @@ pub enum FileAnswer {
     Stream(Spool),
     /// A small document, whole.
     Document(Bytes),
+    /// The origin has it, at this address.
+    Redirect(String),
     /// No signed page lists it.
     Absent,
     /// The pages that might list it are not in the signed state, which does not claim to be complete.
@@ -89,6 +97,7 @@ struct Inner {
     mirrors: Mirrors,
     directory: MetadataDirectory,
     pages: Pages,
+    origin: Option<Origin>,
     clock: Clock,
     state: Mutex<State>,
     refreshing: Single<(), Result<Arc<Session>, Arc<ClientError>>>,
@@ -128,6 +137,7 @@ impl Client {
             mirrors,
             directory: MetadataDirectory::new(directory.join("tuf"), limits),
             pages: Pages::new(directory.join("pages"), limits),
+            origin: options.origin.clone().map(Origin::new).transpose()?,
             clock,
             state: Mutex::default(),
             refreshing: Single::default(),
@@ -148,8 +158,26 @@ impl Client {
         })
     }
 
-    /// A project's page.
+    /// A project's page: the signed one, or the origin's where there is an origin and its turn has come.
     pub async fn page(&self, name: &ProjectName) -> Result<PageAnswer, ClientError> {
+        let Some(origin) = &self.inner.origin else {
+            return self.signed_page(name).await;
+        };
+        if origin.order == OriginOrder::First
+            && let Some(page) = origin.page(name).await?
+        {
+            return Ok(PageAnswer::Origin(page));
+        }
+        match self.signed_page(name).await? {
+            PageAnswer::Absent | PageAnswer::Unknown if origin.order == OriginOrder::Last => {
+                let page = origin.page(name).await?;
+                Ok(page.map_or(PageAnswer::Absent, PageAnswer::Origin))
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    async fn signed_page(&self, name: &ProjectName) -> Result<PageAnswer, ClientError> {
         let session = self.session().await?;
         match self.page_of(&session, name).await {
             // A publish in the middle of the walk took away what we were looking for: once more, from the newest state.
@@ -171,6 +199,10 @@ impl Client {
         for name in project_candidates(path.filename()) {
             let signed = match self.page(&name).await? {
                 PageAnswer::Signed(signed) => signed,
+                PageAnswer::Origin(page) => match origin_address(&page, path, part) {
+                    Some(address) => return Ok(FileAnswer::Redirect(address)),
+                    None => continue,
+                },
                 PageAnswer::Absent => continue,
                 PageAnswer::Unknown => {
                     unknown = true;
@@ -214,10 +246,13 @@ impl Client {
         name: &ProjectName,
         filename: &str,
     ) -> Result<Option<TreePath>, ClientError> {
-        let PageAnswer::Signed(signed) = self.page(name).await? else {
-            return Ok(None);
+        let answer = self.page(name).await?;
+        let page = match &answer {
+            PageAnswer::Signed(signed) => &signed.page,
+            PageAnswer::Origin(page) => page,
+            PageAnswer::Absent | PageAnswer::Unknown => return Ok(None),
         };
-        let mut files = signed.page.files.iter();
+        let mut files = page.files.iter();
         Ok(files
             .find(|file| file.filename() == filename)
             .map(|file| file.path.clone()))
@@ -503,7 +538,11 @@ impl Inner {
             outcome = walk.refresh(&mut trusted).await;
         }
         let refreshed = outcome?;
-        let mut session = Arc::new(Session::new(trusted, &refreshed));
+        let seen_at = self.directory.first_seen(
+            trusted.timestamp_version().unwrap_or_default(),
+            self.clock.now(),
+        )?;
+        let mut session = Arc::new(Session::new(trusted, &refreshed, seen_at));
         self.check(&session)?;
         let mut state = self.state();
         match &state.session {
@@ -544,6 +583,17 @@ impl Inner {
             reason,
         })?;
         self.pages.keep(page)
+    }
+}
+
+/// Where the origin has a file, if it lists it.
+fn origin_address(page: &ProjectPage, path: &TreePath, part: FilePart) -> Option<String> {
+    let file = page.files.iter().find(|file| file.path == *path)?;
+    match part {
+        FilePart::File => Some(file.url.clone()),
+        FilePart::Metadata if file.core_metadata.is_absent() => None,
+        FilePart::Metadata => Some(format!("{}.metadata", file.url)),
+        FilePart::Provenance => file.provenance.clone(),
     }
 }
 

@@ -23,6 +23,9 @@ pub enum ClientError {
     /// A mirror's address or the options of the transport.
     #[error(transparent)]
     Configure(UpstreamError),
+    /// The plain index beside the signed tree.
+    #[error("the origin cannot be used")]
+    Origin(#[source] UpstreamError),
     /// Our own state cannot be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Disk {
@@ -92,7 +95,7 @@ impl ClientError {
             Self::Disk { .. } => ErrorKind::Disk,
             Self::Refused { .. } => ErrorKind::Integrity,
             Self::NoSuchTarget { .. } => ErrorKind::Absent,
-            Self::Stopping => ErrorKind::Outage,
+            Self::Stopping | Self::Origin(_) => ErrorKind::Outage,
             Self::Shared(error) => error.kind(),
             Self::NotGiven { answers, .. } => {
                 let verdict = |wanted: &[Verdict]| {

@@ -21,8 +21,8 @@ pub(crate) struct Session {
     pub(crate) id: (u64, u64),
     /// Whether addresses carry versions.
     pub(crate) consistent: bool,
-    /// When its timestamp was signed, where that is known.
-    pub(crate) signed_at: Option<i64>,
+    /// When its timestamp was signed, or, where it does not say so, when we first saw it.
+    pub(crate) signed_at: i64,
     /// What mirrors did that did not confirm it, as text.
     pub(crate) doubtful: Vec<String>,
 }
@@ -34,7 +34,7 @@ struct Extension {
 
 impl Session {
     /// A state that has just been confirmed.
-    pub(crate) fn new(trusted: Trusted, refreshed: &Refreshed) -> Self {
+    pub(crate) fn new(trusted: Trusted, refreshed: &Refreshed, seen_at: i64) -> Self {
         let set = trusted.set();
         let coverage = set.snapshot().map_or(Coverage::Partial, Coverage::of);
         let extension = set
@@ -48,7 +48,7 @@ impl Session {
                 trusted.snapshot_version().unwrap_or_default(),
             ),
             consistent: set.root().consistent_snapshot,
-            signed_at: signed.map(|extension| extension.signed.as_second()),
+            signed_at: signed.map_or(seen_at, |extension| extension.signed.as_second()),
             doubtful: refreshed
                 .doubtful
                 .iter()
@@ -82,12 +82,12 @@ impl Session {
         self.trusted()
             .check_in_force(at)
             .map_err(|error| refused(error.to_string()))?;
-        let Some((signed_at, allowed)) = self.signed_at.zip(staleness_max) else {
+        let Some(allowed) = staleness_max else {
             return Ok(());
         };
-        let age_seconds = u64::try_from(now.saturating_sub(signed_at)).unwrap_or(0);
+        let age_seconds = u64::try_from(now.saturating_sub(self.signed_at)).unwrap_or(0);
         if age_seconds > allowed.as_secs() {
-            let signed = Timestamp::from_second(signed_at).unwrap_or_default();
+            let signed = Timestamp::from_second(self.signed_at).unwrap_or_default();
             return Err(refused(format!(
                 "it was signed at {signed}, {age_seconds} s ago, and --max-staleness allows {} s",
                 allowed.as_secs()

@@ -92,6 +92,21 @@ impl MetadataDirectory {
         Ok(())
     }
 
+    /// When this timestamp was first seen, which is now if it was not seen before.
+    pub(crate) fn first_seen(&self, version: u64, now: i64) -> Result<i64, ClientError> {
+        let path = self.path.join("seen");
+        let held = disk::read(&path, 64)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&held);
+        let known = text.split_once(' ').and_then(|(of, at)| {
+            (of.parse() == Ok(version)).then(|| at.trim().parse::<i64>().ok())?
+        });
+        if let Some(at) = known {
+            return Ok(at.min(now));
+        }
+        disk::replace(&path, format!("{version} {now}\n").as_bytes())?;
+        Ok(now)
+    }
+
     fn role_path(&self, role: &str) -> PathBuf {
         self.path.join(format!("{}.json", encoded(role)))
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use heliostat_client::{
     Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, SignedPage,
 };
+use heliostat_client::{Client, ClientError, FileAnswer, FilePart, PageAnswer};
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;
@@ -51,21 +52,28 @@ async fn page(site: &ProxySite, name: ProjectName, asked: &Asked<'_>) -> Result<
     let answer = site
         .run(|client| async move { client.page(&wanted).await })
         .await;
-    let signed = match settled(site, answer)? {
-        PageAnswer::Signed(signed) => signed,
-        PageAnswer::Absent => return Err(answer::absent(&name)),
-        PageAnswer::Unknown => return Err(answer::unknown(&format!("`{name}`"))),
+    let (body, serial) = match (settled(site, answer)?, simple_type.format()) {
+        (PageAnswer::Signed(signed), Format::Json) => (signed.body.clone(), signed.page.serial),
+        (PageAnswer::Signed(signed), format) => {
+            let serial = signed.page.serial;
+            (
+                rendered(move || render_page(&signed.page, format)).await?,
+                serial,
+            )
+        }
+        (PageAnswer::Origin(page), format) => {
+            let serial = page.serial;
+            (rendered(move || render_page(&page, format)).await?, serial)
+        }
+        (PageAnswer::Absent, _) => return Err(answer::absent(&name)),
+        (PageAnswer::Unknown, _) => return Err(answer::unknown(&format!("`{name}`"))),
     };
     let label = Label {
         content_type: simple_type.content_type(),
         cache_control: site.page_cache_control.clone(),
         vary: VARY_PAGE,
     };
-    let body = match simple_type.format() {
-        Format::Json => signed.body.clone(),
-        Format::Html => html(Arc::clone(&signed)).await?,
-    };
-    let document = Document::passing(body, signed.page.serial);
+    let document = Document::passing(body, serial);
     Ok(guard_html(
         document_reply(&document, asked, &label)?,
         simple_type,
@@ -73,8 +81,8 @@ async fn page(site: &ProxySite, name: ProjectName, asked: &Asked<'_>) -> Result<
 }
 
 /// HTML is made from the verified JSON: mirrors' own HTML is never looked at.
-async fn html(signed: Arc<SignedPage>) -> Result<Bytes, Problem> {
-    blocking(move || render_page(&signed.page, Format::Html).into()).await
+async fn rendered(render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Result<Bytes, Problem> {
+    blocking(move || render().into()).await
 }
 
 /// `/packages/…` and `….metadata`
@@ -98,6 +106,7 @@ async fn file(
     let source = match settled(site, answer)? {
         FileAnswer::Stream(spool) => Source::Spool(spool),
         FileAnswer::Document(body) => Source::Memory(body, None),
+        FileAnswer::Redirect(target) => return to_origin(&target),
         FileAnswer::Absent => {
             return Err(Problem::new(
                 http::StatusCode::NOT_FOUND,
@@ -128,8 +137,10 @@ async fn provenance(
         }
     };
     let answer = site.run(find).await;
-    let FileAnswer::Document(body) = settled(site, answer)? else {
-        return Err(Problem::not_found());
+    let body = match settled(site, answer)? {
+        FileAnswer::Document(body) => body,
+        FileAnswer::Redirect(target) => return to_origin(&target),
+        _ => return Err(Problem::not_found()),
     };
     let label = Label {
         content_type: "application/vnd.pypi.integrity.v1+json",
@@ -137,6 +148,12 @@ async fn provenance(
         vary: "Accept-Encoding",
     };
     document_reply(&Document::passing(body, None), asked, &label)
+}
+
+/// What the origin has comes from there.
+fn to_origin(target: &str) -> Result<Reply, Problem> {
+    let reply = Reply::redirect(http::StatusCode::FOUND, target)?;
+    Ok(reply.with(CACHE_CONTROL, NO_STORE))
 }
 
 /// `/`: how the mirrors stand, as text.

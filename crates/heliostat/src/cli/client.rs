@@ -54,6 +54,12 @@ pub(crate) struct ProxyArgs {
     /// A mirror: where tuf/, simple/ and packages/ are found; may be given more than once, nobody of them is trusted
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Vec<Url>,
+    /// When to ask a plain index beside the mirrors, nothing of which is signed; it decides for a project as a whole
+    #[arg(long, value_name = "WHEN", default_value = "never")]
+    pub(crate) origin: OriginWhen,
+    /// The plain index's Simple API root
+    #[arg(long, value_name = "URL", default_value = crate::PYPI_SIMPLE_ROOT)]
+    pub(crate) origin_url: Url,
     /// Where to listen; port 0 picks one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8081")]
     pub(crate) listen: SocketAddr,
@@ -66,6 +72,17 @@ pub(crate) struct ProxyArgs {
     /// Reach the mirrors through this proxy [default: what the environment's usual variables say]
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Url>,
+}
+
+/// When the origin is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OriginWhen {
+    /// For everything, before the mirrors.
+    First,
+    /// For what the mirrors' signed state does not have.
+    Last,
+    /// For nothing.
+    Never,
 }
 
 /// What else the proxy can tell.

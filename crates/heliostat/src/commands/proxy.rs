@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heliostat_client::{Client, ClientOptions, MirrorOptions, Transport};
+use heliostat_client::{
+    Client, ClientOptions, MirrorOptions, OriginOptions, OriginOrder, Transport,
+};
 use heliostat_serve::{Limits, ProxyServer, ServeOptions};
+use heliostat_upstream::UpstreamOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, signals};
-use crate::cli::{CommonArgs, ProxyAction, ProxyArgs};
+use crate::cli::{CommonArgs, OriginWhen, ProxyAction, ProxyArgs};
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -72,22 +75,42 @@ fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOption
         wire::read_small(path)
             .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
     });
+    let transport = Transport {
+        user_agent: wire::default_user_agent(),
+        ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
+        proxy: args.proxy.clone(),
+        netrc: wire::usual_netrc(),
+    };
     Ok(ClientOptions {
         root_name: path.display().to_string(),
         root,
+        origin: origin(args, &transport),
         mirrors: MirrorOptions {
             mirrors: args.mirror.clone(),
-            transport: Transport {
-                user_agent: wire::default_user_agent(),
-                ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
-                proxy: args.proxy.clone(),
-                netrc: wire::usual_netrc(),
-            },
+            transport,
         },
         directory: wire::data_directory(common).join("proxy"),
         staleness_max: Some(Duration::from_secs(args.max_staleness)),
         limits: heliostat_client::Limits::default(),
     })
+}
+
+fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {
+    let order = match args.origin {
+        OriginWhen::Never => return None,
+        OriginWhen::First => OriginOrder::First,
+        OriginWhen::Last => OriginOrder::Last,
+    };
+    let mut upstream = UpstreamOptions::new(args.origin_url.clone(), transport.user_agent.clone());
+    upstream
+        .ca_certificates_pem
+        .clone_from(&transport.ca_certificates_pem);
+    upstream.proxy.clone_from(&transport.proxy);
+    upstream.netrc.clone_from(&transport.netrc);
+    // An installer waits for the answer.
+    upstream.limits.tries_max = 2;
+    upstream.limits.retry_after_max = Duration::from_secs(2);
+    Some(OriginOptions { order, upstream })
 }
 
 /// What each mirror answered about a file or a project, the oldest first.

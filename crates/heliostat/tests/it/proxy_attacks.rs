@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use heliostat_testkit::clients::{Pip, Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+use heliostat_testkit::pypi::FakePyPi;
 use heliostat_testkit::universe::{Release, Universe};
 use heliostat_trust::metadata::Extent;
 use jiff::SignedDuration;
@@ -475,6 +476,65 @@ fn only_completeness_makes_absence_a_404() {
         asked.iter().any(|path| path == "/simple/nobody/"),
         "{asked:?}"
     );
+}
+
+#[test]
+fn a_state_may_be_too_old_before_it_expires() {
+    let signed = world(1);
+    let mirror = TreeMirror::serve(signed.tree());
+    let proxy = signed.proxy(&[&mirror]);
+    assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);
+    proxy.stop().assert_code(0);
+    // As if it had been seen first in 2001.
+    std::fs::write(signed.client_state().join("tuf/seen"), "1 1000000000\n").unwrap();
+    let proxy = signed.proxy(&[&mirror]);
+    let refused = ask(&proxy.url, "simple/beta/");
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_says(refused.text(), &["freeze", "2001-09-09", "--max-staleness"]);
+    signed.proxy_with(&[&mirror], &["--max-staleness", "4000000000"]);
+}
+
+#[test]
+fn an_origin_decides_for_whole_projects() {
+    let mut universe = Universe::new();
+    universe.add_project("private", &[Release::new("1.0").wheel()]);
+    universe.add_project("beta", &[Release::new("99.0").wheel()]);
+    let origin = FakePyPi::serve(universe);
+    let signed = world(1);
+    let mirror = TreeMirror::serve(signed.tree());
+    let index = origin.index_url();
+    let ask_with = |order: &str, path: &str| {
+        let proxy = signed.proxy_with(&[&mirror], &["--origin", order, "--origin-url", &index]);
+        let answer = ask(&proxy.url, path);
+        proxy.stop().assert_code(0);
+        answer
+    };
+    let names = |order: &str, path: &str| ask_with(order, path).filenames();
+    assert_eq!(ask_with("never", "simple/private/").status, 404);
+    for order in ["first", "last"] {
+        assert_eq!(
+            names(order, "simple/private/"),
+            ["private-1.0-py3-none-any.whl"]
+        );
+        assert_eq!(ask_with(order, "simple/nobody/").status, 404);
+    }
+    // Never merged: all of it from one, or all of it from the other.
+    assert_eq!(
+        names("first", "simple/beta/"),
+        ["beta-99.0-py3-none-any.whl"]
+    );
+    assert_eq!(names("last", "simple/beta/"), [WHEEL]);
+    if let Some(pip) = or_skip(Pip::newest()) {
+        let proxy = signed.proxy_with(&[&mirror], &["--origin", "last", "--origin-url", &index]);
+        let directory = signed.world.place("pip");
+        pip.install(&proxy.index_url(), &["private", "alpha"], &directory)
+            .assert_code(0);
+        assert!(directory.join("private").is_dir() && directory.join("beta").is_dir());
+    }
+    // A silent origin is not one that has nothing.
+    origin.stop();
+    assert_eq!(ask_with("first", "simple/beta/").status, 502);
+    assert_eq!(ask_with("last", "simple/beta/").status, 200);
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Notary {
             let of_bin = pages
                 .iter()
                 .filter(|(path, _)| self.bins.bin_of(path) == bin)
-                .map(|(path, page)| (path.clone(), page.clone()))
+                .map(|(path, page)| (path.clone(), *page))
                 .collect();
             let role = Targets {
                 targets: of_bin,
