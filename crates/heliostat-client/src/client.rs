@@ -4,7 +4,7 @@
 //! for it. Does not speak HTTP to clients; `heliostat-serve` does.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
 use crate::download::{Download, SignedFile};
 use crate::failure::{Attack, Refusal};
-use crate::mirrors::{self, Base, MirrorOptions, Mirrors, Wanted};
-use crate::origin::{Origin, OriginOptions, OriginOrder};
+use crate::mirrors::{self, Base, Mirrors, Wanted};
+use crate::origin::{Origin, OriginOrder};
 use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
 use crate::session::{Pulse, Session};
@@ -27,68 +28,10 @@ use crate::spool::{Spool, spool};
 use crate::tuf::{MetadataDirectory, Needed, Step, Walk, encoded, refusal_of};
 use crate::{ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
-/// What a client needs to know.
-#[derive(Debug, Clone)]
-pub struct ClientOptions {
-    /// The root that everything is checked against, as bytes.
-    pub root: Vec<u8>,
-    /// What to call it in messages.
-    pub root_name: String,
-    /// Where mirrors are and how to reach them.
-    pub mirrors: MirrorOptions,
-    /// Where the state is kept; made where there is none.
-    pub directory: PathBuf,
-    /// A plain index beside the signed tree.
-    pub origin: Option<OriginOptions>,
-    /// The oldest that the state may be; `None` leaves it to its expiry.
-    pub staleness_max: Option<Duration>,
-    /// Every bound.
-    pub limits: Limits,
-}
-
 /// A verified view of a signed tree. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: Arc<Inner>,
-}
-
-/// Where a page stands.
-#[derive(Debug, Clone)]
-pub enum PageAnswer {
-    /// Here it is.
-    Signed(Arc<SignedPage>),
-    /// The origin has it: nothing of it is signed.
-    Origin(Arc<ProjectPage>),
-    /// The signed state says that there is no such project.
-    Absent,
-    /// The signed state does not say.
-    Unknown,
-}
-
-/// One of a file's three parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FilePart {
-    /// The file itself.
-    File,
-    /// Its core metadata (PEP 658).
-    Metadata,
-    /// Its provenance (PEP 740).
-    Provenance,
-}
-
-/// Where a file stands.
-#[derive(Debug, Clone)]
-pub enum FileAnswer {
-    /// On its way, or there.
-    Stream(Spool),
-    /// A small document, whole.
-    Document(Bytes),
-    /// The origin has it, at this address.
-    Redirect(String),
-    /// No signed page lists it.
-    Absent,
-    /// The pages that might list it are not in the signed state, which does not claim to be complete.
-    Unknown,
 }
 
 #[derive(Debug)]

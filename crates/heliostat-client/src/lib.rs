@@ -3,6 +3,7 @@
 //!
 //! Does not sign, and knows nothing of catalogs and trees; it serves nobody (`heliostat-serve` does).
 
+mod answer;
 mod client;
 mod clock;
 mod coverage;
@@ -20,7 +21,8 @@ mod single;
 mod spool;
 mod tuf;
 
-pub use client::{Client, ClientOptions, FileAnswer, FilePart, PageAnswer};
+pub use answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
+pub use client::Client;
 pub use clock::Clock;
 pub use error::{Answers, ClientError, ErrorKind};
 pub use failure::{Attack, Failure, Refusal, Verdict};

@@ -5,6 +5,7 @@
 mod files;
 mod pages;
 mod patience;
+mod plain;
 mod redirects;
 mod server;
 mod transport;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use heliostat_testkit::clients::{Pip, Uv, or_skip};
+use heliostat_testkit::clients::{Pip, Tool, Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
-use heliostat_testkit::process::Finished;
+use heliostat_testkit::process::{Finished, Invocation};
 use heliostat_testkit::universe::{Release, Universe};
 
 use crate::http::{JSON, get, get_with};
@@ -62,6 +62,97 @@ fn every_installer_installs_through_the_proxy() {
     let why = signed.why("delta-1.0-py3-none-any.whl");
     why.assert_code(0);
     assert_says(&why.stdout, &[&mirror.url(), "gave"]);
+}
+
+#[test]
+fn poetry_and_pdm_install_through_the_proxy() {
+    let signed = SignedWorld::new(universe(), 16);
+    let mirror = TreeMirror::serve(signed.tree());
+    let proxy = signed.proxy(&[&mirror]);
+    let index = proxy.index_url();
+    for (tool, setting, lines) in [
+        (
+            Tool::Poetry,
+            format!(
+                "[tool.poetry]\npackage-mode = false\n\n[[tool.poetry.source]]\nname = \"proxy\"\n\
+                 url = \"{index}\"\npriority = \"primary\"\n"
+            ),
+            "export POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_NO_INTERACTION=1\npoetry add alpha-app",
+        ),
+        (
+            Tool::Pdm,
+            format!(
+                "[tool.pdm]\ndistribution = false\n\n[[tool.pdm.source]]\nname = \"pypi\"\n\
+                 url = \"{index}\"\n"
+            ),
+            "export PDM_CHECK_UPDATE=false\npdm add alpha-app",
+        ),
+    ] {
+        let Some(program) = or_skip(tool.find()) else {
+            continue;
+        };
+        let home = signed.world.place(tool.name());
+        let project = home.join("project");
+        std::fs::create_dir_all(&project).unwrap();
+        let text = format!(
+            "[project]\nname = \"mine\"\nversion = \"1\"\nrequires-python = \">=3.9\"\n\
+             dependencies = []\n\n{setting}"
+        );
+        std::fs::write(project.join("pyproject.toml"), text).unwrap();
+        let programs = program.parent().unwrap().display();
+        Invocation::new("/bin/sh")
+            .args(["-euc", lines])
+            .env("PATH", format!("{programs}:/usr/bin:/bin"))
+            .env("HOME", &home)
+            .current_dir(&project)
+            .run()
+            .assert_code(0);
+        let lib = project.join(".venv/lib");
+        let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap();
+        let site = python.path().join("site-packages");
+        assert!(site.join("delta").is_dir(), "{}", tool.name());
+    }
+}
+
+#[test]
+fn the_tuf_client_refreshes_downloads_and_says_yes_or_no() {
+    let mut signed = SignedWorld::new(universe(), 16);
+    let mirror = TreeMirror::serve(signed.tree());
+    let (metadata, targets) = (
+        signed.world.place("metadata"),
+        signed.world.place("targets"),
+    );
+    let root = signed.notary.root_file();
+    let run = |words: &[&str]| {
+        crate::world::bare()
+            .args(["tuf-client", "--metadata-dir"])
+            .arg(&metadata)
+            .args(["--metadata-url", &format!("{}tuf/", mirror.url())])
+            .args(["--target-base-url", &mirror.url(), "--target-dir"])
+            .arg(&targets)
+            .args(words)
+            .run()
+    };
+    run(&["refresh"]).assert_code(1);
+    run(&["init", root.to_str().unwrap()]).assert_code(0);
+    run(&["refresh"]).assert_code(0);
+    let target = "simple/beta/index.v1_json";
+    let download = ["--target-name", target, "download"];
+    let downloaded = run(&download);
+    downloaded.assert_code(0);
+    let held = std::fs::read(signed.tree().join(target)).unwrap();
+    assert_eq!(std::fs::read(downloaded.stdout.trim()).unwrap(), held);
+    let asked = mirror.requests().len();
+    run(&download).assert_code(0);
+    // What is there and right is not fetched again.
+    let again = mirror.requests().split_off(asked);
+    assert_eq!(again, ["/tuf/2.root.json", "/tuf/timestamp.json"]);
+    run(&["--target-name", "simple/nobody/index.v1_json", "download"]).assert_code(1);
+    signed.notary.online_seed = 7;
+    signed.notary.sign();
+    let refused = run(&["refresh"]);
+    refused.assert_code(1);
+    assert_says(&refused.stderr, &["forged metadata"]);
 }
 
 #[test]
