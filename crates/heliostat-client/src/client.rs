@@ -25,7 +25,7 @@ use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
 use crate::session::{Pulse, Session};
 use crate::spool::{Spool, spool};
-use crate::tuf::{MetadataDirectory, Needed, Step, Walk, encoded, refusal_of};
+use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, encoded, refusal_of};
 use crate::{ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
 /// A verified view of a signed tree. Cheap to clone.
@@ -449,6 +449,7 @@ impl Inner {
             mirrors: &self.mirrors,
             directory: &self.directory,
             limits: &self.options.limits,
+            naming: Naming::Ours,
             now: now(&self.clock),
         }
     }

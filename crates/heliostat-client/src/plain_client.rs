@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::failure::{Attack, Refusal};
 use crate::mirrors::{Base, Mirror, Mirrors, Transport, Wanted, with_slash};
-use crate::tuf::{MetadataDirectory, Trusted, Walk};
+use crate::tuf::{MetadataDirectory, Naming, Trusted, Walk};
 use crate::{ClientError, Clock, Limits, disk};
 
 /// A client of one repository.
@@ -25,7 +25,7 @@ pub struct PlainClient {
 impl PlainClient {
     /// Trusts `root` from now on: checks that it signs itself, and keeps it in `directory`.
     pub fn init(directory: &Path, root: &[u8]) -> Result<(), ClientError> {
-        Trusted::from_root(root).map_err(|source| ClientError::PinnedRoot {
+        Trusted::from_root(root, Naming::Any).map_err(|source| ClientError::PinnedRoot {
             name: "the given root".to_owned(),
             source,
         })?;
@@ -56,6 +56,7 @@ impl PlainClient {
             mirrors: &mirrors,
             directory: &directory,
             limits: &limits,
+            naming: Naming::Any,
             now: now(&clock),
         };
         let trusted = walk.open(&root, "root.json")?;
@@ -74,6 +75,7 @@ impl PlainClient {
             mirrors: &self.mirrors,
             directory: &self.directory,
             limits: &self.limits,
+            naming: Naming::Any,
             now: now(&self.clock),
         };
         walk.refresh(&mut self.trusted).await.map(|_refreshed| ())
@@ -85,6 +87,7 @@ impl PlainClient {
             mirrors: &self.mirrors,
             directory: &self.directory,
             limits: &self.limits,
+            naming: Naming::Any,
             now: now(&self.clock),
         };
         let found = walk.target(&mut self.trusted, name).await?;

@@ -11,5 +11,5 @@ mod walk;
 
 pub(crate) use directory::{MetadataDirectory, encoded};
 pub(crate) use refusal::refusal_of;
-pub(crate) use trusted::{Needed, Step, Trusted};
+pub(crate) use trusted::{Naming, Needed, Step, Trusted};
 pub(crate) use walk::{Refreshed, Walk};

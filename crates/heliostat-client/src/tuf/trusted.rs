@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use heliostat_pypi::Sha256;
 use jiff::Timestamp;
+use serde::Deserialize;
 use sigstore_tuf::{DelegatedRole, Error, Role as _, TargetFile, TrustedMetadataSet};
 
 use super::strict;
@@ -14,10 +15,22 @@ use super::strict;
 /// The four names that no delegated role may have.
 const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
 
+/// Whether targets roles must say whose they are. TUF metadata does not tell its role, and where a snapshot pins
+/// versions only and one key signs many bins, a mirror could serve one bin's file as another's, so that a project
+/// would seem, signed, not to exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Any repository: what the specification asks for is enough.
+    Any,
+    /// Trees of ours: every targets role names itself in its signed part.
+    Ours,
+}
+
 /// Trusted metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Trusted {
     set: TrustedMetadataSet,
+    naming: Naming,
     /// Delegations (role, delegator) that were verified under the present snapshot.
     verified: HashSet<(String, String)>,
 }
@@ -48,11 +61,12 @@ pub(crate) struct Needed {
 
 impl Trusted {
     /// Starts from a root that is trusted because the caller says so.
-    pub(crate) fn from_root(bytes: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_root(bytes: &[u8], naming: Naming) -> Result<Self, Error> {
         heliostat_trust::crypto::install();
         strict::check(bytes)?;
         TrustedMetadataSet::from_root(bytes).map(|set| Self {
             set,
+            naming,
             verified: HashSet::new(),
         })
     }
@@ -108,6 +122,7 @@ impl Trusted {
     /// Takes the top-level targets role that the snapshot pins.
     pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
         strict::check(bytes)?;
+        self.check_name(bytes, "targets")?;
         self.set.update_targets(bytes, now).map(|_targets| ())
     }
 
@@ -119,6 +134,7 @@ impl Trusted {
         now: Timestamp,
     ) -> Result<(), Error> {
         strict::check(bytes)?;
+        self.check_name(bytes, &needed.role)?;
         self.set
             .update_delegated_targets(bytes, &needed.role, &needed.delegator, now)?;
         // Another delegator may have verified another file of this name; only the one just taken counts now.
@@ -126,6 +142,32 @@ impl Trusted {
         self.verified
             .insert((needed.role.clone(), needed.delegator.clone()));
         Ok(())
+    }
+
+    /// Whether a targets role says that it is this one; looked at before it can be trusted, since what is trusted once
+    /// stays so.
+    fn check_name(&self, bytes: &[u8], role: &str) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            signed: Named,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(rename = "x-heliostat-role", default)]
+            role: Option<String>,
+        }
+        if self.naming == Naming::Any {
+            return Ok(());
+        }
+        match serde_json::from_slice::<Envelope>(bytes)?.signed.role {
+            Some(found) if found == role => Ok(()),
+            Some(found) => Err(Error::IntegrityMismatch(format!(
+                "this is the role `{found}` in the place of `{role}`"
+            ))),
+            None => Err(Error::IntegrityMismatch(format!(
+                "the role in the place of `{role}` does not say which one it is"
+            ))),
+        }
     }
 
     /// Whether the snapshot is the one that the timestamp pins, and the targets role the one that it pins in turn.

@@ -8,7 +8,7 @@ use sigstore_tuf::{Error, TargetFile};
 
 use super::directory::{MetadataDirectory, encoded};
 use super::refusal::{chain, refusal_of};
-use super::trusted::{Needed, Step, Trusted};
+use super::trusted::{Naming, Needed, Step, Trusted};
 use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal};
 use crate::mirrors::{Base, Heard, MirrorId, Mirrors, Round, Wanted};
@@ -20,6 +20,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) mirrors: &'a Mirrors,
     pub(crate) directory: &'a MetadataDirectory,
     pub(crate) limits: &'a Limits,
+    pub(crate) naming: Naming,
     pub(crate) now: Timestamp,
 }
 
@@ -38,7 +39,7 @@ impl Walk<'_> {
             name: name.to_owned(),
             source,
         };
-        let mut trusted = Trusted::from_root(pinned).map_err(unusable)?;
+        let mut trusted = Trusted::from_root(pinned, self.naming).map_err(unusable)?;
         self.directory
             .keep_root_unless_held(trusted.root_version(), pinned)?;
         while let Some(bytes) = self.directory.root(trusted.root_version() + 1)? {
@@ -187,7 +188,7 @@ impl Walk<'_> {
     fn former_root(&self, trusted: &Trusted) -> Option<Trusted> {
         let former = trusted.root_version().checked_sub(1)?;
         let bytes = self.directory.root(former).ok().flatten()?;
-        Trusted::from_root(&bytes).ok()
+        Trusted::from_root(&bytes, self.naming).ok()
     }
 
     async fn refresh_snapshot(&self, trusted: &mut Trusted) -> Result<(), ClientError> {

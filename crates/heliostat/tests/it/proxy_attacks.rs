@@ -337,6 +337,24 @@ fn states_are_not_mixed() {
 }
 
 #[test]
+fn one_bin_cannot_stand_for_another() {
+    let mut signed = world(4);
+    let bin = signed.notary.bins.bin_of("simple/beta/index.v1_json");
+    let other = (signed.notary.bins.bins())
+        .find(|other| *other != bin)
+        .unwrap();
+    let wrong = Twist::Of(format!("/tuf/1.{}.json", other.role()));
+    let swapped = [Mutation::new(format!("1.{}.json", bin.role()), wrong)];
+    let says: &[&str] = &["in the place of"];
+    row(
+        &mut signed,
+        "swapped-bins",
+        &swapped,
+        ("simple/beta/", says),
+    );
+}
+
+#[test]
 fn a_publish_in_the_middle_of_a_resolution_is_survived() {
     let mut signed = world(4);
     let mirror = TreeMirror::serve(signed.tree());

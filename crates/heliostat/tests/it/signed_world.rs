@@ -102,6 +102,7 @@ impl Notary {
         let now = self.version;
         let mut roles: BTreeMap<RoleName, Pin> = BTreeMap::new();
         let targets = Targets {
+            role: RoleName::targets(),
             version: now,
             expires: self.expires(),
             targets: BTreeMap::new(),
@@ -113,6 +114,7 @@ impl Notary {
             }],
         };
         let bins = Targets {
+            role: RoleName::bins(),
             delegations: self.bins.delegations(&online),
             ..targets.clone()
         };
@@ -129,6 +131,7 @@ impl Notary {
                 .map(|(path, page)| (path.clone(), *page))
                 .collect();
             let role = Targets {
+                role: bin.role(),
                 targets: of_bin,
                 delegations: Vec::new(),
                 ..targets.clone()
