@@ -24,6 +24,7 @@ mod notary_sign;
 mod notary_world;
 mod proxy_attacks;
 mod proxy_install;
+mod installers;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;
