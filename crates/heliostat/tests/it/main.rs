@@ -25,6 +25,7 @@ mod notary_world;
 mod proxy_attacks;
 mod proxy_install;
 mod installers;
+mod migrate_apply;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;
