@@ -9,6 +9,7 @@ mod kind;
 pub mod lock;
 pub mod map;
 pub mod report;
+pub mod retire;
 mod scan;
 mod text;
 

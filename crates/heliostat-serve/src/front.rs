@@ -13,6 +13,7 @@ use crate::options::Limits;
 use crate::problem::Problem;
 use crate::proxy::{self, ProxySite};
 use crate::reply::{IMMUTABLE, Reply};
+use crate::retired::RetiredSite;
 use crate::route::Route;
 use crate::service::Asked;
 use crate::site::Site;
@@ -24,6 +25,8 @@ pub(crate) enum Front {
     Mirror(Arc<Site>),
     /// The proxy, from mirrors that nobody trusts.
     Proxy(Arc<ProxySite>),
+    /// Names of retired hosts, by the map.
+    Retired(Arc<RetiredSite>),
 }
 
 impl Front {
@@ -32,6 +35,7 @@ impl Front {
         match self {
             Self::Mirror(site) => &site.limits,
             Self::Proxy(site) => &site.limits,
+            Self::Retired(site) => &site.limits,
         }
     }
 
@@ -40,6 +44,7 @@ impl Front {
         match self {
             Self::Mirror(site) => &site.metrics,
             Self::Proxy(site) => &site.metrics,
+            Self::Retired(site) => &site.metrics,
         }
     }
 
@@ -48,6 +53,8 @@ impl Front {
         match self {
             Self::Mirror(site) => site.start_draining(),
             Self::Proxy(site) => site.start_draining(),
+            // It has no readiness of its own: it answers to the end.
+            Self::Retired(_) => {}
         }
     }
 
@@ -55,7 +62,7 @@ impl Front {
     pub(crate) async fn keep(self, stop: CancellationToken) {
         match self {
             Self::Mirror(site) => site.keep_statistics(stop).await,
-            Self::Proxy(_) => stop.cancelled().await,
+            Self::Proxy(_) | Self::Retired(_) => stop.cancelled().await,
         }
     }
 
@@ -79,6 +86,8 @@ impl Front {
             route => match self {
                 Self::Mirror(site) => mirror(site, route, asked).await,
                 Self::Proxy(site) => proxy::dispatch(site, route, asked).await,
+                // Retired names answer before routes are looked at.
+                Self::Retired(_) => Err(Problem::not_found()),
             },
         }
     }

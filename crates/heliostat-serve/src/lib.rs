@@ -28,6 +28,7 @@ mod problem;
 mod proxy;
 mod range;
 mod reply;
+mod retired;
 mod route;
 mod service;
 mod site;
@@ -47,6 +48,7 @@ pub use error::ServeError;
 pub use listen::{Bound, Drained};
 pub use options::{Limits, ServeOptions, TlsFiles};
 pub use proxy::ProxyServer;
+pub use retired::RetiredServer;
 
 /// A server, before it has an address.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use crate::body::Body;
 use crate::front::Front;
 use crate::problem::Problem;
 use crate::reply::{ALLOWED, Reply};
+use crate::retired;
 use crate::route::Route;
 
 /// How the request came in.
@@ -43,9 +44,18 @@ pub(crate) async fn answer(
     peer: SocketAddr,
     scheme: Scheme,
 ) -> Response<Body> {
-    let line = RequestLine::of(&request, peer);
+    // Who comes to a retired name is written by its own policy about addresses, and nowhere else.
+    let line = match front {
+        Front::Retired(_) => None,
+        _ => RequestLine::of(&request, peer),
+    };
     let mut account = Account::open(front.metrics(), Instant::now(), line);
-    let mut reply = if let Some(reply) = screen(&request) {
+    let mut reason = None;
+    let mut reply = if let Front::Retired(site) = front {
+        let (reply, phrase) = retired::answer(site, &request, peer, scheme);
+        reason = phrase;
+        reply
+    } else if let Some(reply) = screen(&request) {
         reply
     } else {
         let uri = request.uri();
@@ -65,6 +75,9 @@ pub(crate) async fn answer(
     let mut response = Response::new(Body::new(reply.payload, account));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
+    if let Some(reason) = reason {
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 

@@ -7,6 +7,7 @@ use url::Url;
 use super::{DEFAULT_PORTS, Login, MAP_LIMITS, Map, Retired, Rule};
 use crate::error::MigrateError;
 use crate::kind::Kind;
+use crate::retire::Timeline;
 
 /// The map that comes with heliostat, in the format of a user's.
 const BUILTIN: &str = include_str!("builtin.toml");
@@ -42,6 +43,7 @@ struct EntryText {
     region: Option<String>,
     /// The rules of this other entry hold here too.
     like: Option<String>,
+    timeline: Option<Timeline>,
     #[serde(default)]
     rule: Vec<RuleText>,
 }
@@ -163,6 +165,9 @@ fn judge_entry(name: &str, text: EntryText) -> Result<Retired, String> {
             )),
         })
         .collect::<Result<_, _>>()?;
+    if let Some(fault) = text.timeline.as_ref().and_then(Timeline::fault) {
+        return Err(fault);
+    }
     let region = text.region;
     let rules = text
         .rule
@@ -183,6 +188,7 @@ fn judge_entry(name: &str, text: EntryText) -> Result<Retired, String> {
         source: text.source,
         region,
         rules,
+        timeline: text.timeline,
         builtin: false,
     })
 }

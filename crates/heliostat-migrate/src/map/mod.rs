@@ -13,6 +13,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::kind::Kind;
+use crate::retire::Timeline;
 
 pub use decide::{Address, Decision, Login};
 
@@ -61,6 +62,8 @@ pub struct Retired {
     pub region: Option<String>,
     /// What stands in its place; empty when nothing does.
     pub rules: Vec<Rule>,
+    /// The dates of its end, for the name's own server.
+    pub timeline: Option<Timeline>,
     /// Whether it came with heliostat.
     pub builtin: bool,
 }

@@ -178,9 +178,14 @@ impl Scanner {
             return None;
         }
         let at = hit.span().start.saturating_sub(lines.span(number).start);
-        let purpose = context::purpose(lines, &hit, format);
-        let comment = format.comments(line, at.min(line.len()))
-            || format == Format::Python && in_docstring(lines.text, hit.host.start);
+        let mut purpose = context::purpose(lines, &hit, format);
+        let script = format == Format::Python && in_script_block(lines, number);
+        let comment = !script
+            && (format.comments(line, at.min(line.len()))
+                || format == Format::Python && in_docstring(lines.text, hit.host.start));
+        if script && purpose.kind == Kind::Other {
+            purpose.kind = Kind::Index;
+        }
         let prose = format == Format::Prose || purpose.kind == Kind::Doc;
         let url = hit.url.as_ref();
         let raw = url.map_or("", |url| &lines.text[url.rest.clone()]);
@@ -496,4 +501,13 @@ fn in_docstring(text: &str, at: usize) -> bool {
         }
     }
     open.is_some_and(|(_, alone)| alone)
+}
+
+/// Whether a line of Python is in a `# /// script` block, whose comments are settings (PEP 723).
+fn in_script_block(lines: &Lines<'_>, number: usize) -> bool {
+    (0..number)
+        .rev()
+        .map(|above| lines.line(above))
+        .take_while(|line| line.starts_with('#') && line.trim_end() != "# ///")
+        .any(|line| line.trim_end() == "# /// script")
 }

@@ -92,6 +92,9 @@ fn assignment(
     format: Format,
 ) -> Option<Vec<Range<usize>>> {
     let text = lines.text;
+    if let Some(unit) = quoted_assignment(text, &word, value) {
+        return whole_lines(lines, unit.clone()).or_else(|| Some(vec![with_space(text, unit)]));
+    }
     let whole = value_of(lines, word.end, value, format)?;
     let gone = |item: &Range<usize>| {
         item.start <= value.start && value.end <= item.end
@@ -116,6 +119,19 @@ fn assignment(
         Some(cuts) if lines.number(item.start) > lines.number(word.start) => cuts,
         _ => vec![with_separator(text, item.clone(), &whole)],
     })
+}
+
+/// `"KEY=value"` of one value, as systemd writes it, with its quotes.
+fn quoted_assignment(
+    text: &str,
+    word: &Range<usize>,
+    value: &Range<usize>,
+) -> Option<Range<usize>> {
+    let quote = text[..word.start].chars().next_back()?;
+    let one = matches!(quote, '"' | '\'')
+        && &text[word.end..value.start] == "="
+        && text[value.end..].starts_with(quote);
+    one.then(|| word.start - 1..value.end + 1)
 }
 
 /// The whole value of the key that ends at `word_end`: a string, an array, the rest of the line, indented lines.

@@ -109,6 +109,9 @@ fn word_in(
         if matches!(text, "-i" | "-f" | "-H" | "-M") && !short_option_is_ours(&head[..word.start]) {
             continue;
         }
+        if text == "-r" && !head.contains("setup.py") {
+            continue;
+        }
         if text == "--repository"
             && !head.contains("twine")
             && !head.contains("setup.py")

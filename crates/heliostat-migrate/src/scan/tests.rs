@@ -149,6 +149,31 @@ fn live_settings_are_rewritten_and_nothing_else() {
     }
 }
 
+const MORE_REWRITES: &[(&str, &str, &str)] = &[
+    (
+        "a.service",
+        "[Service]\nEnvironment=\"PIP_TRUSTED_HOST=pypi.python.org\" \"A=b\"\n",
+        "[Service]\nEnvironment=\"A=b\"\n",
+    ),
+    (
+        "a.sh",
+        "python setup.py upload -r https://pypi.python.org/pypi\n",
+        "python setup.py upload -r UPLOAD\n",
+    ),
+    (
+        "s.py",
+        "# /// script\n# [[tool.uv.index]]\n# url = \"https://pypi.python.org/simple\"\n# ///\n# https://pypi.python.org/simple\n",
+        "# /// script\n# [[tool.uv.index]]\n# url = \"NEW/simple\"\n# ///\n# https://pypi.python.org/simple\n",
+    ),
+];
+
+#[test]
+fn rarer_settings_are_rewritten_too() {
+    for (file, before, expected) in MORE_REWRITES {
+        assert_eq!(after(file, before), new(expected), "{file}");
+    }
+}
+
 const KINDS: &[(&str, &str, Kind, Action)] = &[
     (
         "r.pip",

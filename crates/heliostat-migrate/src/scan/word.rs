@@ -88,6 +88,7 @@ fn known(plain: &str, word: &str) -> Option<Meaning> {
         "dependency-links" => (Kind::DependencyLink, true),
         "machine" => (Kind::Credential, false),
         "i" if word == "-i" => (Kind::Index, false),
+        "r" if word == "-r" => (Kind::Upload, false),
         "f" if word == "-f" => (Kind::FindLinks, true),
         "h" if word == "-H" => (Kind::AllowedHost, true),
         "m" if word == "-M" => (Kind::DeadSetting, false),

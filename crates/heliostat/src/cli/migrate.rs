@@ -1,5 +1,6 @@
 //! Options of `heliostat migrate`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -16,6 +17,13 @@ pub(crate) enum MigrateCommand {
     /// Look at the map of retired hosts
     #[command(subcommand)]
     Map(MigrateMapCommand),
+    /// Serve retired names: redirect by the map, count who comes, say when they are gone
+    Redirect(Box<MigrateRedirectArgs>),
+    /// Tell who still comes to retired names, and whether they can go; exit code 1 while they cannot
+    Traffic(MigrateTrafficArgs),
+    /// Tell when retired names are announced, dark for practice, off and parked
+    #[command(subcommand)]
+    Timeline(MigrateTimelineCommand),
 }
 
 /// What is looked at, and by which map.
@@ -117,4 +125,81 @@ pub(crate) struct MigrateMapArgs {
     /// A map of retired hosts whose entries win over the built-in ones [default: migrate.toml here, if there is one]
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
+}
+
+/// Options of `heliostat migrate redirect`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateRedirectArgs {
+    /// A map of retired hosts whose entries win over the built-in ones [default: migrate.toml here, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// Where to listen; port 0 picks one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8082")]
+    pub(crate) listen: SocketAddr,
+    /// The certificate and its chain as PEM, for TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's key as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Write who comes to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) traffic: Option<PathBuf>,
+    /// How much of a client's address is written
+    #[arg(long, value_name = "HOW", default_value = "drop")]
+    pub(crate) addresses: AddressKept,
+    /// What addresses are hashed with
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) salt: Option<String>,
+}
+
+/// How much of a client's address is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AddressKept {
+    /// Nothing.
+    Drop,
+    /// A salted hash.
+    Hash,
+    /// All of it.
+    Keep,
+}
+
+/// Options of `heliostat migrate traffic`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateTrafficArgs {
+    /// The log that `migrate redirect --traffic` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) visits: PathBuf,
+    /// A name is clear when no installer came for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub(crate) clear_days: i64,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `heliostat migrate timeline …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MigrateTimelineCommand {
+    /// Print every step of every retirement
+    Show {
+        #[command(flatten)]
+        map: MigrateMapArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the steps as a calendar
+    Ics {
+        #[command(flatten)]
+        map: MigrateMapArgs,
+    },
+    /// Print the notices that are due today
+    Notices {
+        #[command(flatten)]
+        map: MigrateMapArgs,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
 }

@@ -30,8 +30,9 @@ pub(crate) use installers::{
     LockNormalizeArgs, PublisherPolicy,
 };
 pub(crate) use migrate::{
-    MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand, MigrateScanArgs,
-    MigrateTargetArgs,
+    AddressKept, MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand,
+    MigrateRedirectArgs, MigrateScanArgs, MigrateTargetArgs, MigrateTimelineCommand,
+    MigrateTrafficArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;

@@ -26,6 +26,7 @@ mod proxy_attacks;
 mod proxy_install;
 mod installers;
 mod migrate_apply;
+mod migrate_redirect;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;

@@ -6,6 +6,7 @@ mod git;
 mod host;
 mod locks;
 mod map;
+mod retire;
 mod walk;
 
 use std::io::Read as _;
@@ -47,6 +48,9 @@ pub(super) fn run(command: &MigrateCommand) -> anyhow::Result<Outcome> {
         MigrateCommand::Diff(args) => diff::run(args),
         MigrateCommand::Apply(args) => apply::run(args),
         MigrateCommand::Map(command) => map::run(command),
+        MigrateCommand::Redirect(args) => retire::redirect(args),
+        MigrateCommand::Traffic(args) => retire::traffic(args),
+        MigrateCommand::Timeline(command) => retire::timeline(command),
     }
 }
 

@@ -1,0 +1,239 @@
+//! Who still comes to an old name: one visit a line in a log, rolled up by day, client and use, and whether the name
+//! can go. Pure over lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Clients that are not people's installers: browsers, and what says nothing of itself.
+const NOT_REAL: [&str; 3] = ["browser", "none", "other"];
+
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// What a path is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathClass {
+    /// Pages of an index.
+    Simple,
+    /// Files.
+    Packages,
+    /// Anything else.
+    Other,
+}
+
+impl PathClass {
+    /// The class of a path.
+    pub fn of(path: &str) -> Self {
+        if path.contains("/simple") {
+            Self::Simple
+        } else if path.starts_with("/packages")
+            || path.ends_with(".whl")
+            || path.ends_with(".tar.gz")
+        {
+            Self::Packages
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The name asked for.
+    pub host: String,
+    /// What for.
+    pub class: PathClass,
+    /// Product and version.
+    pub client: String,
+    /// Whether over TLS.
+    pub encrypted: bool,
+    /// The address, a salted hash of it, or nothing, by policy.
+    pub address: String,
+    /// What was answered.
+    pub status: u16,
+}
+
+/// How much of an address is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressPolicy {
+    /// All of it.
+    Keep,
+    /// A hash with this salt: the same client is seen to come again, and is not named.
+    Hash(String),
+    /// Nothing.
+    Drop,
+}
+
+impl AddressPolicy {
+    /// The visit as it is written down.
+    pub fn applied(&self, mut visit: Visit) -> Visit {
+        match self {
+            Self::Keep => {}
+            Self::Drop => visit.address.clear(),
+            Self::Hash(salt) => {
+                let digest = Sha256::digest(format!("{salt}\0{}", visit.address).as_bytes());
+                visit.address = digest[..8].iter().fold(String::new(), |mut hex, byte| {
+                    let _infallible = write!(hex, "{byte:02x}");
+                    hex
+                });
+            }
+        }
+        visit
+    }
+}
+
+/// The traffic of one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Requests of real clients by day.
+    pub days: BTreeMap<String, u64>,
+    /// Requests by client, others than real ones included.
+    pub clients: BTreeMap<String, u64>,
+    /// Requests by use.
+    pub classes: BTreeMap<PathClass, u64>,
+    /// Requests in the clear.
+    pub in_the_clear: u64,
+    /// Different addresses of real clients.
+    pub addresses: usize,
+    /// The last request of a real client, in seconds since 1970.
+    pub last_real: Option<i64>,
+    /// The first line of the log about this host.
+    pub first: Option<i64>,
+}
+
+/// Rolls a log up by host. Lines that are no visits are counted.
+pub fn roll_up(log: &str) -> (BTreeMap<String, Traffic>, u64) {
+    let mut hosts: BTreeMap<String, Traffic> = BTreeMap::new();
+    let mut addresses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut unread = 0;
+    for line in log.lines().filter(|line| !line.is_empty()) {
+        let Ok(visit) = serde_json::from_str::<Visit>(line) else {
+            unread += 1;
+            continue;
+        };
+        let traffic = hosts.entry(visit.host.clone()).or_default();
+        traffic.first = Some(traffic.first.map_or(visit.at, |first| first.min(visit.at)));
+        *traffic.clients.entry(visit.client.clone()).or_default() += 1;
+        *traffic.classes.entry(visit.class).or_default() += 1;
+        traffic.in_the_clear += u64::from(!visit.encrypted);
+        if NOT_REAL.contains(&visit.client.as_str()) {
+            continue;
+        }
+        traffic.last_real = Some(
+            traffic
+                .last_real
+                .map_or(visit.at, |last| last.max(visit.at)),
+        );
+        *traffic.days.entry(day(visit.at)).or_default() += 1;
+        let seen = addresses.entry(visit.host).or_default();
+        if !visit.address.is_empty() {
+            seen.insert(visit.address);
+        }
+        traffic.addresses = seen.len();
+    }
+    (hosts, unread)
+}
+
+impl Traffic {
+    /// Whether no real client came for so many days before `now`, and the log is as old as that.
+    pub fn is_clear(&self, now: i64, days: i64) -> bool {
+        let since = now - days * DAY_SECONDS;
+        self.last_real.is_none_or(|last| last < since)
+            && self.first.is_some_and(|first| first < since)
+    }
+}
+
+/// The report for people.
+pub fn traffic_text(hosts: &BTreeMap<String, Traffic>, now: i64, days: i64) -> String {
+    let mut out = String::new();
+    for (host, traffic) in hosts {
+        let verdict = if traffic.is_clear(now, days) {
+            format!("clear: no installer for {days} days")
+        } else {
+            let last = traffic.last_real.map_or_else(
+                || "the log is not old enough".to_owned(),
+                |last| format!("an installer last came on {}", day(last)),
+            );
+            format!("not clear: {last}")
+        };
+        let _infallible = writeln!(out, "{host}: {verdict}");
+        for (day, count) in traffic.days.iter().rev().take(30) {
+            let _infallible = writeln!(out, "  {day} {count}");
+        }
+        for (client, count) in &traffic.clients {
+            let _infallible = writeln!(out, "  {client}: {count}");
+        }
+        let _infallible = writeln!(
+            out,
+            "  {} addresses; {} requests in the clear",
+            traffic.addresses, traffic.in_the_clear
+        );
+    }
+    out.push_str(
+        "what this cannot see: clients that kept an older redirect, jobs that run once a month or less, images of \
+         disaster recovery\n",
+    );
+    out
+}
+
+fn day(at: i64) -> String {
+    Timestamp::from_second(at).map_or_else(
+        |_| "?".to_owned(),
+        |time| time.strftime("%Y-%m-%d").to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(at: i64, client: &str) -> Visit {
+        Visit {
+            at,
+            host: "old.example".to_owned(),
+            class: PathClass::of("/simple/x/"),
+            client: client.to_owned(),
+            encrypted: false,
+            address: "192.0.2.1".to_owned(),
+            status: 301,
+        }
+    }
+
+    #[test]
+    fn a_name_is_clear_when_no_installer_came_for_long() {
+        let lines: String = [visit(0, "pip/26.3"), visit(40 * DAY_SECONDS, "browser")]
+            .iter()
+            .map(|visit| serde_json::to_string(visit).unwrap() + "\n")
+            .collect();
+        let (hosts, unread) = roll_up(&(lines + "{torn"));
+        let traffic = &hosts["old.example"];
+        assert_eq!((unread, traffic.addresses, traffic.in_the_clear), (1, 1, 2));
+        assert!(traffic.is_clear(41 * DAY_SECONDS, 30));
+        assert!(!traffic.is_clear(20 * DAY_SECONDS, 30));
+        assert!(!Traffic::default().is_clear(41 * DAY_SECONDS, 30));
+        assert!(
+            traffic_text(&hosts, 41 * DAY_SECONDS, 30).contains("clear: no installer for 30 days")
+        );
+    }
+
+    #[test]
+    fn an_address_is_kept_as_the_policy_says() {
+        assert_eq!(AddressPolicy::Drop.applied(visit(0, "a")).address, "");
+        let hashed = |salt: &str| {
+            AddressPolicy::Hash(salt.to_owned())
+                .applied(visit(0, "a"))
+                .address
+        };
+        assert_eq!(hashed("a"), hashed("a"));
+        assert_ne!(hashed("a"), hashed("b"));
+        assert_eq!(hashed("a").len(), 16);
+    }
+}

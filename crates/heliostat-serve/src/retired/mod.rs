@@ -1,0 +1,152 @@
+//! The front of a retired host: redirects by the map, or says that the name is gone, and counts who still comes.
+//!
+//! `heliostat-migrate` decides; this turns its answer into HTTP: never to be kept, with the reason phrase that uv
+//! shows. A request's `Authorization`, query and body go nowhere.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use heliostat_engine::Clock;
+use heliostat_migrate::map::Map;
+use heliostat_migrate::retire::{self, Answer, Asked, Method, PathClass, Visit};
+use http::header::{CACHE_CONTROL, HOST, USER_AGENT};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+
+use crate::error::ServeError;
+use crate::front::Front;
+use crate::listen::Bound;
+use crate::metrics::Metrics;
+use crate::options::{Limits, ServeOptions};
+use crate::reply::{NO_STORE, Reply};
+use crate::service::Scheme;
+use crate::user_agent;
+
+/// A server of retired names, before it has an address.
+#[derive(Debug)]
+pub struct RetiredServer {
+    options: ServeOptions,
+    map: Map,
+    clock: Clock,
+    visits: Option<SyncSender<Visit>>,
+}
+
+/// What answers.
+pub(crate) struct RetiredSite {
+    map: Map,
+    clock: Clock,
+    visits: Option<SyncSender<Visit>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+}
+
+impl RetiredServer {
+    /// A server of the names in `map`. Each request is told to `visits`, which is never waited for.
+    pub const fn new(
+        options: ServeOptions,
+        map: Map,
+        clock: Clock,
+        visits: Option<SyncSender<Visit>>,
+    ) -> Self {
+        Self {
+            options,
+            map,
+            clock,
+            visits,
+        }
+    }
+
+    /// Takes the address and reads the certificate. Must be called within a Tokio runtime.
+    pub fn bind(self) -> Result<Bound, ServeError> {
+        let site = RetiredSite {
+            map: self.map,
+            clock: self.clock,
+            visits: self.visits,
+            metrics: Arc::new(Metrics::new(&self.options.version)),
+            limits: self.options.limits.clone(),
+        };
+        Bound::new(&self.options, Front::Retired(Arc::new(site)))
+    }
+}
+
+/// Answers one request, with a reason phrase where the status alone says too little.
+pub(crate) fn answer(
+    site: &RetiredSite,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    scheme: Scheme,
+) -> (Reply, Option<ReasonPhrase>) {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let host = authority.or_else(|| header(HOST)).unwrap_or_default();
+    let path = request.uri().path();
+    let now = site.clock.now();
+    let answer = retire::answer(
+        &site.map,
+        &Asked {
+            method: match *request.method() {
+                http::Method::GET | http::Method::HEAD => Method::Read,
+                http::Method::POST => Method::Upload,
+                _ => Method::Other,
+            },
+            host,
+            encrypted: scheme == Scheme::Https,
+            path,
+            now,
+        },
+    );
+    let (reply, reason) = reply(answer);
+    if let Some(visits) = &site.visits {
+        let visit = Visit {
+            at: now,
+            host: retire::host_of(host),
+            class: PathClass::of(path),
+            client: user_agent::summarise(header(USER_AGENT)).to_owned(),
+            encrypted: scheme == Scheme::Https,
+            address: peer.ip().to_string(),
+            status: reply.status.as_u16(),
+        };
+        if visits.try_send(visit).is_err() {
+            tracing::warn!(
+                "a visit was not counted: the traffic log cannot be written fast enough"
+            );
+        }
+    }
+    (reply, reason)
+}
+
+fn reply(answer: Answer) -> (Reply, Option<ReasonPhrase>) {
+    let status = |number| StatusCode::from_u16(number).unwrap_or(StatusCode::GONE);
+    match answer {
+        Answer::Redirect {
+            status: number,
+            location,
+        } => match Reply::redirect(status(number), &location) {
+            Ok(reply) => (reply.with(CACHE_CONTROL, NO_STORE), None),
+            Err(problem) => (Reply::problem(&problem), None),
+        },
+        Answer::Refuse {
+            status: number,
+            reason,
+        } => {
+            let mut reply = Reply::bytes("text/plain; charset=utf-8", format!("{reason}\n"))
+                .with(CACHE_CONTROL, NO_STORE);
+            reply.status = status(number);
+            (reply, ReasonPhrase::try_from(reason).ok())
+        }
+    }
+}
+
+impl fmt::Debug for RetiredSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetiredSite").finish_non_exhaustive()
+    }
+}

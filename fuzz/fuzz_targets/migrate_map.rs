@@ -1,0 +1,5 @@
+//! See [`heliostat_fuzz::migrate::migrate_map`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| heliostat_fuzz::migrate::migrate_map(bytes));
