@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     fn kind(text: &str, format: Format) -> Option<Kind> {
-        let at = text.find("URL").unwrap();
+        let at = text.rfind("URL").unwrap();
         setting_before(&Lines::new(text), at, format).map(|setting| setting.meaning.kind)
     }
 

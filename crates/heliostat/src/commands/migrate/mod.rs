@@ -147,6 +147,11 @@ fn look(scanner: &Scanner, target: &MigrateTargetArgs) -> anyhow::Result<(Vec<Fo
     let (mut found, mut report) = walk::walk(scanner, &places, target.vendored);
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.path == b.path);
+    // The map names every retired host, and is to go on doing so.
+    let map = target.map.as_deref().unwrap_or(Path::new(MAP_FILE));
+    if let Ok(map) = map.canonicalize() {
+        found.retain(|one| one.path.canonicalize().ok().as_ref() != Some(&map));
+    }
     locks::add(&mut found);
     for one in &found {
         report.findings.extend(one.scan.findings.iter().cloned());
