@@ -32,8 +32,7 @@ impl PathClass {
         if path.contains("/simple") {
             Self::Simple
         } else if path.starts_with("/packages")
-            || path.ends_with(".whl")
-            || path.ends_with(".tar.gz")
+            || matches!(path.rsplit('.').next(), Some("whl" | "gz" | "zip"))
         {
             Self::Packages
         } else {

@@ -81,6 +81,7 @@ impl Format {
 
     /// Whether the byte at `at` of the line is in a comment.
     pub(crate) fn comments(self, line: &str, at: usize) -> bool {
+        let at = line.floor_char_boundary(at);
         let start = line.trim_start();
         let inside = |mark: &str| begins_comment(&line[..at], mark);
         match self {

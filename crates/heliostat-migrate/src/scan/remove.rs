@@ -93,7 +93,14 @@ fn assignment(
 ) -> Option<Vec<Range<usize>>> {
     let text = lines.text;
     if let Some(unit) = quoted_assignment(text, &word, value) {
-        return whole_lines(lines, unit.clone()).or_else(|| Some(vec![with_space(text, unit)]));
+        let after = &text[unit.end..];
+        let next = after.trim_start_matches([' ', '\t']);
+        let cut = if next.is_empty() || next.starts_with(['\n', '\r']) {
+            with_space(text, unit.clone())
+        } else {
+            unit.start..text.len() - next.len()
+        };
+        return whole_lines(lines, unit).or_else(|| Some(vec![cut]));
     }
     let whole = value_of(lines, word.end, value, format)?;
     let gone = |item: &Range<usize>| {

@@ -77,8 +77,9 @@ pub(crate) fn setting_before(lines: &Lines<'_>, begin: usize, format: Format) ->
         }
         let continued = number > 0 && {
             let above = lines.line(number - 1).trim_end();
-            above.ends_with(['\\', '^', '`', '[', '(', '{', ',', '=', ':', '|', '>'])
-                || format.is_ini()
+            above.ends_with([
+                '\\', '^', '`', '[', '(', '{', ',', '=', ':', '|', '>', '-', '+',
+            ]) || format.is_ini()
                 || above.trim().is_empty()
                 || is_value_only(above)
                 || format.comments(above, above.len().saturating_sub(1))
