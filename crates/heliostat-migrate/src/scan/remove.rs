@@ -186,7 +186,7 @@ fn value_of(
         }
         let span = lines.span(last);
         let end = span.start + lines.line(last).trim_end().len();
-        return Some(begin..end);
+        return Some(begin..end.max(value.end));
     }
     if matches!(format, Format::Yaml) || word_is_alone(lines, word_end) {
         let span = lines.span(number);
