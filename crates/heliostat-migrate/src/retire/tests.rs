@@ -132,7 +132,7 @@ fn a_plan_tells_notices_windows_and_the_end() {
         .unwrap()
         .plan("b.example");
     assert_ne!(plan.steps, other.steps);
-    assert!(ics(&[plan.clone()]).contains("SUMMARY:old.example: off (410)\r\n"));
+    assert!(ics(std::slice::from_ref(&plan)).contains("SUMMARY:old.example: off (410)\r\n"));
     let map = map();
     let notice = notices(&map.entries()[0], &plan, at("2026-09-02")).unwrap();
     assert_eq!(

@@ -126,7 +126,12 @@ impl Needles {
             {
                 continue;
             }
-            if let Some(hit) = hit_at(text, found.range(), map) {
+            // What would begin inside of the hit before it is no address of its own.
+            if let Some(hit) = hit_at(text, found.range(), map)
+                && hits
+                    .last()
+                    .is_none_or(|last| hit.span().start >= last.host.end)
+            {
                 hits.push(hit);
             }
         }
