@@ -41,6 +41,9 @@ fn main() -> ExitCode {
         Err(ReadError::Config(error)) => return outcome::finish(Err(error.into())),
     };
     wire::start_logging(&settings.cli.common);
+    for (name, meant) in &settings.misspelt {
+        tracing::warn!("the variable `{name}` is not read by anybody; did you mean `{meant}`?");
+    }
     let result = commands::run(settings);
     outcome::finish(result)
 }

@@ -9,11 +9,12 @@ mod negative;
 mod page;
 mod root;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use heliostat_pypi::{ProjectName, TreePath};
+use heliostat_pypi::page::{Format, ProjectPage, render_page};
+use heliostat_pypi::{ProjectName, Serial, TreePath};
 use heliostat_store::Part;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,14 +78,37 @@ struct Inner {
 }
 
 /// A page that has just come and is on its way into the tree.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Passing {
-    /// The JSON page.
-    pub json: Bytes,
-    /// The HTML page.
-    pub html: Bytes,
+    page: ProjectPage,
+    json: OnceLock<Bytes>,
+    html: OnceLock<Bytes>,
+}
+
+impl Passing {
+    fn new(page: ProjectPage) -> Self {
+        Self {
+            page,
+            json: OnceLock::new(),
+            html: OnceLock::new(),
+        }
+    }
+
+    /// The document as it will stand in the tree. Made when it is first asked for, because most pages are asked for in
+    /// one form, and somebody waits.
+    pub fn document(&self, format: Format) -> Bytes {
+        let made = match format {
+            Format::Json => &self.json,
+            Format::Html => &self.html,
+        };
+        made.get_or_init(|| render_page(&self.page, format).into())
+            .clone()
+    }
+
     /// The serial it claims.
-    pub serial: Option<heliostat_pypi::Serial>,
+    pub const fn serial(&self) -> Option<Serial> {
+        self.page.serial
+    }
 }
 
 /// Where a page stands.

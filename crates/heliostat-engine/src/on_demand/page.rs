@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat_pypi::ProjectName;
-use heliostat_pypi::page::{Format, render_page};
 use heliostat_store::{Change, CommitPolicy, Keeper, ProjectRecord, Put};
 use heliostat_upstream::{Answer, Caches};
 
@@ -192,11 +191,11 @@ async fn try_refresh(
             if let Some(record) = &record {
                 carry_over(&mut page, &record.page);
             }
-            answering.answer(Ok(Refreshed::Passing(Arc::new(Passing {
-                json: render_page(&page, Format::Json).into(),
-                html: render_page(&page, Format::Html).into(),
-                serial: page.serial,
-            }))));
+            let passing = Arc::new(Passing::new(page));
+            answering.answer(Ok(Refreshed::Passing(Arc::clone(&passing))));
+            // Nobody waits for the copy: whoever asked has the page.
+            let page = passing.page.clone();
+            drop(passing);
             let record = ProjectRecord {
                 hidden: std::collections::BTreeSet::new(),
                 keeper: Keeper::OnDemand,

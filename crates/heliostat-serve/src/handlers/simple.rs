@@ -34,11 +34,8 @@ pub(crate) async fn page(
     };
     let label = label(site, simple_type);
     if let PageSource::Passing(passing) = site.demand.page(&name).await? {
-        let body = match simple_type.format() {
-            Format::Json => passing.json.clone(),
-            Format::Html => passing.html.clone(),
-        };
-        let document = Document::passing(body, passing.serial);
+        let body = passing.document(simple_type.format());
+        let document = Document::passing(body, passing.serial());
         return Ok(guard_html(
             document_reply(&document, asked, &label)?,
             simple_type,

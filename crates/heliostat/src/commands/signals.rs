@@ -39,6 +39,7 @@ impl Signals {
         talk("stopping cleanly; once more stops at once");
         cancel.cancel();
         self.interrupted().await;
+        talk("stopped at once; what was under way is discarded, and the next run goes on");
     }
 
     /// Completes when the program is asked to stop.

@@ -19,6 +19,11 @@ const NOT_CONFIGURABLE: &[&str] = &[
     "config", "help", "version", "json", "dry_run", "repair", "resume", "only", "recheck",
 ];
 
+/// How every variable of ours begins.
+const VARIABLE_PREFIX: &str = "HELIOSTAT_";
+/// The variable that names the configuration file.
+const CONFIG_VARIABLE: &str = "HELIOSTAT_CONFIG";
+
 /// One configurable option.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
@@ -127,6 +132,25 @@ pub(crate) fn keys() -> Vec<Key> {
     keys
 }
 
+/// Variables that look like ours and that nobody reads, each with the one that was probably meant. One that is like
+/// none of ours is somebody else's affair: `--online-key` reads whatever variable it is told.
+pub(crate) fn misspelt(names: impl Iterator<Item = String>) -> Vec<(String, String)> {
+    let mut known: Vec<String> = keys().iter().map(Key::variable).collect();
+    known.push(CONFIG_VARIABLE.to_owned());
+    let meant = |name: &str| {
+        let nearest = known
+            .iter()
+            .min_by_key(|known| strsim::osa_distance(name, known))?;
+        let distance = strsim::osa_distance(name, nearest);
+        let letters = name.len() - VARIABLE_PREFIX.len();
+        (distance > 0 && distance * 4 <= letters + 3).then(|| nearest.clone())
+    };
+    names
+        .filter(|name| name.starts_with(VARIABLE_PREFIX))
+        .filter_map(|name| meant(&name).map(|meant| (name, meant)))
+        .collect()
+}
+
 /// The command with an environment variable for every configurable option, and switches that can be switched off.
 pub(crate) fn with_environment(command: Command) -> Command {
     command.mut_args(with_variable).mut_subcommands(|inner| {
@@ -144,7 +168,7 @@ fn with_variable(arg: Arg) -> Arg {
     };
     if NOT_CONFIGURABLE.contains(&arg.get_id().as_str()) {
         return if arg.get_id() == "config" {
-            arg.env("HELIOSTAT_CONFIG")
+            arg.env(CONFIG_VARIABLE)
         } else {
             arg
         };
@@ -169,7 +193,7 @@ fn with_variable(arg: Arg) -> Arg {
 }
 
 fn variable(long: &str) -> String {
-    format!("HELIOSTAT_{}", long.to_uppercase().replace('-', "_"))
+    format!("{VARIABLE_PREFIX}{}", long.to_uppercase().replace('-', "_"))
 }
 
 fn add(keys: &mut BTreeMap<String, Key>, arg: &Arg, table: &str, commands: &[&str]) {

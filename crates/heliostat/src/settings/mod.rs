@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) cli: Cli,
     /// Whether the projects of a selection were typed or come from the file.
     pub(crate) typed: Typed,
+    /// Variables of the environment that nobody reads, each with the one that was probably meant.
+    pub(crate) misspelt: Vec<(String, String)>,
 }
 
 /// Where the projects of a selection come from.
@@ -66,7 +68,11 @@ pub(crate) fn read(arguments: Vec<OsString>) -> Result<Settings, ReadError> {
     } else {
         Typed::Here
     };
-    Ok(Settings { cli, typed })
+    Ok(Settings {
+        cli,
+        typed,
+        misspelt: key::misspelt(environment_names()),
+    })
 }
 
 /// Every key with what is in force when `command` is run without options.
@@ -213,6 +219,14 @@ pub(crate) fn environment_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "settings is the one reader of the environment"
+)]
+fn environment_names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
 }
 
 fn show_one(key: &Key, matches: &ArgMatches, file: Option<&Path>) -> Shown {

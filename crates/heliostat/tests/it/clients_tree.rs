@@ -149,14 +149,17 @@ fn copy(from: &Path, to: &Path) {
 fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
     let contrib = contrib().join("nginx");
     let web = world.heliostat.web();
-    or_skip(Nginx::with_http(|port| {
+    let mut nginx = or_skip(Nginx::with_http(|port| {
         format!(
             "include {contrib}/heliostat-maps.conf;\nserver {{\n  listen 127.0.0.1:{port};\n  root {web};\n  \
              set $heliostat_files_upstream \"{files_upstream}\";\n  include {contrib}/heliostat-tree.conf;\n}}\n",
             contrib = contrib.display(),
             web = web.display(),
         )
-    }))
+    }))?;
+    let said = nginx.process().stderr();
+    assert!(!said.contains("[warn]"), "{said}");
+    Some(nginx)
 }
 
 fn contrib() -> std::path::PathBuf {

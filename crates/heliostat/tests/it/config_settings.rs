@@ -203,6 +203,33 @@ fn a_typo_is_an_error_that_names_what_was_meant() {
 }
 
 #[test]
+fn a_typo_in_the_environment_is_told() {
+    let directory = place();
+    let status = |name: &str| {
+        bare()
+            .args(["config", "show"])
+            .current_dir(directory.path())
+            .env(name, "3")
+            .run()
+    };
+    for (typo, meant) in [
+        ("HELIOSTAT_JBS", "HELIOSTAT_JOBS"),
+        ("HELIOSTAT_LATSET", "HELIOSTAT_LATEST"),
+        ("HELIOSTAT_MAX_DELET", "HELIOSTAT_MAX_DELETE"),
+    ] {
+        let finished = status(typo);
+        finished.assert_code(0);
+        assert_says(
+            &finished.stderr,
+            &[typo, "did you mean", &format!("`{meant}`")],
+        );
+    }
+    for fine in ["HELIOSTAT_JOBS", "HELIOSTAT_KEY_OF_OUR_OWN"] {
+        assert_eq!(status(fine).stderr, "", "{fine}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_told_with_the_key_and_the_file() {
     let directory = place();
     for (text, parts) in [

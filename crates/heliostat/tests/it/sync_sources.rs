@@ -11,6 +11,9 @@ use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
 use crate::sync_world::{digests, small};
 use crate::world::{World, assert_says, heliostat};
 
+/// A name that nobody but our HTTP proxy finds: it leads to loopback.
+const ELSEWHERE: &str = "index.invalid";
+
 #[test]
 fn files_come_from_a_nearer_mirror() {
     let world = World::new(small());
@@ -59,6 +62,30 @@ fn everything_goes_through_the_proxy_that_is_named() {
     world
         .sync(&["--all", "--proxy", &proxy.url("http")])
         .assert_code(0);
+    world.assert_in_step();
+    let carried = proxy.carried.load(Ordering::Relaxed);
+    assert_eq!(carried, world.pypi.requests().len() as u64);
+    assert!(carried > 0);
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used_but_for_the_hosts_it_leaves_out() {
+    let world = World::new(small());
+    let proxy = Proxy::start(carry);
+    // An upstream on loopback is never asked for through a proxy that only the environment names.
+    let upstream = world.pypi.index_url().replace("127.0.0.1", ELSEWHERE);
+    let sync = |exceptions: &str| {
+        world
+            .heliostat
+            .command("sync")
+            .args(["--upstream", &upstream, "--all", "--tries", "1"])
+            .env("http_proxy", proxy.url("http"))
+            .env("no_proxy", exceptions)
+            .run()
+    };
+    sync(ELSEWHERE).assert_code(3);
+    assert_eq!(proxy.carried.load(Ordering::Relaxed), 0);
+    sync("another.example").assert_code(0);
     world.assert_in_step();
     let carried = proxy.carried.load(Ordering::Relaxed);
     assert_eq!(carried, world.pypi.requests().len() as u64);
@@ -182,7 +209,7 @@ fn carry(client: TcpStream, carried: &AtomicU64) -> std::io::Result<()> {
     let bad = || std::io::Error::other("not a request to a proxy");
     let rest = head.strip_prefix("GET http://").ok_or_else(bad)?;
     let (host, rest) = rest.split_once('/').ok_or_else(bad)?;
-    let mut upstream = TcpStream::connect(host)?;
+    let mut upstream = TcpStream::connect(host.replace(ELSEWHERE, "127.0.0.1"))?;
     write!(
         upstream,
         "GET /{}",

@@ -114,6 +114,7 @@ fn a_second_interrupt_ends_at_once_what_the_first_would_wait_for() {
     running.interrupt();
     let run = running.wait();
     run.assert_code(1);
+    assert_says(&run.stderr, &["stopped at once"]);
     assert!(!run.stdout.contains("taken"), "nothing is claimed: {run}");
     drop(others);
     world.assert_safe_for_clients();
