@@ -221,10 +221,6 @@ pub(crate) fn environment_path(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "settings is the one reader of the environment"
-)]
 fn environment_names() -> impl Iterator<Item = String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
 }
