@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use heliostat_client::{
-    Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, SignedPage,
-};
-use heliostat_client::{Client, ClientError, FileAnswer, FilePart, PageAnswer};
+use heliostat_client::{Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer};
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;

@@ -22,7 +22,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use attack::AttackLabArgs;
 pub(crate) use bundle::{ExportArgs, ImportArgs};
-pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use installers::{

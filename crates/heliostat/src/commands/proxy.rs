@@ -7,10 +7,8 @@ use anyhow::Context as _;
 use heliostat_client::{
     Client, ClientOptions, MirrorOptions, OriginOptions, OriginOrder, Transport,
 };
-use heliostat_serve::{Limits, ProxyServer, ServeOptions};
-use heliostat_upstream::UpstreamOptions;
-use heliostat_client::{Client, ClientOptions, MirrorOptions, Transport};
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
+use heliostat_upstream::UpstreamOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, signals};
