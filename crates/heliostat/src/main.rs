@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod files;
 mod outcome;
 mod reference;
 mod render;
@@ -12,7 +13,6 @@ mod wire;
 
 use std::process::ExitCode;
 
-use crate::outcome::Outcome;
 use crate::settings::ReadError;
 
 #[global_allocator]
@@ -20,6 +20,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// PyPI's Simple API root: where projects come from when nobody says otherwise.
 pub(crate) const PYPI_SIMPLE_ROOT: &str = "https://pypi.org/simple/";
+
+/// Where PyPI's files are: what stands before `packages/…` in lock files.
+pub(crate) const PYPI_FILES_ROOT: &str = "https://files.pythonhosted.org/";
 
 /// Version and commit.
 pub(crate) const VERSION_LONG: &str = concat!(
@@ -39,5 +42,5 @@ fn main() -> ExitCode {
     };
     wire::start_logging(&settings.cli.common);
     let result = commands::run(settings);
-    outcome::finish(result.map(Outcome::code))
+    outcome::finish(result)
 }

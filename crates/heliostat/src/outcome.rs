@@ -21,6 +21,10 @@ pub(crate) enum Outcome {
     Done,
     /// Done, but with findings or failed projects, which were listed.
     Findings,
+    /// Done, and something does not verify, which was told.
+    Distrusted,
+    /// Another program ran and ended with this code, which becomes ours.
+    Child(u8),
 }
 
 /// The exit codes of design.md section 9.
@@ -34,24 +38,26 @@ pub(crate) enum Code {
 }
 
 impl Outcome {
-    pub(crate) const fn code(self) -> Code {
+    /// The number that the process ends with.
+    const fn number(self) -> u8 {
         match self {
-            Self::Done => Code::Done,
-            Self::Findings => Code::Findings,
+            Self::Done => Code::Done as u8,
+            Self::Findings => Code::Findings as u8,
+            Self::Distrusted => Code::Integrity as u8,
+            Self::Child(number) => number,
         }
     }
 }
 
 /// Shows an error, if any, and ends with its code.
-pub(crate) fn finish(result: Result<Code, anyhow::Error>) -> ExitCode {
-    let code = match result {
-        Ok(code) => code,
+pub(crate) fn finish(result: Result<Outcome, anyhow::Error>) -> ExitCode {
+    ExitCode::from(match result {
+        Ok(outcome) => outcome.number(),
         Err(error) => {
             show(&render(&error));
-            code_of(&error)
+            code_of(&error) as u8
         }
-    };
-    ExitCode::from(code as u8)
+    })
 }
 
 /// Shows an error that does not end the program by itself.

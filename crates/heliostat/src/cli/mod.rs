@@ -8,6 +8,7 @@ mod bundle;
 mod client;
 mod filter;
 mod migrate;
+mod installers;
 mod serve;
 mod signing;
 mod sync;
@@ -26,6 +27,9 @@ pub(crate) use filter::FilterArgs;
 pub(crate) use migrate::{
     MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand, MigrateScanArgs,
     MigrateTargetArgs,
+};
+pub(crate) use installers::{
+    AttestCommand, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand, LockNormalizeArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
@@ -107,6 +111,16 @@ pub(crate) enum Command {
     Trust(TrustCommand),
     /// Answer installers on this machine from mirrors that are not trusted, verifying everything
     Proxy(Box<ProxyArgs>),
+    /// Run one command with a proxy behind it, and leave its lock files with addresses that everybody can use
+    Exec(ExecArgs),
+    /// Tell what of the installers' configuration here would bypass the proxy
+    Doctor(DoctorArgs),
+    /// Work on lock files
+    #[command(subcommand)]
+    Lock(LockCommand),
+    /// Work on attestations: who published a file
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// Refresh the metadata of any TUF repository and download its targets, verified
     TufClient(Box<TufClientArgs>),
     /// Move off a retired index host: find every reference, rewrite it safely

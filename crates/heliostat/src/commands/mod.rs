@@ -2,12 +2,16 @@
 
 mod adopt;
 mod attack_lab;
+mod attest;
 mod bandersnatch;
 mod config;
 mod export;
+mod doctor;
+mod exec;
 mod filters;
 mod import;
 mod migrate;
+mod lock;
 mod proxy;
 mod selection;
 mod serve;
@@ -41,6 +45,10 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
         Command::Trust(command) => trust::run(&cli.common, &command),
+        Command::Exec(args) => exec::run(&cli.common, &args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Lock(command) => lock::run(&command),
+        Command::Attest(command) => attest::run(&command),
         Command::TufClient(args) => tuf_client::run(&args),
         Command::Migrate(command) => migrate::run(&command),
         Command::AttackLab(args) => attack_lab::run(&args),

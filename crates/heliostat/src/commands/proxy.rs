@@ -1,10 +1,11 @@
 //! `heliostat proxy`: a verified index on loopback, and `heliostat proxy why`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_client::{Client, ClientOptions, MirrorOptions, Transport};
-use heliostat_serve::{Limits, ProxyServer, ServeOptions};
+use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, signals};
@@ -26,16 +27,7 @@ fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
     }
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
-        let options = ServeOptions {
-            listen: args.listen,
-            tls: None,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            limits: Limits {
-                drain_timeout: Duration::from_secs(5),
-                ..Limits::default()
-            },
-        };
-        let bound = ProxyServer::new(options, client.clone()).bind()?;
+        let bound = bind(args.listen, &client)?;
         let signals = signals::Signals::listen();
         reporter::print(&format!("listening on http://{}\n", bound.local_address()));
         let cancel = CancellationToken::new();
@@ -54,7 +46,21 @@ fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
+/// Binds a proxy's address.
+pub(super) fn bind(listen: SocketAddr, client: &Client) -> anyhow::Result<Bound> {
+    let options = ServeOptions {
+        listen,
+        tls: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        limits: Limits {
+            drain_timeout: Duration::from_secs(5),
+            ..Limits::default()
+        },
+    };
+    Ok(ProxyServer::new(options, client.clone()).bind()?)
+}
+
+pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
     let Some(path) = &args.root else {
         return Err(UsageError(
             "`--root` is missing: the file that the notary gave you".to_owned(),

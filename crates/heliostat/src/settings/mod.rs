@@ -16,7 +16,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSou
 use crate::cli::Cli;
 
 pub(crate) use file::{ConfigError, render_template};
-pub(crate) use key::{Key, Shape, keys};
+pub(crate) use key::{Key, Shape, keys, redact};
 
 /// The parsed command line and the file it was completed from.
 #[derive(Debug)]
@@ -184,6 +184,27 @@ pub(crate) fn home() -> Option<PathBuf> {
     environment_path("HOME").or_else(|| environment_path("USERPROFILE"))
 }
 
+/// What a variable says, where it says something.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "settings is the one reader of the environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variables that installers read, in order of their names.
+pub(crate) fn installer_variables() -> Vec<(String, String)> {
+    const PREFIXES: [&str; 3] = ["PIP_", "UV_", "PDM_"];
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .collect();
+    variables.sort();
+    variables
+}
+
+/// A path that a variable names.
 #[expect(
     clippy::disallowed_methods,
     reason = "settings is the one reader of the environment"
@@ -213,7 +234,7 @@ fn show_one(key: &Key, matches: &ArgMatches, file: Option<&Path>) -> Shown {
     };
     Shown {
         key: key.path(),
-        value: value.map(key::redact),
+        value: value.map(redact),
         source,
     }
 }

@@ -19,6 +19,7 @@ mod config_settings;
 mod config_words;
 mod http;
 mod migrate_apply;
+mod installers;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;

@@ -1,0 +1,99 @@
+//! Options of the commands that stand beside installers: attest, lock, exec, doctor.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use url::Url;
+
+/// `heliostat attest …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum AttestCommand {
+    /// Verify, without any network, who published files (PEP 740)
+    Verify(AttestVerifyArgs),
+}
+
+/// Options of `heliostat attest verify`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AttestVerifyArgs {
+    /// The files: wheels or source distributions
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The file's provenance document [default: FILE.provenance]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provenance: Option<PathBuf>,
+    /// Sigstore's trusted root [default: its public instance, as this program was built with it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `heliostat lock …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Make the addresses of a proxy or mirror in lock files those of the index that everybody can reach
+    Normalize(LockNormalizeArgs),
+}
+
+/// Options of `heliostat lock normalize`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LockNormalizeArgs {
+    /// uv.lock, pylock.toml, poetry.lock, Pipfile.lock or pixi.lock
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing; exit with 1 where something would be changed
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// A proxy's or mirror's Simple API root whose addresses are replaced, besides everything on loopback; may be given
+    /// more than once
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Vec<Url>,
+    /// The Simple API root that takes their place
+    #[arg(long, value_name = "URL", default_value = crate::PYPI_SIMPLE_ROOT)]
+    pub(crate) to: Url,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `heliostat doctor`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {
+    /// The proxy's Simple API root, which every installer must be told of [default: any index on loopback is taken for
+    /// the proxy]
+    #[arg(long, value_name = "URL")]
+    pub(crate) index: Option<Url>,
+    /// A further index that is meant, such as a company's own; may be given more than once
+    #[arg(long, value_name = "URL")]
+    pub(crate) allow: Vec<Url>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `heliostat exec`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExecArgs {
+    /// The Simple API root of a proxy that runs already [default: one is started for this command]
+    #[arg(long, value_name = "URL")]
+    pub(crate) index: Option<Url>,
+    /// The notary's root, for the proxy that is started
+    #[arg(long, value_name = "FILE", help_heading = "Proxy")]
+    pub(crate) root: Option<PathBuf>,
+    /// A mirror, for the proxy that is started; may be given more than once
+    #[arg(long, value_name = "URL", help_heading = "Proxy")]
+    pub(crate) mirror: Vec<Url>,
+    /// A further index that is meant, such as a company's own; may be given more than once
+    #[arg(long, value_name = "URL")]
+    pub(crate) allow: Vec<Url>,
+    /// The command and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<OsString>,
+}

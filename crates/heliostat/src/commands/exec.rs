@@ -1,0 +1,402 @@
+//! `heliostat exec`: one command with a proxy behind it, its exit code, and lock files that name the canonical index
+//! afterwards.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use anyhow::Context as _;
+use heliostat_client::Client;
+use heliostat_pypi::client_config::{Installer, Judged, Severity, SourceKind, judge};
+use heliostat_pypi::lock_urls::{
+    Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
+};
+use heliostat_pypi::select::LockKind;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{UsageError, doctor, lock, proxy};
+use crate::cli::{self, CommonArgs, ExecArgs};
+use crate::outcome::Outcome;
+use crate::settings::{self, ReadError};
+use crate::{files, reporter, wire};
+
+pub(super) fn run(common: &CommonArgs, args: &ExecArgs) -> anyhow::Result<Outcome> {
+    let directory = std::path::absolute(".").context("there is no current directory")?;
+    if !may_run(args, &directory)? {
+        return Ok(Outcome::Findings);
+    }
+    let runtime = wire::runtime()?;
+    let outcome = runtime.block_on(async {
+        match &args.index {
+            Some(index) => with_index(index.clone(), args, &directory).await,
+            None => with_proxy(common, args, &directory).await,
+        }
+    });
+    wire::end(runtime);
+    outcome
+}
+
+/// Whether nothing that the environment cannot overrule would bypass the proxy; else says what.
+fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
+    let program = args.command.first().map(PathBuf::from).unwrap_or_default();
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    let mut sources = doctor::files(directory)?;
+    // pip's files are not read under `exec`, nor is what pdm has stored.
+    sources.retain(|source| !matches!(source.kind, SourceKind::PipConf | SourceKind::PdmToml));
+    let judged = Judged {
+        proxy: None,
+        allowed: args.allow.clone(),
+        installers: installers(&name),
+    };
+    let mut fine = true;
+    for bypass in judge(&doctor::all_settings(&sources)?, &judged) {
+        let Some(setting) = &bypass.setting else {
+            continue;
+        };
+        if bypass.severity == Severity::Bypass {
+            fine = false;
+            reporter::talk(&format!(
+                "refused: {}: {} = {}\n    {}\n    fix: {}",
+                doctor::place(&bypass),
+                setting.name,
+                settings::redact(setting.value.clone()),
+                bypass.why,
+                bypass.fix
+            ));
+        }
+    }
+    if judged.installers == [Installer::Poetry] {
+        reporter::talk(
+            "poetry takes no index from the environment: it needs the plugin poetry-plugin-pypi-mirror, or the \
+             proxy as a primary source in pyproject.toml",
+        );
+    }
+    Ok(fine)
+}
+
+/// Whose configuration matters to a program; any of them may be behind one that is not known.
+fn installers(program: &str) -> Vec<Installer> {
+    match program {
+        "uv" | "uvx" => vec![Installer::Uv],
+        "poetry" => vec![Installer::Poetry],
+        "pdm" => vec![Installer::Pdm],
+        name if name.starts_with("pip") => vec![Installer::Pip],
+        _ => Vec::new(),
+    }
+}
+
+async fn with_proxy(
+    common: &CommonArgs,
+    args: &ExecArgs,
+    directory: &Path,
+) -> anyhow::Result<Outcome> {
+    let (common, options) = proxy_options(common, args)?;
+    let client = Client::open(proxy::options(&common, &options)?, wire::clock())?;
+    let bound = proxy::bind(options.listen, &client)?;
+    let index: Url = format!("http://{}/simple/", bound.local_address())
+        .parse()
+        .context("the proxy's own address")?;
+    let cancel = CancellationToken::new();
+    let stopped = cancel.clone();
+    let (_drained, outcome) =
+        tokio::join!(bound.run(async move { stopped.cancelled().await }), async {
+            let outcome = with_index(index, args, directory).await;
+            cancel.cancel();
+            outcome
+        });
+    client.stop().await;
+    outcome
+}
+
+/// The proxy's options as `heliostat proxy` would have them: typed here, from the environment or the file.
+fn proxy_options(
+    common: &CommonArgs,
+    args: &ExecArgs,
+) -> anyhow::Result<(CommonArgs, cli::ProxyArgs)> {
+    let mut words = vec!["heliostat".into(), "proxy".into()];
+    let paths = [
+        ("--config", &common.config),
+        ("--data", &common.data),
+        ("--root", &args.root),
+    ];
+    for (option, path) in paths {
+        if let Some(path) = path {
+            words.extend([option.into(), path.into()]);
+        }
+    }
+    for mirror in &args.mirror {
+        words.extend(["--mirror".into(), mirror.as_str().into()]);
+    }
+    // Not the place of a proxy that stays: one of its own.
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
+    words.extend(["--listen".into(), listen.into()]);
+    let settings = settings::read(words).map_err(|error| match error {
+        ReadError::Usage(error) => UsageError(error.to_string()).into(),
+        ReadError::Config(error) => anyhow::Error::from(error),
+    })?;
+    match settings.cli.command {
+        cli::Command::Proxy(options) => Ok((settings.cli.common, *options)),
+        _ => Err(UsageError("the proxy's options cannot be read".to_owned()).into()),
+    }
+}
+
+/// Runs the command against an index that is there.
+async fn with_index(index: Url, args: &ExecArgs, directory: &Path) -> anyhow::Result<Outcome> {
+    let root = index.as_str().trim_end_matches('/').to_owned();
+    let locks = Locks::lead_to(&root, directory)?;
+    let result = run_child(&root, args).await;
+    // Whatever happened, nobody shall find the proxy's addresses in a lock file.
+    locks.lead_back()?;
+    Ok(Outcome::Child(exit_code(result?)))
+}
+
+async fn run_child(root: &str, args: &ExecArgs) -> anyhow::Result<ExitStatus> {
+    let (program, arguments) = args
+        .command
+        .split_first()
+        .ok_or_else(|| UsageError("there is no command".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).kill_on_drop(true);
+    let no_proxy = settings::variable("NO_PROXY").or_else(|| settings::variable("no_proxy"));
+    for (name, value) in environment(root, no_proxy.as_deref()) {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", program.to_string_lossy()))?;
+    // A terminal sends its interrupts to both of us.
+    let on_terminal = std::io::stdin().is_terminal();
+    loop {
+        tokio::select! {
+            status = child.wait() => return status.context("cannot wait for the command"),
+            _ = terminate.recv() => forward(&child, Signal::TERM),
+            _ = hangup.recv() => forward(&child, Signal::HUP),
+            _ = interrupt.recv() => if !on_terminal { forward(&child, Signal::INT) },
+        }
+    }
+}
+
+fn forward(child: &Child, signal: Signal) {
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may be gone by now, which its end will tell.
+        let _gone = kill_process(pid, signal);
+    }
+}
+
+/// The command's own code; 128 and the signal's number where a signal ended it, as shells have it.
+fn exit_code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| 128 + number));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// What the command's environment says instead of ours: every installer's own way to be told of an index, and nothing
+/// left of what would name another. `None` takes a variable away.
+fn environment(root: &str, no_proxy: Option<&str>) -> Vec<(&'static str, Option<String>)> {
+    let index = format!("{root}/");
+    let set = |value: &str| Some(value.to_owned());
+    let no_proxy = match no_proxy {
+        Some(hosts) if !hosts.is_empty() => format!("{hosts},127.0.0.1,localhost"),
+        _ => "127.0.0.1,localhost".to_owned(),
+    };
+    vec![
+        ("PIP_INDEX_URL", set(&index)),
+        // Lists in a pip.conf cannot be emptied otherwise.
+        ("PIP_CONFIG_FILE", set("/dev/null")),
+        ("PIP_EXTRA_INDEX_URL", None),
+        ("PIP_FIND_LINKS", None),
+        ("PIP_TRUSTED_HOST", None),
+        ("PIP_NO_INDEX", None),
+        // Spelt as in the lock file, or uv takes it for another index.
+        ("UV_DEFAULT_INDEX", set(root)),
+        ("UV_INDEX_URL", None),
+        ("UV_INDEX", None),
+        ("UV_EXTRA_INDEX_URL", None),
+        ("UV_FIND_LINKS", None),
+        ("UV_NO_INDEX", None),
+        ("UV_INSECURE_HOST", None),
+        ("UV_INDEX_STRATEGY", set("first-index")),
+        ("PDM_PYPI_URL", set(&index)),
+        ("PDM_IGNORE_STORED_INDEX", set("1")),
+        ("PDM_PYPI_VERIFY_SSL", None),
+        ("PIPENV_PYPI_MIRROR", set(&index)),
+        ("POETRY_PYPI_MIRROR_URL", set(&index)),
+        ("NO_PROXY", Some(no_proxy.clone())),
+        ("no_proxy", Some(no_proxy)),
+    ]
+}
+
+/// Lock files around the working directory, while a command works on them.
+struct Locks {
+    back: UrlMap,
+    /// Each with what it said before, and what it said when the command began.
+    files: Vec<(PathBuf, Option<String>, Option<String>)>,
+}
+
+impl Locks {
+    /// Makes the lock files that installers download by lead to the proxy.
+    fn lead_to(root: &str, directory: &Path) -> anyhow::Result<Self> {
+        let local: Url = root.parse().context("the index's address")?;
+        let pypi = [crate::PYPI_SIMPLE_ROOT, crate::PYPI_FILES_ROOT];
+        let there = UrlMap {
+            from: pypi
+                .iter()
+                .filter_map(|url| url.parse().ok().map(MovedRoot::new))
+                .collect(),
+            loopback: Loopback::Left,
+            to: Canonical {
+                index: root.to_owned(),
+                files: format!("{}/", root.strip_suffix("/simple").unwrap_or(root)),
+            },
+        };
+        let mut locks = Self {
+            back: UrlMap {
+                from: vec![MovedRoot::new(local)],
+                loopback: Loopback::Mapped,
+                to: lock::canonical(&crate::PYPI_SIMPLE_ROOT.parse().context("PyPI's address")?),
+            },
+            files: Vec::new(),
+        };
+        for path in candidates(directory) {
+            let Some(format) = LockFormat::of_filename(&path.to_string_lossy()) else {
+                continue;
+            };
+            let before = read(&path)?;
+            // The others name files by digest alone, and their index is told otherwise.
+            let by_address = matches!(
+                format,
+                LockFormat::Toml(LockKind::Uv | LockKind::Pylock) | LockFormat::Yaml
+            );
+            let mut began = before.clone();
+            if let Some(text) = before.as_deref().filter(|_| by_address)
+                && let Ok(moved) = canonical_lock(format, text, &there)
+                && moved.text != text
+            {
+                write(&path, &moved.text)?;
+                began = Some(moved.text);
+            }
+            locks.files.push((path, before, began));
+        }
+        Ok(locks)
+    }
+
+    /// Puts back what the command left alone, and makes canonical what it changed.
+    fn lead_back(self) -> anyhow::Result<()> {
+        for (path, before, began) in self.files {
+            let now = read(&path)?;
+            let Some(text) = now.filter(|text| began.as_ref() != Some(text) || before != began)
+            else {
+                continue;
+            };
+            if began.as_ref() == Some(&text) {
+                write(&path, &before.unwrap_or_default())?;
+                continue;
+            }
+            let Some(format) = LockFormat::of_filename(&path.to_string_lossy()) else {
+                continue;
+            };
+            match canonical_lock(format, &text, &self.back) {
+                Ok(lock) if lock.text != text => write(&path, &lock.text)?,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "the lock file keeps the proxy's addresses");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lock files here and above, where a workspace's stands, whether or not they are there.
+fn candidates(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = directory
+        .ancestors()
+        .flat_map(|above| {
+            [
+                "uv.lock",
+                "poetry.lock",
+                "Pipfile.lock",
+                "pixi.lock",
+                "pylock.toml",
+            ]
+            .map(|name| above.join(name))
+        })
+        .collect();
+    let beside = directory.read_dir().into_iter().flatten().flatten();
+    paths.extend(
+        beside
+            .map(|entry| entry.path())
+            .filter(|path| LockFormat::of_filename(&path.to_string_lossy()).is_some()),
+    );
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes =
+        wire::read_small(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(String::from_utf8(bytes).ok())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    files::replace(path, text.as_bytes())
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_proxy_is_left_in_the_environment() {
+        let environment = environment("http://127.0.0.1:4000/simple", Some("corp.example"));
+        let of = |name: &str| {
+            let found = environment.iter().find(|(other, _)| *other == name);
+            found
+                .unwrap_or_else(|| panic!("{name} is not told"))
+                .1
+                .as_deref()
+        };
+        assert_eq!(of("PIP_INDEX_URL"), Some("http://127.0.0.1:4000/simple/"));
+        assert_eq!(of("UV_DEFAULT_INDEX"), Some("http://127.0.0.1:4000/simple"));
+        assert_eq!(of("NO_PROXY"), Some("corp.example,127.0.0.1,localhost"));
+        for name in [
+            "PIP_EXTRA_INDEX_URL",
+            "PIP_TRUSTED_HOST",
+            "UV_INDEX",
+            "UV_INDEX_URL",
+            "UV_EXTRA_INDEX_URL",
+            "UV_FIND_LINKS",
+        ] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_program_tells_whose_configuration_matters() {
+        assert_eq!(installers("uv"), [Installer::Uv]);
+        assert_eq!(installers("pip3.12"), [Installer::Pip]);
+        assert_eq!(installers("make"), []);
+    }
+}

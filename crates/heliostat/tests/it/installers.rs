@@ -1,0 +1,284 @@
+//! What stands beside installers: attest, lock, exec and doctor, with real files, real pip and real uv.
+
+use std::path::Path;
+use std::time::Duration;
+
+use heliostat_testkit::clients::{Pip, PypiAttestations, Tool, Uv, or_skip};
+use heliostat_testkit::process::Invocation;
+use heliostat_testkit::universe::{Release, Universe};
+use serde_json::Value;
+
+use crate::world::World;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_heliostat");
+const PROJECT: &str = "[project]\nname = \"app\"\nversion = \"0\"\nrequires-python = \">=3.9\"\ndependencies = [\"acme\"]\n";
+const FILE: &str = "packages/ab/cd/ef0123456789abcdef0123456789abcdef0123456789abcdef0123456789/acme-1.0-py3-none-any.whl";
+
+fn heliostat(words: &str) -> Invocation {
+    Invocation::new(PROGRAM).args(words.split(' '))
+}
+
+fn universe() -> Universe {
+    let mut universe = Universe::new();
+    universe.add_project("acme", &[Release::new("1.0").wheel()]);
+    universe
+}
+
+#[test]
+fn real_files_are_attested_and_tampered_ones_refused() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let name = "pypi_attestations-0.0.19.tar.gz";
+    for end in ["", ".provenance"] {
+        let name = format!("{name}{end}");
+        std::fs::copy(oracle.asset(&name), directory.path().join(&name)).unwrap();
+    }
+    let file = directory.path().join(name);
+    let verify = |more: &[&str]| heliostat("attest verify").arg(&file).args(more).run();
+    let said = verify(&[]);
+    said.assert_code(0);
+    assert!(
+        said.stdout
+            .contains("published by GitHub trailofbits/pypi-attestations (release.yml)"),
+        "{}",
+        said.stdout
+    );
+    let other = oracle.asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
+    let said = verify(&["--json", "--provenance", other.to_str().unwrap()]);
+    said.assert_code(4);
+    let line: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(line["check"], "subject-name");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let said = verify(&[]);
+    said.assert_code(4);
+    assert!(
+        said.stdout
+            .contains("REFUSED: attestation 1 speaks of a file with sha256"),
+        "{}",
+        said.stdout
+    );
+    verify(&["--provenance", "/nonexistent"]).assert_code(3);
+    heliostat("attest verify").run().assert_code(2);
+}
+
+#[test]
+fn lock_normalize_changes_addresses_and_check_tells() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pylock.toml");
+    let text = format!(
+        "lock-version = \"1.0\"\n[[packages]]\nname = \"acme\"\nindex = \"https://mirror.example/pypi/simple/\"\n\
+         wheels = [{{url = \"http://u:secret@127.0.0.1:4000/{FILE}\", hashes = {{sha256 = \"00\"}}}}]\n"
+    );
+    std::fs::write(&path, &text).unwrap();
+    let run = |more: &[&str]| {
+        heliostat("lock normalize --from https://mirror.example/pypi/simple/")
+            .args(more)
+            .arg(&path)
+            .run()
+    };
+    let said = run(&["--check"]);
+    said.assert_code(1);
+    assert!(said.stdout.contains("pylock.toml:4: "), "{}", said.stdout);
+    assert!(!said.stdout.contains("secret"), "{}", said.stdout);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    run(&[]).assert_code(0);
+    let now = std::fs::read_to_string(&path).unwrap();
+    let pypi = |host: &str| format!("https://{host}");
+    let expected = text
+        .replace(
+            "https://mirror.example/pypi/simple/",
+            &pypi(concat!("pypi", ".org/simple/")),
+        )
+        .replace(
+            "http://u:secret@127.0.0.1:4000/",
+            &pypi(concat!("files.python", "hosted.org/")),
+        );
+    assert_eq!(now, expected);
+    run(&["--check"]).assert_code(0);
+    let other = directory.path().join("package-lock.json");
+    std::fs::write(&other, "{}").unwrap();
+    heliostat("lock normalize").arg(&other).run().assert_code(2);
+    std::fs::write(&path, "not toml").unwrap();
+    run(&[]).assert_code(2);
+}
+
+/// uv writes the lock against a mirror; after normalising, uv itself finds it right against the upstream.
+#[test]
+fn a_lock_made_behind_a_mirror_is_right_for_uv_at_the_upstream() {
+    let Some(uv) = or_skip(Uv::find()) else {
+        return;
+    };
+    let world = World::new(universe());
+    let serving = world.serve(&[]);
+    let project = world.place("app");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("pyproject.toml"), PROJECT).unwrap();
+    let locked = uv.lock(&serving.index_url(), &project);
+    locked.assert_code(0);
+    let upstream = world.pypi.index_url();
+    let check = |index: &str| {
+        uv.command("lock")
+            .args(["--check", "--default-index", index])
+            .current_dir(&project)
+            .run()
+    };
+    assert_ne!(check(&upstream).code(), Some(0));
+    let lock = project.join("uv.lock");
+    let said = heliostat("lock normalize --to")
+        .args([upstream.as_str(), "--from", &serving.index_url()])
+        .arg(&lock)
+        .run();
+    said.assert_code(0);
+    check(&upstream).assert_code(0);
+}
+
+#[test]
+fn exec_gives_uv_the_proxy_and_the_lock_file_canonical_addresses() {
+    let Some(program) = or_skip(Tool::Uv.find()) else {
+        return;
+    };
+    let world = World::new(universe());
+    let serving = world.serve(&[]);
+    let project = world.place("app");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("pyproject.toml"), PROJECT).unwrap();
+    let exec = |words: &[&str]| {
+        heliostat("exec --index")
+            .args([serving.index_url().as_str(), "--"])
+            .arg(&program)
+            .args(words)
+            .args(["--cache-dir"])
+            .arg(world.place("cache"))
+            .env("UV_PYTHON", program.with_file_name("python"))
+            .env("UV_PYTHON_DOWNLOADS", "never")
+            // Were it left in place, uv would fail on it.
+            .env("UV_INDEX", "http://127.0.0.1:1/simple/")
+            .current_dir(&project)
+            .run()
+    };
+    let lock = || std::fs::read_to_string(project.join("uv.lock")).unwrap();
+    exec(&["lock"]).assert_code(0);
+    let first = lock();
+    assert!(!first.contains("127.0.0.1"), "{first}");
+    assert!(
+        first.contains(concat!("registry = \"https://pypi", ".org/simple\"")),
+        "{first}"
+    );
+    // What the lock names as PyPI's comes from the proxy all the same, and the lock stays as it is.
+    let installed = exec(&["sync", "--locked"]);
+    installed.assert_code(0);
+    assert!(project.join(".venv").is_dir());
+    assert_eq!(lock(), first);
+}
+
+#[test]
+fn exec_passes_codes_and_signals_through() {
+    let exec =
+        |script: &str| heliostat("exec --index http://127.0.0.1:1/simple/ -- sh -c").arg(script);
+    exec("exit 7").run().assert_code(7);
+    let said = exec("echo $PIP_INDEX_URL $UV_DEFAULT_INDEX").run();
+    assert_eq!(
+        said.stdout,
+        "http://127.0.0.1:1/simple/ http://127.0.0.1:1/simple\n"
+    );
+    let mut running =
+        exec("trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.1; done")
+            .patience(Duration::from_secs(30))
+            .start();
+    running.wait_for_line("ready");
+    let ended = running.terminate();
+    ended.assert_code(9);
+    let said = heliostat("exec --index http://127.0.0.1:1/simple/ -- /nonexistent/program").run();
+    said.assert_code(3);
+    heliostat("exec -- true").run().assert_code(2);
+}
+
+#[test]
+fn exec_refuses_what_would_bypass_the_proxy() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("uv.toml");
+    std::fs::write(
+        &path,
+        "extra-index-url = [\"https://other.example/simple/\"]\n",
+    )
+    .unwrap();
+    let exec = |more: &[&str]| {
+        heliostat("exec --index http://127.0.0.1:1/simple/")
+            .args(more)
+            .args(["--", "true"])
+            .current_dir(directory.path())
+            .run()
+    };
+    let said = exec(&[]);
+    said.assert_code(1);
+    assert!(said.stderr.contains("uv.toml:1"), "{}", said.stderr);
+    exec(&["--allow", "https://other.example/simple/"]).assert_code(0);
+}
+
+/// pip takes from the second index what the first one refuses, and says nothing. Doctor does.
+#[test]
+fn doctor_reports_what_pip_falls_open_on() {
+    let Some(pip) = or_skip(Pip::newest()) else {
+        return;
+    };
+    let proxy = World::new(Universe::new());
+    let other = World::new(universe());
+    let home = tempfile::tempdir().unwrap();
+    let conf = home.path().join("pip.conf");
+    let text = format!(
+        "[global]\nindex-url = {}\nextra-index-url = {}\n",
+        proxy.pypi.index_url(),
+        other.pypi.index_url().replace("127.0.0.1", "localhost")
+    );
+    std::fs::write(&conf, text).unwrap();
+    let target = home.path().join("target");
+    let installed = pip
+        .command("install")
+        .args(["acme", "--target"])
+        .arg(&target)
+        .env("PIP_CONFIG_FILE", &conf)
+        .run();
+    installed.assert_code(0);
+    assert!(target.join("acme").exists() || target.read_dir().unwrap().count() > 0);
+    let doctor = |more: &[&str]| {
+        heliostat("doctor")
+            .args(["--index", &proxy.pypi.index_url()])
+            .args(more)
+            .env("PIP_CONFIG_FILE", &conf)
+            .env("UV_DEFAULT_INDEX", proxy.pypi.index_url())
+            .current_dir(home.path())
+            .run()
+    };
+    let said = doctor(&[]);
+    said.assert_code(1);
+    assert!(
+        said.stdout.contains("pip.conf:3: extra-index-url"),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stdout.contains("fix: remove it"), "{}", said.stdout);
+    let line: Value =
+        serde_json::from_str(doctor(&["--json"]).stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&line["event"], &line["line"]),
+        (&"bypass".into(), &3.into())
+    );
+    std::fs::write(
+        &conf,
+        format!("[global]\nindex-url = {}\n", proxy.pypi.index_url()),
+    )
+    .unwrap();
+    doctor(&[]).assert_code(0);
+    assert_clean_without_configuration(home.path());
+}
+
+#[track_caller]
+fn assert_clean_without_configuration(directory: &Path) {
+    let said = heliostat("doctor").current_dir(directory).run();
+    said.assert_code(0);
+    assert!(said.stdout.contains("note: pip"), "{}", said.stdout);
+}
