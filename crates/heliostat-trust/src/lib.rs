@@ -12,5 +12,6 @@ pub mod crypto;
 mod error;
 pub mod keys;
 pub mod metadata;
+pub mod publishers;
 
 pub use error::TrustError;

@@ -3,14 +3,48 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
+
+use super::UpstreamArgs;
 
 /// `heliostat attest …`
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum AttestCommand {
     /// Verify, without any network, who published files (PEP 740)
     Verify(AttestVerifyArgs),
+    /// Write into heliostat.trust who publishes what a lock file names
+    Record(Box<AttestMemoryArgs>),
+    /// Tell where somebody else publishes than heliostat.trust says, or a release is less attested than the last
+    Check(Box<AttestMemoryArgs>),
+}
+
+/// Options of `heliostat attest record` and `heliostat attest check`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AttestMemoryArgs {
+    /// The lock file: uv.lock, pylock.toml, poetry.lock or Pipfile.lock
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: PathBuf,
+    /// Where publishers are remembered [default: heliostat.trust beside the lock file]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) memory: Option<PathBuf>,
+    /// What `check` does about a change: exit with 1, or with 4
+    #[arg(long, value_name = "POLICY", default_value = "warn")]
+    pub(crate) policy: PublisherPolicy,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamArgs,
+}
+
+/// What follows from a change of publishers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PublisherPolicy {
+    /// Tell, and exit with 1.
+    Warn,
+    /// Tell, and exit with 4.
+    Refuse,
 }
 
 /// Options of `heliostat attest verify`.

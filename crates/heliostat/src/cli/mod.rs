@@ -29,7 +29,8 @@ pub(crate) use migrate::{
     MigrateTargetArgs,
 };
 pub(crate) use installers::{
-    AttestCommand, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand, LockNormalizeArgs,
+    AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,
+    LockNormalizeArgs, PublisherPolicy,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;

@@ -1,4 +1,4 @@
-//! `heliostat attest verify`: who published a file, proved without any network.
+//! `heliostat attest …`; and `attest verify` itself: who published a file, proved without any network.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,17 @@ use heliostat_pypi::Sha256;
 use heliostat_trust::attest::{AttestVerifier, Attested, Subject};
 use sha2::Digest as _;
 
-use super::UsageError;
+use super::{UsageError, attest_memory};
 use crate::cli::{AttestCommand, AttestVerifyArgs};
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
 pub(super) fn run(command: &AttestCommand) -> anyhow::Result<Outcome> {
-    let AttestCommand::Verify(args) = command;
-    verify(args)
+    match command {
+        AttestCommand::Verify(args) => verify(args),
+        AttestCommand::Record(args) => attest_memory::record(args),
+        AttestCommand::Check(args) => attest_memory::check(args),
+    }
 }
 
 fn verify(args: &AttestVerifyArgs) -> anyhow::Result<Outcome> {

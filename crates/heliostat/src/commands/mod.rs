@@ -3,6 +3,7 @@
 mod adopt;
 mod attack_lab;
 mod attest;
+mod attest_memory;
 mod bandersnatch;
 mod config;
 mod export;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use heliostat_testkit::clients::{Pip, PypiAttestations, Tool, Uv, or_skip};
-use heliostat_testkit::process::Invocation;
+use heliostat_testkit::process::{Finished, Invocation, Running};
 use heliostat_testkit::universe::{Release, Universe};
 use serde_json::Value;
 
@@ -281,4 +281,124 @@ fn assert_clean_without_configuration(directory: &Path) {
     let said = heliostat("doctor").current_dir(directory).run();
     said.assert_code(0);
     assert!(said.stdout.contains("note: pip"), "{}", said.stdout);
+}
+
+/// An index with the one real release whose provenance we have, and the lock of a project that uses it.
+struct AttestedIndex {
+    directory: tempfile::TempDir,
+    port: String,
+    /// Serves for as long as the test runs.
+    _server: Running,
+}
+
+const RELEASE: &str = "pypi_attestations-0.0.19.tar.gz";
+const RELEASE_SHA256: &str = "9bb1add04b1b4e182be6b0b80931593f7a291eb49d69b4fd728a5d4cbcdc4bd3";
+
+impl AttestedIndex {
+    fn serve(oracle: &PypiAttestations, pip: &Pip) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let web = directory.path().join("web");
+        std::fs::create_dir_all(web.join("simple/pypi-attestations")).unwrap();
+        let provenance = oracle.asset(&format!("{RELEASE}.provenance"));
+        std::fs::copy(provenance, web.join("provenance")).unwrap();
+        let mut server = Invocation::new(pip.python())
+            .args([
+                "-u",
+                "-m",
+                "http.server",
+                "0",
+                "--bind",
+                "127.0.0.1",
+                "--directory",
+            ])
+            .arg(&web)
+            .start();
+        let line = server.wait_for_line("Serving HTTP on 127.0.0.1 port ");
+        let mut words = line.split_whitespace();
+        let port = words
+            .find(|word| word.parse::<u16>().is_ok())
+            .unwrap()
+            .to_owned();
+        let text = format!(
+            "version = 1\n\n[[package]]\nname = \"pypi-attestations\"\nversion = \"0.0.19\"\nsource = {{ registry = \"https://index.example/simple\" }}\n\
+             sdist = {{ url = \"https://files.example/{RELEASE}\", hash = \"sha256:{RELEASE_SHA256}\" }}\n"
+        );
+        std::fs::write(directory.path().join("uv.lock"), text).unwrap();
+        Self {
+            directory,
+            port,
+            _server: server,
+        }
+    }
+
+    /// Writes the project's page, with or without the address of the provenance.
+    fn list(&self, is_attested: bool) {
+        let address = format!(
+            " data-provenance=\"http://127.0.0.1:{}/provenance\"",
+            self.port
+        );
+        let address = if is_attested { address } else { String::new() };
+        let html = format!(
+            "<!DOCTYPE html><a href=\"../../{RELEASE}#sha256={RELEASE_SHA256}\"{address}>{RELEASE}</a>"
+        );
+        let page = self
+            .directory
+            .path()
+            .join("web/simple/pypi-attestations/index.html");
+        std::fs::write(page, html).unwrap();
+    }
+
+    fn run(&self, words: &str) -> Finished {
+        heliostat(words)
+            .arg("--lock")
+            .arg(self.directory.path().join("uv.lock"))
+            .args([
+                "--upstream",
+                &format!("http://127.0.0.1:{}/simple/", self.port),
+            ])
+            .run()
+    }
+}
+
+#[test]
+fn publishers_are_remembered_and_a_change_is_told() {
+    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
+    else {
+        return;
+    };
+    let index = AttestedIndex::serve(&oracle, &pip);
+    index.list(true);
+    index.run("attest record").assert_code(0);
+    let memory = index.directory.path().join("heliostat.trust");
+    let recorded = std::fs::read_to_string(&memory).unwrap();
+    let line = "{ kind = \"GitHub\", repository = \"trailofbits/pypi-attestations\", workflow = \"release.yml\" }";
+    assert!(recorded.contains(line), "{recorded}");
+    let said = index.run("attest check");
+    said.assert_code(0);
+    assert_eq!(said.stdout, "");
+    // It was somebody else's when it was recorded.
+    std::fs::write(&memory, recorded.replace("trailofbits", "somebody")).unwrap();
+    let said = index.run("attest check");
+    said.assert_code(1);
+    let told = "now published by GitHub trailofbits/pypi-attestations";
+    assert!(said.stdout.contains(told), "{}", said.stdout);
+    index.run("attest check --policy refuse").assert_code(4);
+    // The index does not show the provenance any more.
+    std::fs::write(&memory, &recorded).unwrap();
+    index.list(false);
+    let said = index.run("attest check --json");
+    said.assert_code(1);
+    let line: Value = serde_json::from_str(&said.stdout).unwrap();
+    let what = line["what"].as_str().unwrap();
+    assert!(what.starts_with("less of it is attested"), "{line}");
+    // One that does not hold is no provenance, and not a matter of policy.
+    index.list(true);
+    let other = oracle.asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
+    std::fs::copy(other, index.directory.path().join("web/provenance")).unwrap();
+    let said = index.run("attest check");
+    said.assert_code(4);
+    let told = "speaks of the file `gcb_attestation_test";
+    assert!(said.stderr.contains(told), "{}", said.stderr);
+    std::fs::write(&memory, "format = 9\n").unwrap();
+    index.run("attest check").assert_code(2);
 }

@@ -1,0 +1,231 @@
+//! `heliostat attest record` and `check`: who publishes what a lock file names, remembered in `heliostat.trust`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use heliostat_pypi::page::PageFile;
+use heliostat_pypi::select::{LockedPackage, read_lock};
+use heliostat_trust::attest::{AttestVerifier, Publisher, Subject};
+use heliostat_trust::publishers::{Coverage, Known, Memory, compare};
+use heliostat_upstream::{Answer, Caches, Upstream, Validators};
+
+use super::UsageError;
+use crate::cli::{AttestMemoryArgs, PublisherPolicy};
+use crate::outcome::Outcome;
+use crate::{files, reporter, wire};
+
+/// Writes down who publishes what the lock file names.
+pub(super) fn record(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
+    let found = look(args)?;
+    let path = memory_path(args);
+    files::replace(&path, found.memory.to_string().as_bytes())
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    let count = |wanted| {
+        let known = found.memory.projects.values();
+        known.filter(|known| known.attested == wanted).count()
+    };
+    reporter::talk(&format!(
+        "{}: {} projects, {} attested wholly, {} partly",
+        path.display(),
+        found.memory.projects.len(),
+        count(Coverage::Whole),
+        count(Coverage::Partly),
+    ));
+    Ok(found.outcome())
+}
+
+/// Tells who publishes now and did not when it was recorded.
+pub(super) fn check(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
+    let path = memory_path(args);
+    let bytes = wire::read_small(&path).with_context(|| {
+        format!(
+            "cannot read `{}`, which `heliostat attest record` writes",
+            path.display()
+        )
+    })?;
+    let before = Memory::read(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())))?;
+    let found = look(args)?;
+    let mut outcome = found.outcome();
+    for change in compare(&before, &found.memory) {
+        let suspicious = change.kind.is_suspicious();
+        if suspicious && outcome == Outcome::Done {
+            outcome = match args.policy {
+                PublisherPolicy::Warn => Outcome::Findings,
+                PublisherPolicy::Refuse => Outcome::Distrusted,
+            };
+        }
+        if args.json {
+            reporter::json_line(&serde_json::json!({
+                "event": if suspicious { "changed" } else { "note" },
+                "project": change.project.as_str(), "what": change.kind.to_string(),
+            }));
+        } else {
+            let word = if suspicious { "changed" } else { "note" };
+            reporter::print(&format!("{word}: {}: {}\n", change.project, change.kind));
+        }
+    }
+    Ok(outcome)
+}
+
+/// What was found, and whether any provenance did not hold.
+struct Found {
+    memory: Memory,
+    broken: bool,
+}
+
+impl Found {
+    const fn outcome(&self) -> Outcome {
+        if self.broken {
+            Outcome::Distrusted
+        } else {
+            Outcome::Done
+        }
+    }
+}
+
+fn memory_path(args: &AttestMemoryArgs) -> PathBuf {
+    (args.memory.clone()).unwrap_or_else(|| args.lock.with_file_name("heliostat.trust"))
+}
+
+fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
+    heliostat_trust::crypto::install();
+    let packages = packages(&args.lock)?;
+    let upstream = wire::upstream(&args.upstream)?;
+    let verifier = AttestVerifier::embedded()?;
+    let runtime = wire::runtime()?;
+    let looked = runtime.block_on(async {
+        let jobs = usize::from(args.upstream.jobs);
+        futures_util::stream::iter(packages)
+            .map(async |package| look_at(&upstream, &verifier, package).await)
+            .buffer_unordered(jobs)
+            .try_collect::<Vec<_>>()
+            .await
+    });
+    wire::end(runtime);
+    let mut found = Found {
+        memory: Memory::default(),
+        broken: false,
+    };
+    for (package, known, problems) in looked? {
+        for problem in problems {
+            found.broken = true;
+            reporter::talk(&format!("{}: {problem}", package.name));
+        }
+        // A lock file may name several versions, one for each platform: the project is as attested as the least.
+        let merged = match found.memory.projects.remove(&package.name) {
+            None => known,
+            Some(other) => Known {
+                version: other.version.max(known.version),
+                attested: other.attested.min(known.attested),
+                publishers: other
+                    .publishers
+                    .into_iter()
+                    .chain(known.publishers)
+                    .collect(),
+            },
+        };
+        found.memory.projects.insert(package.name, merged);
+    }
+    Ok(found)
+}
+
+fn packages(path: &Path) -> anyhow::Result<Vec<LockedPackage>> {
+    let shown = path.display();
+    let bytes = wire::read_small(path).with_context(|| format!("cannot read `{shown}`"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| UsageError(format!("`{shown}` is not UTF-8")))?;
+    let read = read_lock(&path.to_string_lossy(), &text)
+        .map_err(|error| UsageError(format!("`{shown}`: {error}")))?;
+    for skipped in &read.skipped {
+        tracing::info!(
+            package = skipped.name,
+            reason = skipped.reason,
+            "not looked at"
+        );
+    }
+    Ok(read.packages)
+}
+
+/// Who publishes one release, and what of its provenance does not hold.
+async fn look_at(
+    upstream: &Upstream,
+    verifier: &AttestVerifier,
+    package: LockedPackage,
+) -> anyhow::Result<(LockedPackage, Known, Vec<String>)> {
+    let page = match upstream
+        .page(&package.name, &Validators::default(), Caches::Allow)
+        .await?
+    {
+        Answer::Fresh(page) => page.read.page,
+        Answer::Gone | Answer::Unchanged => {
+            return Err(UsageError(format!("the index has no project `{}`", package.name)).into());
+        }
+    };
+    let files: Vec<&PageFile> = (page.files.iter())
+        .filter(|file| is_of(file, &package))
+        .collect();
+    let mut publishers = std::collections::BTreeSet::new();
+    let mut problems = Vec::new();
+    let mut attested = 0;
+    for file in &files {
+        match provenance_of(upstream, verifier, file).await? {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => {
+                attested += 1;
+                publishers.extend(found);
+            }
+            Err(reason) => problems.push(format!("{}: {reason}", file.filename())),
+        }
+    }
+    let known = Known {
+        version: package.version.to_string(),
+        attested: match attested {
+            0 => Coverage::None,
+            all if all == files.len() => Coverage::Whole,
+            _ => Coverage::Partly,
+        },
+        publishers,
+    };
+    Ok((package, known, problems))
+}
+
+/// Whether the lock file means this file: by digest where it tells any, else by version.
+fn is_of(file: &PageFile, package: &LockedPackage) -> bool {
+    let mut digests = package
+        .files
+        .iter()
+        .filter_map(|locked| locked.sha256)
+        .peekable();
+    if digests.peek().is_some() {
+        return digests.any(|digest| Some(digest) == file.sha256);
+    }
+    file.version(&package.name).as_ref() == Some(&package.version)
+}
+
+/// The publishers that a file's provenance proves; none where the index has no provenance.
+async fn provenance_of(
+    upstream: &Upstream,
+    verifier: &AttestVerifier,
+    file: &PageFile,
+) -> anyhow::Result<Result<Vec<Publisher>, String>> {
+    let (Some(address), Some(sha256)) = (&file.provenance, file.sha256) else {
+        return Ok(Ok(Vec::new()));
+    };
+    let Ok(url) = address.parse() else {
+        return Ok(Err(format!("`{address}` is not an address")));
+    };
+    let limit = upstream.limits().document_bytes_max;
+    let Answer::Fresh(bytes) = upstream.document(&url, limit).await? else {
+        return Ok(Err(format!("the index has no provenance at `{address}`")));
+    };
+    let subject = Subject {
+        filename: file.filename(),
+        sha256,
+    };
+    Ok(verifier
+        .verify(&subject, &bytes)
+        .map(|proved| proved.into_iter().map(|one| one.publisher).collect())
+        .map_err(|error| error.to_string()))
+}
