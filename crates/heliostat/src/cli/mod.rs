@@ -7,8 +7,8 @@ mod attack;
 mod bundle;
 mod client;
 mod filter;
-mod migrate;
 mod installers;
+mod migrate;
 mod serve;
 mod signing;
 mod sync;
@@ -24,13 +24,13 @@ pub(crate) use attack::AttackLabArgs;
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;
-pub(crate) use migrate::{
-    MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand, MigrateScanArgs,
-    MigrateTargetArgs,
-};
 pub(crate) use installers::{
     AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,
     LockNormalizeArgs, PublisherPolicy,
+};
+pub(crate) use migrate::{
+    MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand, MigrateScanArgs,
+    MigrateTargetArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
