@@ -2,3 +2,4 @@
 //! `cargo +nightly fuzz run page_json`. The corpora are replayed by the ordinary tests.
 
 pub mod targets;
+pub mod trust_targets;

@@ -9,6 +9,7 @@
 mod accepted;
 mod attest;
 mod clients;
+mod corpus;
 mod python_tuf;
 mod refused;
 mod repository;
