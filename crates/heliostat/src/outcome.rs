@@ -9,6 +9,7 @@ use heliostat_migrate::MigrateError;
 use heliostat_pypi::bundle::BundleError;
 use heliostat_serve::ServeError;
 use heliostat_store::{ErrorKind, StoreError};
+use heliostat_trust::TrustError;
 use heliostat_upstream::UpstreamError;
 
 use crate::commands::UsageError;
@@ -98,8 +99,12 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::Store(error) => store_code(error),
                 EngineError::Bundle(error) => bundle_code(error),
                 EngineError::NotAsHeld(_) | EngineError::Untrusted { .. } => Code::Integrity,
+                EngineError::Trust(error) => trust_code(error),
                 _ => Code::CouldNotRun,
             };
+        }
+        if let Some(error) = cause.downcast_ref::<TrustError>() {
+            return trust_code(error);
         }
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return store_code(error);
@@ -109,6 +114,19 @@ fn code_of(error: &anyhow::Error) -> Code {
         }
     }
     Code::CouldNotRun
+}
+
+/// Signatures that do not hold or are too few are a matter of integrity; everything else is something typed or made
+/// wrongly.
+const fn trust_code(error: &TrustError) -> Code {
+    match error {
+        TrustError::BadSignature { .. }
+        | TrustError::OtherDraft { .. }
+        | TrustError::UnknownSigner { .. }
+        | TrustError::TooFewSignatures { .. } => Code::Integrity,
+        TrustError::Random(_) | TrustError::WriteSigningKey(_) => Code::CouldNotRun,
+        _ => Code::Usage,
+    }
 }
 
 fn client_code(error: &ClientError) -> Code {

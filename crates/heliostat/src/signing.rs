@@ -18,7 +18,7 @@ use crate::commands::UsageError;
 use crate::wire;
 
 /// The key that `trust init` makes, below the data directory.
-const ONLINE_KEY: &str = "online.key";
+pub(crate) const ONLINE_KEY: &str = "online.key";
 /// Where a passphrase is looked for when no file is named.
 const PASSPHRASE_VARIABLE: &str = "HELIOSTAT_PASSPHRASE";
 /// How long a program may take to sign: somebody may have to touch something.
@@ -85,6 +85,11 @@ fn signer(
             .with_context(|| format!("the online key in `{name}` cannot be used")),
         SignerSource::Command(words) => program(store, words),
     }
+}
+
+/// The passphrase that the environment holds.
+pub(crate) fn passphrase_variable() -> Option<String> {
+    variable(PASSPHRASE_VARIABLE)
 }
 
 /// A failure to get a passphrase, or what reading the key came to.

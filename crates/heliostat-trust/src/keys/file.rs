@@ -1,6 +1,8 @@
 //! Private key files: PKCS#8 in PEM, plain or protected by a passphrase (PBES2 with scrypt and AES-256, RFC 8018).
 //!
-//! OpenSSL reads and writes the same files. Files themselves, their permissions and prompts are the caller's.
+//! Files that OpenSSL writes are read here; it reads ours where they are plain, and otherwise
+//! refuses to spend the 128 MiB that a guess costs.
+//! Files themselves, their permissions and prompts are the caller's.
 
 use std::fmt;
 

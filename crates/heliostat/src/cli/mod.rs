@@ -37,7 +37,10 @@ pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
-pub(crate) use trust::{TrustCommand, TrustInitArgs};
+pub(crate) use trust::{
+    DelegateCommand, DraftsArgs, KeysCommand, PassphraseArgs, RevokeArgs, RootCommand,
+    RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TrustCommand, TrustInitArgs,
+};
 pub(crate) use upstream::UpstreamArgs;
 
 /// Keep a mirror of PyPI, serve it, prove it, and move people onto it.
@@ -108,9 +111,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Tell what the mirror holds, how fresh it is and what failed
     Status(StatusArgs),
-    /// Sign this mirror, so that anybody may carry it and nobody need trust them
+    /// Keys, the ceremony in which people sign, and what expires when
     #[command(subcommand)]
-    Trust(TrustCommand),
+    Trust(Box<TrustCommand>),
     /// Answer installers on this machine from mirrors that are not trusted, verifying everything
     Proxy(Box<ProxyArgs>),
     /// Run one command with a proxy behind it, and leave its lock files with addresses that everybody can use

@@ -1,21 +1,242 @@
-//! Options of `heliostat trust`.
+//! Words of `heliostat trust`: keys, the ceremony, and the state of what was signed.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use heliostat_trust::keys::KeyId;
 
-/// What there is to do about trust.
-#[derive(Debug, Subcommand)]
+/// What `heliostat trust` can do.
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TrustCommand {
-    /// Begin to sign this mirror with a single key that is made and kept here
+    /// Have this data directory signed by one key, made here (for more than one person, see `trust root`)
     Init(TrustInitArgs),
+    /// Make and show keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Draft, look at, sign and put together the root: who may sign what
+    #[command(subcommand)]
+    Root(RootCommand),
+    /// Draft, look at, sign and put together the roles below the root that people sign
+    #[command(subcommand)]
+    Delegate(DelegateCommand),
+    /// Put what people signed into the tree of this data directory, and sign its pages from now on
+    Install {
+        /// Roots, targets and bins roles, as `assemble` wrote them
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Count down to every expiry; ends with 1 when something is due
+    Status {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draft what gives the online role to other keys, and say what to do
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+    /// Draft what takes all power from a key, and say what to do
+    Revoke(RevokeArgs),
+    /// Go through a whole ceremony, a theft and the recovery in a temporary directory
+    Rehearse,
 }
 
-/// Options of `heliostat trust init`.
+/// Where a passphrase comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase from this file [default: the variable `HELIOSTAT_PASSPHRASE`, else a question on the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Options of `trust init`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TrustInitArgs {
-    /// Spread the pages over so many bins, a power of two [default: about a hundred projects a bin, of those held now]
+    /// Protect the key by a passphrase, which `serve` and `sync` then need too
+    #[arg(long)]
+    pub(crate) protect: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// How many projects the tree is to hold; decides on the number of bins [default: as many as it holds, at least 1,000]
     #[arg(long, value_name = "N")]
-    pub(crate) bins: Option<u64>,
-    /// Spread the pages over as many bins as so many projects want; 900000 for all of PyPI
-    #[arg(long, value_name = "N", conflicts_with = "bins")]
     pub(crate) projects: Option<u64>,
+    /// How long root, targets and bins hold: days as in `365d`, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+    pub(crate) expires: String,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make an ed25519 key, protected by a passphrase
+    New {
+        /// Who holds it, or what it is for
+        #[arg(long)]
+        label: String,
+        /// Where it goes; its public part goes beside it, with the ending `.pub`
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Do not protect it: for the key of a machine that must sign on its own
+        #[arg(long)]
+        plain: bool,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Show a public key's id, in digits and in words
+    Show {
+        /// The public key
+        file: PathBuf,
+    },
+}
+
+/// Signing a draft.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SignArgs {
+    /// The draft
+    pub(crate) draft: PathBuf,
+    /// The private key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where the signatures go
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// Looking at a draft.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArgs {
+    /// The draft
+    pub(crate) draft: PathBuf,
+    /// The root before it: tells who gains and who loses power
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// The steps of a root.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum RootCommand {
+    /// Write down what the next root is to be; nobody has signed it yet
+    Draft(RootDraftArgs),
+    /// Show what a draft does
+    Show(ShowArgs),
+    /// Sign a draft: one small file for whoever puts it together
+    Sign(SignArgs),
+    /// Put a draft and its signatures together, if enough of the old and of the new keys have signed
+    Assemble {
+        /// The draft
+        draft: PathBuf,
+        /// The signatures
+        #[arg(required = true, value_name = "SIGNATURES")]
+        signatures: Vec<PathBuf>,
+        /// The root before it; not for the first
+        #[arg(long, value_name = "FILE")]
+        previous: Option<PathBuf>,
+        /// Where the root goes
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// What a root is to be.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RootDraftArgs {
+    /// Public keys of the people who sign
+    #[arg(long, value_name = "FILE", value_delimiter = ',', required = true)]
+    pub(crate) signers: Vec<PathBuf>,
+    /// How many of them must sign
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: u32,
+    /// Public key of the notary's machine
+    #[arg(long, value_name = "FILE", value_delimiter = ',', required = true)]
+    pub(crate) online: Vec<PathBuf>,
+    /// The root before it; not for the first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// How long it holds: days as in `365d`, to the end of the day, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+    pub(crate) expires: String,
+    /// Where the draft goes
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// The steps of the roles below the root.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DelegateCommand {
+    /// Write down `targets` and `bins` as a root has it; nobody has signed them yet
+    Draft {
+        /// The root
+        #[arg(long, value_name = "FILE")]
+        root: PathBuf,
+        /// How many projects the tree is to hold; decides on the number of bins
+        #[arg(long, value_name = "N")]
+        projects: u64,
+        /// `targets` and `bins` before, where there are any
+        #[arg(long, value_name = "FILE")]
+        previous: Vec<PathBuf>,
+        /// How long they hold: days as in `365d`, to the end of the day, or a time
+        #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+        expires: String,
+        /// Where the draft goes
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Show what a draft does
+    Show(ShowArgs),
+    /// Sign a draft: one small file for whoever puts it together
+    Sign(SignArgs),
+    /// Put a draft and its signatures together, if enough of the root's keys have signed
+    Assemble {
+        /// The draft
+        draft: PathBuf,
+        /// The signatures
+        #[arg(required = true, value_name = "SIGNATURES")]
+        signatures: Vec<PathBuf>,
+        /// The root
+        #[arg(long, value_name = "FILE")]
+        root: PathBuf,
+        /// The directory where the roles go
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+/// What can be given to other keys.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum RotateCommand {
+    /// The notary's online key
+    Online {
+        /// Its public key from now on
+        #[arg(long, value_name = "FILE", value_delimiter = ',', required = true)]
+        new: Vec<PathBuf>,
+        #[command(flatten)]
+        drafts: DraftsArgs,
+    },
+}
+
+/// Options of `trust revoke`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RevokeArgs {
+    /// The key's id
+    pub(crate) keyid: KeyId,
+    /// A public key to put in its place
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replace_by: Option<PathBuf>,
+    /// How many people must sign from now on [default: as many as before]
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: Option<u32>,
+    #[command(flatten)]
+    pub(crate) drafts: DraftsArgs,
+}
+
+/// Drafts that change what the tree of this data directory has.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DraftsArgs {
+    /// How long they hold: days as in `365d`, to the end of the day, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+    pub(crate) expires: String,
+    /// The directory where the drafts go
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
 }

@@ -44,6 +44,7 @@ mod sync_stale;
 mod sync_stop;
 mod sync_upstreams;
 mod sync_world;
+mod trust_ceremony;
 mod verify_find;
 mod verify_repair;
 mod world;

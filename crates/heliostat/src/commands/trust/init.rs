@@ -1,131 +1,119 @@
-//! `heliostat trust init`: a root of one key, made here and now. Good for trying and within one house; for a public
-//! mirror people hold the keys of the root, by the ceremony.
+//! `heliostat trust init` and `install`: from now on the tree of this data directory is signed.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use heliostat_engine::Events;
-use heliostat_engine::publish::{self, Notary, OfflineFiles, Urge};
-use heliostat_pypi::Sha256;
+use heliostat_engine::publish::{self, OfflineFiles};
 use heliostat_store::Store;
 use heliostat_trust::bins::BinCount;
-use heliostat_trust::keys::SigningKey;
-use heliostat_trust::metadata::{
-    Authority, Delegation, Expiry, Metadata as _, RoleName, Root, Scope, Targets, Version,
-};
-use jiff::{SignedDuration, Timestamp};
+use heliostat_trust::ceremony::{self, Document, Draft, Existing, RootWish};
+use heliostat_trust::keys::{ScryptCost, SigningKey};
+use heliostat_trust::metadata::{Authority, RoleName, Root, Signed, Targets};
 
+use super::{expiry, files, keys, passphrase};
 use crate::cli::{CommonArgs, TrustInitArgs};
 use crate::commands::UsageError;
-use crate::outcome::Outcome;
-use crate::{reporter, wire};
+use crate::{reporter, signing, wire};
 
-/// The key that signs root, targets and bins: what people hold elsewhere where the ceremony is kept.
-const OFFLINE_KEY: &str = "offline.key";
-/// The key that signs each bin, the snapshot and the timestamp.
-const ONLINE_KEY: &str = "online.key";
-/// How long what people sign holds.
-const OFFLINE_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// The label of the only key, in everything that shows keys.
+const SINGLE_KEY: &str = "single-key";
+/// So many projects are reckoned with where the tree holds fewer: a change of the number needs a ceremony.
+const PROJECTS_MIN: u64 = 1_000;
 
-pub(super) fn run(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<Outcome> {
+pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<()> {
     let store = wire::open_store(common, &Events::none())?;
     if store.notary()?.is_some() {
-        return Err(UsageError(format!(
-            "the mirror in `{}` is signed already",
-            store.data().display()
-        ))
-        .into());
+        let text = "this data directory is signed already; `heliostat trust status` tells more";
+        return Err(UsageError(text.to_owned()).into());
     }
-    let count = match (args.bins, args.projects) {
-        (Some(bins), _) => BinCount::new(bins).map_err(|error| UsageError(error.to_string()))?,
-        (None, Some(projects)) => BinCount::for_projects(projects),
-        (None, None) => BinCount::for_projects(store.totals()?.projects),
+    let expires = expiry::read(&args.expires, expiry::now()?)?;
+    let projects = match args.projects {
+        Some(projects) => projects,
+        None => store.totals()?.projects.max(PROJECTS_MIN),
     };
-    let now = wire::clock().now();
-    let offline = SigningKey::generate()?.with_label("offline")?;
-    let online = SigningKey::generate()?.with_label("online")?;
-    let (root, files) = files(&offline, &online, count, now)?;
-    for (name, key) in [(OFFLINE_KEY, &offline), (ONLINE_KEY, &online)] {
-        write_private(&store.keys().join(name), &key.to_plain_file()?)?;
-    }
-    publish::install(&store, &files, now)?;
-    let notary = Notary::of_key(online);
-    publish::publish_now(&store, &notary, now, Urge::Heartbeat)?;
-    tell(&store, &root);
-    Ok(Outcome::Done)
-}
+    let key = SigningKey::generate()?.with_label(SINGLE_KEY)?;
+    let private = if args.protect {
+        key.to_protected_file(&passphrase::fresh(&args.passphrase)?, ScryptCost::Guarded)?
+    } else {
+        key.to_plain_file()?
+    };
+    files::directory(&store.keys())?;
+    let path = store.keys().join(signing::ONLINE_KEY);
+    keys::write(&key, &path, private.as_bytes())?;
+    reporter::talk(&format!("wrote {}", path.display()));
+    keys::print(key.public());
 
-/// The root file, and everything to install.
-fn files(
-    offline: &SigningKey,
-    online: &SigningKey,
-    count: BinCount,
-    now: i64,
-) -> anyhow::Result<(Vec<u8>, OfflineFiles)> {
-    let people = Authority::single(offline.public().clone());
-    let machine = Authority::single(online.public().clone());
-    let expires = Expiry::after(Timestamp::from_second(now)?, OFFLINE_LIFE)?;
-    let root = Root {
-        version: Version::FIRST,
+    let one = Authority::single(key.public().clone());
+    let wish = RootWish {
+        people: one.clone(),
+        online: one,
         expires,
-        root: people.clone(),
-        targets: people.clone(),
-        snapshot: machine.clone(),
-        timestamp: machine.clone(),
     };
-    let targets = Targets {
-        role: RoleName::targets(),
-        version: Version::FIRST,
-        expires,
-        targets: [].into(),
-        delegations: vec![Delegation {
-            name: RoleName::bins(),
-            authority: people,
-            scope: Scope::Paths(vec!["simple/*/*".to_owned(), "heliostat/*".to_owned()]),
-            terminating: false,
-        }],
+    let draft = ceremony::root(None, &wish);
+    let root = signed(&draft, &key, &Existing::default())?;
+    let existing = Existing {
+        root: draft
+            .documents()
+            .iter()
+            .find_map(|document| match document {
+                Document::Root(root) => Some(root.clone()),
+                Document::Targets(_) => None,
+            }),
     };
-    let bins = Targets {
-        role: RoleName::bins(),
-        version: Version::FIRST,
-        expires,
-        targets: [].into(),
-        delegations: count.delegations(&machine),
+    let count = BinCount::for_projects(projects);
+    let delegations = match &existing.root {
+        Some(root) => ceremony::delegations(root, count, expires, (None, None)),
+        None => draft,
     };
-    let root = root.unsigned().sign(offline).to_file();
+    let mut below = signed(&delegations, &key, &existing)?.into_iter();
     let files = OfflineFiles {
-        roots: vec![root.clone()],
-        targets: Some(targets.unsigned().sign(offline).to_file()),
-        bins: Some(bins.unsigned().sign(offline).to_file()),
+        roots: root.clone(),
+        targets: below.next(),
+        bins: below.next(),
     };
-    Ok((root, files))
-}
-
-/// A file that nobody else may read, and that was not there.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    file.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    })
-    .with_context(|| format!("cannot write the key `{}`", path.display()))
-}
-
-fn tell(store: &Store, root: &[u8]) {
-    let path = store.web().join("tuf/1.root.json");
-    reporter::print(&format!("{}\n", path.display()));
+    publish::install(&store, &files, wire::clock().now())?;
     reporter::talk(&format!(
-        "signed with a single key, kept in `{}`: whoever reads that directory can sign as this mirror\n\
-         hand `{}` to those who install, by a way they trust; its sha256 is {}\n\
-         they run: heliostat proxy --root 1.root.json --mirror URL",
-        store.keys().display(),
-        path.display(),
-        Sha256::of(root),
+        "single-key: this one key signs everything, {count} bins. Whoever uses this mirror needs {}",
+        common_root(&store)
     ));
+    Ok(())
+}
+
+pub(super) fn install(common: &CommonArgs, paths: &[PathBuf]) -> anyhow::Result<()> {
+    let mut roots = Vec::new();
+    let mut files = OfflineFiles::default();
+    for path in paths {
+        let bytes = files::text(path)?.into_bytes();
+        if let Ok(root) = Signed::<Root>::read(&bytes) {
+            roots.push((root.value.version, bytes));
+            continue;
+        }
+        let role = files::metadata::<Targets>(path)?.value.role;
+        let place = if role == RoleName::targets() {
+            &mut files.targets
+        } else if role == RoleName::bins() {
+            &mut files.bins
+        } else {
+            let text = format!("`{}` is no role that people sign", path.display());
+            return Err(UsageError(text).into());
+        };
+        if place.replace(bytes).is_some() {
+            return Err(UsageError(format!("`{role}` was given twice")).into());
+        }
+    }
+    roots.sort_unstable();
+    files.roots = roots.into_iter().map(|(_, bytes)| bytes).collect();
+    let store = wire::open_store(common, &Events::none())?;
+    publish::install(&store, &files, wire::clock().now())?;
+    reporter::talk("the tree has them; `sync` and `serve` sign its pages from now on");
+    Ok(())
+}
+
+fn signed(draft: &Draft, key: &SigningKey, existing: &Existing) -> anyhow::Result<Vec<Vec<u8>>> {
+    let made = ceremony::assemble(draft, &[ceremony::sign(draft, key)], existing)?;
+    Ok(made.into_iter().map(|one| one.bytes).collect())
+}
+
+fn common_root(store: &Store) -> String {
+    store.web().join("tuf/1.root.json").display().to_string()
 }

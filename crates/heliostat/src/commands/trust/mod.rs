@@ -1,12 +1,63 @@
-//! `heliostat trust`: who may sign this mirror, and with what.
+//! `heliostat trust`: keys, the ceremony, and the state of what was signed. Nothing here uses the network.
 
+mod ceremony;
+mod change;
+mod expiry;
+mod files;
 mod init;
+mod keys;
+mod passphrase;
+mod rehearse;
+mod status;
 
-use crate::cli::{CommonArgs, TrustCommand};
+use crate::cli::{CommonArgs, DelegateCommand, RootCommand, TrustCommand};
 use crate::outcome::Outcome;
 
 pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result<Outcome> {
     match command {
-        TrustCommand::Init(args) => init::run(common, args),
+        TrustCommand::Init(args) => init::init(common, args)?,
+        TrustCommand::Keys(command) => keys::run(command)?,
+        TrustCommand::Root(command) => match command {
+            RootCommand::Draft(args) => ceremony::draft_root(args)?.aloud(),
+            RootCommand::Show(args) => ceremony::show(args)?,
+            RootCommand::Sign(args) => ceremony::sign(args)?.aloud(),
+            RootCommand::Assemble {
+                draft,
+                signatures,
+                previous,
+                output,
+            } => ceremony::assemble_root(draft, signatures, previous.as_deref(), output)?.aloud(),
+        },
+        TrustCommand::Delegate(command) => match command {
+            DelegateCommand::Show(args) => ceremony::show(args)?,
+            DelegateCommand::Sign(args) => ceremony::sign(args)?.aloud(),
+            DelegateCommand::Assemble {
+                draft,
+                signatures,
+                root,
+                output,
+            } => ceremony::assemble_delegations(draft, signatures, root, output)?.aloud(),
+            DelegateCommand::Draft {
+                root,
+                projects,
+                previous,
+                expires,
+                output,
+            } => {
+                let wish = ceremony::DelegationWish {
+                    root,
+                    projects: *projects,
+                    previous,
+                    expires,
+                };
+                ceremony::draft_delegations(&wish, output)?.aloud();
+            }
+        },
+        TrustCommand::Install { files } => init::install(common, files)?,
+        TrustCommand::Status { json } => return status::run(common, *json),
+        TrustCommand::Rotate(command) => change::rotate(common, command)?,
+        TrustCommand::Revoke(args) => change::revoke(common, args)?,
+        TrustCommand::Rehearse => rehearse::run()?,
     }
+    Ok(Outcome::Done)
 }

@@ -1,0 +1,194 @@
+//! The steps that people carry out, each from files to a file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heliostat_trust::bins::BinCount;
+use heliostat_trust::ceremony::{self, Draft, DraftSignatures, Existing, RootWish};
+use heliostat_trust::keys::{PublicKey, SigningKey};
+use heliostat_trust::metadata::{Authority, RoleName, Root, Targets, Version};
+
+use super::files::{self, Readers};
+use super::{expiry, passphrase};
+use crate::cli::{RootDraftArgs, ShowArgs, SignArgs};
+use crate::commands::UsageError;
+use crate::reporter;
+
+/// What a step has to tell.
+pub(super) struct Said {
+    /// For stdout.
+    data: String,
+    /// For stderr.
+    talk: String,
+}
+
+impl Said {
+    /// Tells it.
+    pub(super) fn aloud(&self) {
+        reporter::print(&self.data);
+        reporter::talk(&self.talk);
+    }
+}
+
+/// What `targets` and `bins` are to be.
+pub(super) struct DelegationWish<'a> {
+    pub(super) root: &'a Path,
+    pub(super) projects: u64,
+    pub(super) previous: &'a [PathBuf],
+    pub(super) expires: &'a str,
+}
+
+pub(super) fn draft_root(args: &RootDraftArgs) -> anyhow::Result<Said> {
+    let previous = args.previous.as_deref().map(root).transpose()?;
+    let wish = RootWish {
+        people: authority("--signers", &args.signers, args.threshold)?,
+        online: authority("--online", &args.online, 1)?,
+        expires: expiry::read(&args.expires, expiry::now()?)?,
+    };
+    let both = wish
+        .online
+        .keys()
+        .any(|key| wish.people.key(key.id()).is_some());
+    let draft = ceremony::root(previous.as_ref(), &wish);
+    let mut said = write_draft(&draft, previous.as_ref(), &args.output)?;
+    if both {
+        said.talk
+            .push_str("\nan online key signs root too: whoever takes the machine takes everything");
+    }
+    Ok(said)
+}
+
+pub(super) fn draft_delegations(wish: &DelegationWish<'_>, output: &Path) -> anyhow::Result<Said> {
+    let mut versions: (Option<Version>, Option<Version>) = (None, None);
+    for path in wish.previous {
+        let targets = files::metadata::<Targets>(path)?.value;
+        if targets.role == RoleName::targets() {
+            versions.0 = Some(targets.version);
+        } else if targets.role == RoleName::bins() {
+            versions.1 = Some(targets.version);
+        } else {
+            let text = format!("`{}` is neither `targets` nor `bins`", path.display());
+            return Err(UsageError(text).into());
+        }
+    }
+    let root = root(wish.root)?;
+    let count = BinCount::for_projects(wish.projects);
+    let expires = expiry::read(wish.expires, expiry::now()?)?;
+    let draft = ceremony::delegations(&root, count, expires, versions);
+    write_draft(&draft, None, output)
+}
+
+pub(super) fn show(args: &ShowArgs) -> anyhow::Result<()> {
+    let draft = files::read(&args.draft, Draft::from_file)?;
+    let against = args.against.as_deref().map(root).transpose()?;
+    reporter::print(&ceremony::describe(&draft, against.as_ref()));
+    Ok(())
+}
+
+pub(super) fn sign(args: &SignArgs) -> anyhow::Result<Said> {
+    let draft = files::read(&args.draft, Draft::from_file)?;
+    let text = zeroize::Zeroizing::new(files::text(&args.key)?);
+    let key = SigningKey::from_file(&text, || -> anyhow::Result<_> {
+        passphrase::existing(&args.passphrase)
+    })
+    .with_context(|| format!("the key `{}` cannot be used", args.key.display()))?;
+    let signatures = ceremony::sign(&draft, &key);
+    files::write_new(
+        &args.output,
+        signatures.to_file().as_bytes(),
+        Readers::Everybody,
+    )?;
+    let (output, keyid) = (args.output.display(), key.id());
+    Ok(Said {
+        data: ceremony::describe(&draft, None),
+        talk: format!("signed by {keyid}; wrote {output}"),
+    })
+}
+
+pub(super) fn assemble_root(
+    draft: &Path,
+    signatures: &[PathBuf],
+    previous: Option<&Path>,
+    output: &Path,
+) -> anyhow::Result<Said> {
+    let existing = Existing {
+        root: previous.map(root).transpose()?,
+    };
+    let made = assemble(draft, signatures, &existing)?;
+    let [made] = made.as_slice() else {
+        let text = "this draft holds more than a root; `trust delegate assemble` is for it";
+        return Err(UsageError(text.to_owned()).into());
+    };
+    files::write_new(output, &made.bytes, Readers::Everybody)?;
+    Ok(Said {
+        data: String::new(),
+        talk: format!("wrote {} ({})", output.display(), made.file),
+    })
+}
+
+pub(super) fn assemble_delegations(
+    draft: &Path,
+    signatures: &[PathBuf],
+    of_root: &Path,
+    output: &Path,
+) -> anyhow::Result<Said> {
+    let existing = Existing {
+        root: Some(root(of_root)?),
+    };
+    let made = assemble(draft, signatures, &existing)?;
+    files::directory(output)?;
+    let mut wrote = Vec::new();
+    for one in made {
+        let path = output.join(&one.file);
+        files::write_new(&path, &one.bytes, Readers::Everybody)?;
+        wrote.push(format!("wrote {}", path.display()));
+    }
+    Ok(Said {
+        data: String::new(),
+        talk: wrote.join("\n"),
+    })
+}
+
+/// Keys that together are one role.
+pub(super) fn authority(
+    option: &str,
+    paths: &[PathBuf],
+    threshold: u32,
+) -> anyhow::Result<Authority> {
+    let keys: Vec<PublicKey> = paths
+        .iter()
+        .map(|path| files::public_key(path))
+        .collect::<Result<_, _>>()?;
+    Authority::new(keys, threshold)
+        .map_err(|error| UsageError(format!("`{option}`: {error}")).into())
+}
+
+/// Writes a draft, and shows what it does.
+pub(super) fn write_draft(
+    draft: &Draft,
+    against: Option<&Root>,
+    output: &Path,
+) -> anyhow::Result<Said> {
+    files::write_new(output, draft.to_file().as_bytes(), Readers::Everybody)?;
+    Ok(Said {
+        data: ceremony::describe(draft, against),
+        talk: format!("wrote {}", output.display()),
+    })
+}
+
+fn assemble(
+    draft: &Path,
+    signatures: &[PathBuf],
+    existing: &Existing,
+) -> anyhow::Result<Vec<ceremony::Assembled>> {
+    let draft = files::read(draft, Draft::from_file)?;
+    let signatures: Vec<_> = signatures
+        .iter()
+        .map(|path| files::read(path, DraftSignatures::from_file))
+        .collect::<Result<_, _>>()?;
+    Ok(ceremony::assemble(&draft, &signatures, existing)?)
+}
+
+fn root(path: &Path) -> anyhow::Result<Root> {
+    Ok(files::metadata::<Root>(path)?.value)
+}

@@ -1,0 +1,146 @@
+//! `heliostat trust status`: what expires when, and whether something must be done.
+
+use std::fmt::Write as _;
+
+use heliostat_engine::Events;
+use heliostat_store::{RoleState, Store};
+use heliostat_trust::ceremony::{Due, Lives, due};
+use heliostat_trust::check::Found;
+use heliostat_trust::metadata::{Expiry, Root, Signed, Version};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::expiry;
+use crate::cli::CommonArgs;
+use crate::commands::UsageError;
+use crate::outcome::Outcome;
+use crate::{reporter, wire};
+
+/// The largest root, in bytes.
+const ROOT_BYTES_MAX: u64 = 512 << 10;
+
+#[derive(Debug, Serialize)]
+struct Line {
+    role: String,
+    version: u64,
+    expires: String,
+    left_seconds: i64,
+    due: &'static str,
+    #[serde(skip)]
+    how: Due,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    custody: String,
+    roles: Vec<Line>,
+    due: bool,
+}
+
+pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
+    let store = wire::open_store(common, &Events::none())?;
+    if store.notary()?.is_none() {
+        let text = "this data directory is not signed; `heliostat trust init` begins";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    let status = status(&store, expiry::now()?)?;
+    if json {
+        reporter::json_line(&status);
+    } else {
+        print(&status);
+    }
+    Ok(if status.due {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
+}
+
+fn status(store: &Store, now: Timestamp) -> anyhow::Result<Status> {
+    let roles = store.roles()?;
+    let usual = Lives::default();
+    let mut lines = Vec::new();
+    let mut bins: Option<(usize, Line)> = None;
+    for role in &roles {
+        let line = line(role, &usual, now)?;
+        if !role.name.starts_with("bin-") {
+            lines.push(line);
+            continue;
+        }
+        // Thousands of bins: the one that expires first stands for all.
+        bins = Some(match bins {
+            None => (1, line),
+            Some((count, first)) if first.left_seconds <= line.left_seconds => (count + 1, first),
+            Some((count, _)) => (count + 1, line),
+        });
+    }
+    if let Some((count, mut first)) = bins {
+        first.role = format!("{count} bins, first {}", first.role);
+        lines.push(first);
+    }
+    lines.sort_by_key(|line| line.left_seconds);
+    let due = lines.iter().any(|line| line.how != Due::Not);
+    Ok(Status {
+        custody: custody(store, &roles)?,
+        roles: lines,
+        due,
+    })
+}
+
+fn line(role: &RoleState, lives: &Lives, now: Timestamp) -> anyhow::Result<Line> {
+    let found = Found {
+        role: role.name.clone(),
+        version: Version::new(role.version).unwrap_or(Version::FIRST),
+        expires: Expiry::at(Timestamp::from_second(role.expires_at)?),
+    };
+    let how = due(&found, lives, now);
+    Ok(Line {
+        role: found.role,
+        version: role.version,
+        expires: found.expires.to_string(),
+        left_seconds: found.expires.left(now).as_secs(),
+        due: match how {
+            Due::Not => "no",
+            Due::Soon => "soon",
+            Due::Expired => "expired",
+        },
+        how,
+    })
+}
+
+/// Who holds the power over everything.
+fn custody(store: &Store, roles: &[RoleState]) -> anyhow::Result<String> {
+    let Some(root) = roles.iter().find(|role| role.name == "root") else {
+        return Ok("no root".to_owned());
+    };
+    let file = store.read_metadata(&format!("{}.root.json", root.version), ROOT_BYTES_MAX)?;
+    let Some(file) = file else {
+        return Ok("no root".to_owned());
+    };
+    let root = Signed::<Root>::read(&file)?.value;
+    let (needed, keys) = (root.root.threshold(), root.root.keys().len());
+    Ok(if root.root.is_single() {
+        "single-key".to_owned()
+    } else {
+        format!("{needed} of {keys}")
+    })
+}
+
+fn print(status: &Status) {
+    let mut text = format!("signed by {}\n", status.custody);
+    for line in &status.roles {
+        let left = match line.left_seconds {
+            seconds if seconds < 0 => "expired".to_owned(),
+            seconds if seconds < 172_800 => format!("{} h left", seconds / 3_600),
+            seconds => format!("{} d left", seconds / 86_400),
+        };
+        let mark = match line.how {
+            Due::Not => "",
+            Due::Soon => "  DUE",
+            Due::Expired => "  EXPIRED",
+        };
+        let (role, version, expires) = (&line.role, line.version, &line.expires);
+        let _infallible = writeln!(text, "{role} {version}: {expires}, {left}{mark}");
+    }
+    reporter::print(&text);
+}
