@@ -45,7 +45,7 @@ impl World {
             heliostat,
             data: &data,
         };
-        program.run(["trust", "init", "--bins", "16"])?;
+        program.run(["trust", "init", "--projects", "1600"])?;
         let sync = ["sync", "--all", "--upstream", &root_url];
         program.run(sync)?;
         let old = read_tree(&data.join("web"))?;
