@@ -79,11 +79,12 @@ fn take(
             toml.set("selection", "exclude", list(&lines(value)));
         }
         ("blocklist", "platforms") if is_enabled("exclude_platform") => {
-            let known: Vec<String> = lines(value)
+            let (pythons, families): (Vec<_>, Vec<_>) = lines(value)
                 .into_iter()
-                .filter(|word| !word.starts_with("py"))
-                .collect();
-            toml.set("filters", "exclude-platform", list(&known));
+                .partition(|word| word.starts_with("py"));
+            toml.set("filters", "exclude-platform", list(&families));
+            // Leaving out by the version of Python has no counterpart: ours is to say which are wanted.
+            return pythons.is_empty();
         }
         ("latest_release", "keep") if is_enabled("latest_release") => {
             toml.set("filters", "latest", number(value));
@@ -207,6 +208,22 @@ mod tests {
         # Not taken over, because it has no counterpart here:
         #   [mirror] root_uri = https://x.example
         "#);
+    }
+
+    #[test]
+    fn pythons_to_leave_out_are_named_and_not_dropped_in_silence() {
+        let translated = translate(
+            "[plugins]\nenabled =\n    exclude_platform\n\n[blocklist]\nplatforms =\n    windows\n    py2.7\n",
+        )
+        .unwrap();
+        assert!(
+            translated.contains("exclude-platform = [\"windows\"]"),
+            "{translated}"
+        );
+        assert!(
+            translated.contains("#   [blocklist] platforms = windows py2.7"),
+            "{translated}"
+        );
     }
 
     #[test]
