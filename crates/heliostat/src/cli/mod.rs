@@ -39,7 +39,7 @@ pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use trust::{
     DelegateCommand, DraftsArgs, KeysCommand, PassphraseArgs, RevokeArgs, RootCommand,
-    RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TrustCommand, TrustInitArgs,
+    RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TrustCommand, TrustInitArgs, TrustVerifyArgs,
 };
 pub(crate) use upstream::UpstreamArgs;
 

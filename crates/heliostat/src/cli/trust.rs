@@ -31,6 +31,8 @@ pub(crate) enum TrustCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Check a signed tree, wherever it came from, against a root: metadata, every page, every file
+    Verify(TrustVerifyArgs),
     /// Draft what gives the online role to other keys, and say what to do
     #[command(subcommand)]
     Rotate(RotateCommand),
@@ -46,6 +48,20 @@ pub(crate) struct PassphraseArgs {
     /// Read the passphrase from this file [default: the variable `HELIOSTAT_PASSPHRASE`, else a question on the terminal]
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Options of `trust verify`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustVerifyArgs {
+    /// The tree: the directory in which `simple/` and `tuf/` are
+    #[arg(value_name = "DIR")]
+    pub(crate) tree: PathBuf,
+    /// The root that everything is checked against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: PathBuf,
+    /// One JSON object a line: findings, then what was seen
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `trust init`.

@@ -8,7 +8,7 @@ use heliostat_testkit::universe::Release;
 
 use crate::notary_world::{begin, copy, root, take};
 use crate::sync_world::{digests, small};
-use crate::world::{QUICK, World, assert_says, heliostat};
+use crate::world::{QUICK, World, assert_says, bare, heliostat};
 
 /// A world whose tree is signed, a plain copy of it behind a mirror, and the downstream's data directory.
 struct Chain {
@@ -156,4 +156,36 @@ fn a_mirror_that_goes_back_is_refused() {
     let run = chain.sync(&[]);
     run.assert_code(4);
     assert_eq!(digests(&chain.downstream.web()), before);
+}
+
+#[test]
+fn a_carried_tree_is_checked_whole_and_every_problem_is_told() {
+    let chain = Chain::new();
+    let carried = chain.world.place("checked");
+    copy(&chain.world.heliostat.web(), &carried);
+    let verify = || {
+        bare()
+            .args(["trust", "verify", "--json", "--root"])
+            .arg(&chain.root)
+            .arg(&carried)
+            .run()
+    };
+    let sound = verify();
+    sound.assert_code(0);
+    assert_says(&sound.stdout, &["\"findings\":0"]);
+
+    let file = chain.world.path_in_tree("zeta-3.0-py3-none-any.whl");
+    let file = carried.join(file.strip_prefix(chain.world.heliostat.web()).unwrap());
+    std::fs::remove_file(&file).unwrap();
+    let incomplete = verify();
+    incomplete.assert_code(1);
+    assert_says(
+        &incomplete.stdout,
+        &["missing", "zeta-3.0-py3-none-any.whl"],
+    );
+
+    std::fs::write(&file, "something else").unwrap();
+    let wrong = verify();
+    wrong.assert_code(4);
+    assert_says(&wrong.stdout, &["wrong", "zeta-3.0-py3-none-any.whl"]);
 }

@@ -9,6 +9,7 @@ mod keys;
 mod passphrase;
 mod rehearse;
 mod status;
+mod verify;
 
 use crate::cli::{CommonArgs, DelegateCommand, RootCommand, TrustCommand};
 use crate::outcome::Outcome;
@@ -55,6 +56,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         },
         TrustCommand::Install { files } => init::install(common, files)?,
         TrustCommand::Status { json } => return status::run(common, *json),
+        TrustCommand::Verify(args) => return verify::run(args),
         TrustCommand::Rotate(command) => change::rotate(common, command)?,
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
         TrustCommand::Rehearse => rehearse::run()?,
