@@ -8,7 +8,7 @@ use heliostat_trust::keys::KeyId;
 /// What `heliostat trust` can do.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TrustCommand {
-    /// Have this data directory signed by one key, made here (for more than one person, see `trust root`)
+    /// Begin to sign this mirror with a single key that is made and kept here (for several people, see `trust root`)
     Init(TrustInitArgs),
     /// Make and show keys
     #[command(subcommand)]
@@ -67,15 +67,18 @@ pub(crate) struct TrustVerifyArgs {
 /// Options of `trust init`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TrustInitArgs {
-    /// Protect the key by a passphrase, which `serve` and `sync` then need too
+    /// Spread the pages over so many bins, a power of two [default: about a hundred projects a bin, of those held now]
+    #[arg(long, value_name = "N")]
+    pub(crate) bins: Option<u64>,
+    /// Spread the pages over as many bins as so many projects want; 900000 for all of PyPI
+    #[arg(long, value_name = "N", conflicts_with = "bins")]
+    pub(crate) projects: Option<u64>,
+    /// Protect the key that signs root, targets and bins by a passphrase; `sync` and `serve` do not need that one
     #[arg(long)]
     pub(crate) protect: bool,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
-    /// How many projects the tree is to hold; decides on the number of bins [default: as many as it holds, at least 1,000]
-    #[arg(long, value_name = "N")]
-    pub(crate) projects: Option<u64>,
-    /// How long root, targets and bins hold: days as in `365d`, or a time
+    /// How long root, targets and bins hold: days as in `365d`, to the end of the day, or a time
     #[arg(long, value_name = "EXPIRY", default_value = "365d")]
     pub(crate) expires: String,
 }

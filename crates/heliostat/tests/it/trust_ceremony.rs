@@ -183,7 +183,8 @@ fn what_would_be_wrong_is_refused() {
 fn one_command_begins_with_a_single_key_and_says_so() {
     let table = Table::new();
     let begun = table.done("init --data @data");
-    assert_says(&begun.stderr, &["single-key", "1.root.json"]);
+    assert_says(&begun.stderr, &["single key", "1.root.json"]);
+    assert_says(&begun.stdout, &["tuf/1.root.json"]);
     let status = table.done("status --data @data");
     assert_says(&status.stdout, &["signed by single-key"]);
     let twice = table.trust("init --data @data");

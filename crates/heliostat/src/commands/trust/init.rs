@@ -1,9 +1,13 @@
 //! `heliostat trust init` and `install`: from now on the tree of this data directory is signed.
+//!
+//! `init` makes a root of one key, here and now. Good for trying and within one house; for a public mirror people hold
+//! the keys of the root, by the ceremony, and `install` takes what they signed.
 
 use std::path::PathBuf;
 
 use heliostat_engine::Events;
-use heliostat_engine::publish::{self, OfflineFiles};
+use heliostat_engine::publish::{self, Notary, OfflineFiles, Urge};
+use heliostat_pypi::Sha256;
 use heliostat_store::Store;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::ceremony::{self, Document, Draft, Existing, RootWish};
@@ -15,67 +19,67 @@ use crate::cli::{CommonArgs, TrustInitArgs};
 use crate::commands::UsageError;
 use crate::{reporter, signing, wire};
 
-/// The label of the only key, in everything that shows keys.
-const SINGLE_KEY: &str = "single-key";
-/// So many projects are reckoned with where the tree holds fewer: a change of the number needs a ceremony.
-const PROJECTS_MIN: u64 = 1_000;
+/// The key that signs root, targets and bins: what people hold elsewhere where the ceremony is kept.
+const OFFLINE_KEY: &str = "offline.key";
 
 pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<()> {
     let store = wire::open_store(common, &Events::none())?;
     if store.notary()?.is_some() {
-        let text = "this data directory is signed already; `heliostat trust status` tells more";
-        return Err(UsageError(text.to_owned()).into());
+        return Err(UsageError(format!(
+            "the mirror in `{}` is signed already; `heliostat trust status` tells more",
+            store.data().display()
+        ))
+        .into());
     }
+    let count = match (args.bins, args.projects) {
+        (Some(bins), _) => BinCount::new(bins).map_err(|error| UsageError(error.to_string()))?,
+        (None, Some(projects)) => BinCount::for_projects(projects),
+        (None, None) => BinCount::for_projects(store.totals()?.projects),
+    };
     let expires = expiry::read(&args.expires, expiry::now()?)?;
-    let projects = match args.projects {
-        Some(projects) => projects,
-        None => store.totals()?.projects.max(PROJECTS_MIN),
-    };
-    let key = SigningKey::generate()?.with_label(SINGLE_KEY)?;
+    let offline = SigningKey::generate()?.with_label("single-key offline")?;
+    let online = SigningKey::generate()?.with_label("single-key online")?;
     let private = if args.protect {
-        key.to_protected_file(&passphrase::fresh(&args.passphrase)?, ScryptCost::Guarded)?
+        offline.to_protected_file(&passphrase::fresh(&args.passphrase)?, ScryptCost::Guarded)?
     } else {
-        key.to_plain_file()?
+        offline.to_plain_file()?
     };
-    files::directory(&store.keys())?;
-    let path = store.keys().join(signing::ONLINE_KEY);
-    keys::write(&key, &path, private.as_bytes())?;
-    reporter::talk(&format!("wrote {}", path.display()));
-    keys::print(key.public());
-
-    let one = Authority::single(key.public().clone());
     let wish = RootWish {
-        people: one.clone(),
-        online: one,
+        people: Authority::single(offline.public().clone()),
+        online: Authority::single(online.public().clone()),
         expires,
     };
     let draft = ceremony::root(None, &wish);
-    let root = signed(&draft, &key, &Existing::default())?;
+    let roots = signed(&draft, &offline, &Existing::default())?;
+    let Some(Document::Root(root)) = draft.documents().first() else {
+        unreachable!("a draft of a root has a root");
+    };
+    let below = ceremony::delegations(root, count, expires, (None, None));
     let existing = Existing {
-        root: draft
-            .documents()
-            .iter()
-            .find_map(|document| match document {
-                Document::Root(root) => Some(root.clone()),
-                Document::Targets(_) => None,
-            }),
+        root: Some(root.clone()),
     };
-    let count = BinCount::for_projects(projects);
-    let delegations = match &existing.root {
-        Some(root) => ceremony::delegations(root, count, expires, (None, None)),
-        None => draft,
-    };
-    let mut below = signed(&delegations, &key, &existing)?.into_iter();
+    let mut below = signed(&below, &offline, &existing)?.into_iter();
     let files = OfflineFiles {
-        roots: root.clone(),
+        roots: roots.clone(),
         targets: below.next(),
         bins: below.next(),
     };
-    publish::install(&store, &files, wire::clock().now())?;
-    reporter::talk(&format!(
-        "single-key: this one key signs everything, {count} bins. Whoever uses this mirror needs {}",
-        common_root(&store)
-    ));
+    files::directory(&store.keys())?;
+    keys::write(
+        &offline,
+        &store.keys().join(OFFLINE_KEY),
+        private.as_bytes(),
+    )?;
+    let plain = online.to_plain_file()?;
+    keys::write(
+        &online,
+        &store.keys().join(signing::ONLINE_KEY),
+        plain.as_bytes(),
+    )?;
+    let now = wire::clock().now();
+    publish::install(&store, &files, now)?;
+    publish::publish_now(&store, &Notary::of_key(online), now, Urge::Heartbeat)?;
+    tell(&store, &roots.concat());
     Ok(())
 }
 
@@ -114,6 +118,15 @@ fn signed(draft: &Draft, key: &SigningKey, existing: &Existing) -> anyhow::Resul
     Ok(made.into_iter().map(|one| one.bytes).collect())
 }
 
-fn common_root(store: &Store) -> String {
-    store.web().join("tuf/1.root.json").display().to_string()
+fn tell(store: &Store, root: &[u8]) {
+    let path = store.web().join("tuf/1.root.json");
+    reporter::print(&format!("{}\n", path.display()));
+    reporter::talk(&format!(
+        "signed with a single key, kept in `{}`: whoever reads that directory can sign as this mirror\n\
+         hand `{}` to those who install, by a way they trust; its sha256 is {}\n\
+         they run: heliostat proxy --root 1.root.json --mirror URL",
+        store.keys().display(),
+        path.display(),
+        Sha256::of(root),
+    ));
 }
