@@ -32,7 +32,7 @@ pub fn check_tree(web: &Path, expect: &Expect) -> Vec<Problem> {
         referred: BTreeSet::new(),
     };
     let mut serials = BTreeMap::new();
-    for name in disk::directories_in(&web.join("simple")) {
+    for name in disk::projects_in(&web.join("simple")) {
         if let Some(page) = checker.project(&name) {
             serials.insert(name, page.serial);
         }
@@ -326,8 +326,5 @@ fn is_index_document(path: &str) -> bool {
     let (["simple", name] | ["simple", _, name]) = segments[..] else {
         return false;
     };
-    matches!(name, "index.html" | "index.v1_html" | "index.v1_json")
-        || name
-            .strip_suffix(".index.v1_json")
-            .is_some_and(|digest| digest.len() == 64)
+    matches!(name, "index.html" | "index.v1_html" | "index.v1_json") || disk::is_signed_copy(name)
 }

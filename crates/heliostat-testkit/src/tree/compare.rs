@@ -17,9 +17,7 @@ pub fn compare_with(web: &Path, upstream: &Universe, expect: &Expect) -> Vec<Pro
             .as_ref()
             .is_none_or(|projects| projects.contains(name))
     };
-    let there: BTreeSet<_> = disk::directories_in(&web.join("simple"))
-        .into_iter()
-        .collect();
+    let there: BTreeSet<_> = disk::projects_in(&web.join("simple")).into_iter().collect();
     let mut problems = Vec::new();
     let shown = upstream
         .projects()

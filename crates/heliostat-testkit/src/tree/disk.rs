@@ -32,8 +32,24 @@ pub(super) fn files_below(directory: &Path) -> Vec<String> {
     found
 }
 
-/// The names of the directories in a directory, sorted.
-pub(super) fn directories_in(directory: &Path) -> Vec<String> {
+/// The names of the projects that a `simple` directory has pages of, sorted. What is left of one that went are copies of
+/// its page that older signed states name; they make no project.
+pub(super) fn projects_in(simple: &Path) -> Vec<String> {
+    let mut names = directories_in(simple);
+    names.retain(|name| {
+        let files = files_below(&simple.join(name));
+        files.is_empty() || !files.iter().all(|file| is_signed_copy(file))
+    });
+    names
+}
+
+/// Whether a file beside a page is a copy of it under its digest.
+pub(super) fn is_signed_copy(name: &str) -> bool {
+    name.strip_suffix(".index.v1_json")
+        .is_some_and(|digest| digest.len() == 64)
+}
+
+fn directories_in(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();
     };

@@ -16,11 +16,12 @@ use serde_json::Value;
 use crate::world::World;
 
 /// What may lie in `state/` between runs.
-const STATE: [&str; 7] = [
+const STATE: [&str; 8] = [
     "catalog.sqlite",
     "catalog.sqlite-shm",
     "catalog.sqlite-wal",
     "commit.lock",
+    "publish.lock",
     "incoming",
     "keys",
     "sync.lock",
