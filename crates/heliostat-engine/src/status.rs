@@ -1,9 +1,11 @@
 //! What a mirror holds, how fresh it is, and what failed: read off the catalog.
 
 use heliostat_pypi::Serial;
-use heliostat_store::{LedgerEntry, Store, StoreError};
+use heliostat_store::{LedgerEntry, Store};
 use serde::{Deserialize, Serialize};
 
+use crate::error::EngineError;
+use crate::publish::{self, SigningStatus};
 use crate::sync::SyncReport;
 
 /// Runs shown in a status.
@@ -29,6 +31,16 @@ pub struct MirrorStatus {
     pub runs: Vec<RunSummary>,
     /// Everything that stands in the ledger.
     pub failures: Vec<LedgerEntry>,
+    /// How what is signed stands; `None` where nothing is.
+    pub signing: Option<SigningStatus>,
+}
+
+impl MirrorStatus {
+    /// Whether somebody must do something. `now` is in seconds since 1970.
+    pub fn has_findings(&self, now: i64) -> bool {
+        let signing = self.signing.as_ref();
+        !self.failures.is_empty() || signing.is_some_and(|signing| signing.needs_somebody(now))
+    }
 }
 
 /// One finished sync.
@@ -72,7 +84,7 @@ impl RunSummary {
 }
 
 /// Reads a mirror's status. Blocking; cheap at any size.
-pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, StoreError> {
+pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, EngineError> {
     let totals = store.totals()?;
     let failures = store.ledger()?;
     // The store tells the newest first; runs that end in the same second stay in their order.
@@ -92,6 +104,7 @@ pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, StoreError> {
         behind_seconds: behind_seconds(&runs, &failures, now),
         runs,
         failures,
+        signing: publish::signing(store)?,
     })
 }
 

@@ -167,6 +167,11 @@ impl Store {
         self.inner.catalog.unsigned(limit)
     }
 
+    /// How many projects have pages that cannot be signed.
+    pub fn unsigned_count(&self) -> Result<u64, StoreError> {
+        self.inner.catalog.unsigned_count()
+    }
+
     /// What was last published of every role.
     pub fn roles(&self) -> Result<Vec<RoleState>, StoreError> {
         self.inner.catalog.roles()

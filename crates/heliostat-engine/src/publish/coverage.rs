@@ -31,8 +31,7 @@ pub fn claim(
 /// What the tree claims. A page that exists and cannot be signed is absent from what is signed, so that as long as
 /// there is one, absence means nothing.
 pub fn claimed(store: &Store) -> Result<Option<Coverage>, StoreError> {
-    let noted = store.meta::<Value>(KEY)?;
-    let Some(mut coverage) = noted.as_ref().and_then(Coverage::from_value) else {
+    let Some(mut coverage) = noted(store)? else {
         return Ok(None);
     };
     if !store.unsigned(1)?.is_empty() {
@@ -40,6 +39,12 @@ pub fn claimed(store: &Store) -> Result<Option<Coverage>, StoreError> {
         coverage.serial = None;
     }
     Ok(Some(coverage))
+}
+
+/// What the last sync noted.
+pub(super) fn noted(store: &Store) -> Result<Option<Coverage>, StoreError> {
+    let noted = store.meta::<Value>(KEY)?;
+    Ok(noted.as_ref().and_then(Coverage::from_value))
 }
 
 pub(super) fn to_value(coverage: &Coverage) -> Value {

@@ -8,6 +8,7 @@ mod keep;
 mod offline;
 mod plan;
 mod signer;
+mod state;
 mod write;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use coverage::{claim, claimed};
 pub use offline::{OfflineFiles, install};
 pub use signer::{Lives, Notary, Signer};
+pub(crate) use state::signing;
+pub use state::{Fit, SigningStatus, fit};
 
 use crate::context::{Context, blocking};
 use crate::error::EngineError;

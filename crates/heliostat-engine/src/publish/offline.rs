@@ -109,6 +109,11 @@ impl Offline {
     }
 }
 
+/// To how many bins the tree's `bins` role delegates.
+pub(super) fn count(store: &Store, roles: &[RoleState]) -> Result<BinCount, EngineError> {
+    count_of(&read_live(store, roles, "bins")?.ok_or_else(|| missing("bins"))?)
+}
+
 fn read_live<T: Metadata>(
     store: &Store,
     roles: &[RoleState],

@@ -233,6 +233,14 @@ impl Catalog {
         })
     }
 
+    /// How many projects have pages that cannot be signed.
+    pub(crate) fn unsigned_count(&self) -> Result<u64, StoreError> {
+        self.read("count what cannot be signed", |connection| {
+            let mut statement = connection.prepare_cached("SELECT count(*) FROM unsigned")?;
+            Ok(size_from_sql(statement.query_row([], |row| row.get(0))?))
+        })
+    }
+
     /// What was last given out of every role, in name order.
     pub(crate) fn roles(&self) -> Result<Vec<RoleState>, StoreError> {
         self.read("read the roles", |connection| {

@@ -1,9 +1,10 @@
-//! `heliostat status`: size, freshness, failures, disk left, and a small picture of the last syncs.
+//! `heliostat status`: size, freshness, failures, disk left, what is signed, and a small picture of the last syncs.
 
 use std::fmt::Write as _;
 
+use heliostat_engine::publish::SigningStatus;
 use heliostat_engine::{MirrorStatus, status};
-use heliostat_store::Store;
+use heliostat_store::{Origin, RoleState, Store};
 
 use crate::cli::{CommonArgs, StatusArgs};
 use crate::outcome::Outcome;
@@ -11,20 +12,27 @@ use crate::{render, reporter, wire};
 
 /// Failures listed for a person; `--json` has them all.
 const FAILURES_SHOWN_MAX: usize = 20;
+/// Projects that cannot be signed listed for a person; `--json` has a thousand.
+const UNSIGNABLE_SHOWN_MAX: usize = 20;
 
 pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outcome> {
     let data = wire::existing_data_directory(common)?;
     let store = Store::open(&data)?;
-    let status = status(&store, wire::clock().now())?;
+    let now = wire::clock().now();
+    let status = status(&store, now)?;
     if args.json {
         reporter::json_line(&status);
     } else {
-        reporter::print(&text(&status, &data.display().to_string()));
+        let mut text = text(&status, &data.display().to_string());
+        if let Some(signing) = &status.signing {
+            add_signing(&mut text, signing, now);
+        }
+        reporter::print(&text);
     }
-    Ok(if status.failures.is_empty() {
-        Outcome::Done
-    } else {
+    Ok(if status.has_findings(now) {
         Outcome::Findings
+    } else {
+        Outcome::Done
     })
 }
 
@@ -107,4 +115,64 @@ fn freshness(status: &MirrorStatus) -> String {
         }
         Some(seconds) => format!("the oldest change we lack is {} old", render::span(seconds)),
     }
+}
+
+fn add_signing(text: &mut String, signing: &SigningStatus, now: i64) {
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<12} {value}");
+    };
+    let whose = match signing.origin {
+        Origin::Own => "by this mirror",
+        Origin::Carried => "by the notary upstream",
+    };
+    let pages = render::plural(signing.pages, "page");
+    let pending = match signing.pending {
+        0 => String::new(),
+        changed => format!(", {} not yet published", render::plural(changed, "change")),
+    };
+    line("signed", format!("{pages} {whose}{pending}"));
+    line("snapshot", role(signing.snapshot.as_ref(), now));
+    line("timestamp", role(signing.timestamp.as_ref(), now));
+    let fit = signing.bins;
+    let fitting = match fit.fitting {
+        fitting if fitting == fit.bins => "as fits".to_owned(),
+        fitting => {
+            let projects = render::plural(fit.projects, "project");
+            format!("{} would fit {projects}", render::count(fitting.into()))
+        }
+    };
+    line(
+        "bins",
+        format!("{}, {fitting}", render::count(fit.bins.into())),
+    );
+    line("not signable", render::count(signing.unsignable_count));
+    for one in signing.unsignable.iter().take(UNSIGNABLE_SHOWN_MAX) {
+        let _infallible = writeln!(text, "  {}: {}", one.project, one.reason);
+    }
+    let more = signing
+        .unsignable_count
+        .saturating_sub(UNSIGNABLE_SHOWN_MAX as u64);
+    if more > 0 {
+        let _infallible = writeln!(
+            text,
+            "  … and {more} more; `heliostat status --json` names a thousand"
+        );
+    }
+}
+
+/// A role that was published, as `3, 23 h left`.
+fn role(role: Option<&RoleState>, now: i64) -> String {
+    let Some(role) = role else {
+        return "none yet".to_owned();
+    };
+    let left = role.expires_at.saturating_sub(now);
+    let left = u64::try_from(left).map_or_else(
+        |_negative| "EXPIRED: clients refuse the tree until it is signed again".to_owned(),
+        |left| format!("{} left", render::span(left)),
+    );
+    format!(
+        "version {}, until {}, {left}",
+        role.version,
+        render::moment(role.expires_at)
+    )
 }

@@ -1,5 +1,6 @@
 //! Signing as its user sees it: sync and serve publish, any TUF client takes, and what comes later is taken too.
 
+use heliostat_testkit::pypi::Lack;
 use heliostat_testkit::universe::Release;
 
 use crate::notary_world::{begin, root, take};
@@ -62,4 +63,46 @@ fn a_key_that_is_gone_is_told_before_anything_is_done() {
     run.assert_code(3);
     assert_says(&run.stderr, &["online.key", "signed"]);
     assert!(!world.heliostat.web().join("simple/alpha").exists());
+}
+
+#[test]
+fn status_tells_what_is_signed_and_names_what_cannot_be() {
+    let world = World::new(small());
+    world.sync(&["alpha"]).assert_code(0);
+    assert!(world.status()["signing"].is_null());
+    begin(&world.heliostat, 16);
+    world.sync(&["alpha"]).assert_code(0);
+    let status = world.heliostat.command("status").run();
+    status.assert_code(0);
+    assert_says(
+        &status.stdout,
+        &[
+            "signed       1 page by this mirror\n",
+            "snapshot     version 1, until ",
+            "timestamp    version 1, until ",
+            "bins         16, 1 would fit 1 project\n",
+            "not signable 0\n",
+        ],
+    );
+    world.pypi.set_lacks([Lack::Hashes]);
+    let serving = world.serve(&[]);
+    assert_eq!(
+        crate::http::get(&format!("{}/simple/beta/", serving.url)).status,
+        200
+    );
+    until("beta's page is committed", || {
+        world.status()["signing"]["unsignable_count"] == 1
+    });
+    drop(serving);
+    let status = world.heliostat.command("status").run();
+    status.assert_code(1);
+    assert_says(
+        &status.stdout,
+        &["not signable 1\n  beta: ", "beta-1.0", "sha256"],
+    );
+    let signing = &world.status()["signing"];
+    assert_eq!(signing["origin"], "own");
+    assert_eq!(signing["unsignable"][0]["project"], "beta");
+    assert_eq!(signing["bins"]["bins"], 16);
+    assert!(signing["timestamp"]["expires_at"].is_i64());
 }

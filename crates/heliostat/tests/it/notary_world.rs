@@ -2,62 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use heliostat_engine::publish::{self, OfflineFiles};
-use heliostat_store::Store;
 use heliostat_testkit::process::{Finished, Heliostat, Serving};
-use heliostat_trust::bins::BinCount;
-use heliostat_trust::keys::SigningKey;
-use heliostat_trust::metadata::{
-    Authority, Delegation, Expiry, Metadata as _, RoleName, Root, Scope, Targets, Version,
-};
 
 use crate::world::World;
 
-/// How long what people sign holds here.
-const LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(1_000);
-
 /// Switches signing on in a data directory, with so many bins.
+#[track_caller]
 pub(crate) fn begin(heliostat: &Heliostat, bins: u64) {
-    let store = Store::open(heliostat.data()).unwrap();
-    let key = SigningKey::generate().unwrap();
-    let pem = key.to_plain_file().unwrap();
-    std::fs::write(store.keys().join("online.key"), pem.as_bytes()).unwrap();
-    let now = jiff::Timestamp::now();
-    let expires = Expiry::after(now, LIFE).unwrap();
-    let single = Authority::single(key.public().clone());
-    let root = Root {
-        version: Version::FIRST,
-        expires,
-        root: single.clone(),
-        targets: single.clone(),
-        snapshot: single.clone(),
-        timestamp: single.clone(),
-    };
-    let role = |role: RoleName, delegations: Vec<Delegation>| Targets {
-        role,
-        version: Version::FIRST,
-        expires,
-        targets: [].into(),
-        delegations,
-    };
-    let to_bins = Delegation {
-        name: RoleName::bins(),
-        authority: single.clone(),
-        scope: Scope::Paths(vec!["simple/*/*".to_owned(), "heliostat/*".to_owned()]),
-        terminating: false,
-    };
-    let bins = BinCount::new(bins).unwrap().delegations(&single);
-    let files = OfflineFiles {
-        roots: vec![root.unsigned().sign(&key).to_file()],
-        targets: Some(
-            role(RoleName::targets(), vec![to_bins])
-                .unsigned()
-                .sign(&key)
-                .to_file(),
-        ),
-        bins: Some(role(RoleName::bins(), bins).unsigned().sign(&key).to_file()),
-    };
-    publish::install(&store, &files, now.as_second()).unwrap();
+    heliostat
+        .command("trust init")
+        .args(["--bins", &bins.to_string()])
+        .run()
+        .assert_code(0);
 }
 
 /// The first root, as a client is given it by a way it trusts.
