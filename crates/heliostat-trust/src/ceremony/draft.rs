@@ -68,8 +68,7 @@ pub fn delegations(
     expires: Expiry,
     before: (Option<Version>, Option<Version>),
 ) -> Draft {
-    let next = |version: Option<Version>| version.map_or(Version::FIRST, Version::next);
-    let bins = Delegation {
+    let to_bins = Delegation {
         name: RoleName::bins(),
         authority: root.targets.clone(),
         scope: Scope::Paths(BINS_SCOPE.map(str::to_owned).into()),
@@ -77,21 +76,33 @@ pub fn delegations(
     };
     let targets = Targets {
         role: RoleName::targets(),
-        version: next(before.0),
+        version: next_version(before.0),
         expires,
         targets: BTreeMap::new(),
-        delegations: vec![bins],
+        delegations: vec![to_bins],
     };
+    let Draft { documents } = bins(root, count, expires, before.1);
+    Draft {
+        documents: [vec![Document::Targets(targets)], documents].concat(),
+    }
+}
+
+/// Drafts `bins` alone: the same keys, perhaps another number of bins. `before` is the version that there is.
+pub fn bins(root: &Root, count: BinCount, expires: Expiry, before: Option<Version>) -> Draft {
     let bins = Targets {
         role: RoleName::bins(),
-        version: next(before.1),
+        version: next_version(before),
         expires,
         targets: BTreeMap::new(),
         delegations: count.delegations(&root.snapshot),
     };
     Draft {
-        documents: vec![Document::Targets(targets), Document::Targets(bins)],
+        documents: vec![Document::Targets(bins)],
     }
+}
+
+fn next_version(before: Option<Version>) -> Version {
+    before.map_or(Version::FIRST, Version::next)
 }
 
 impl Document {

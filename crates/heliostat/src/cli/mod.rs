@@ -38,7 +38,7 @@ pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use trust::{
-    DelegateCommand, DraftsArgs, KeysCommand, PassphraseArgs, RevokeArgs, RootCommand,
+    DelegateCommand, DraftsArgs, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs, RootCommand,
     RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TrustCommand, TrustInitArgs, TrustVerifyArgs,
 };
 pub(crate) use upstream::UpstreamArgs;

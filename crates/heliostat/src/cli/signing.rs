@@ -6,7 +6,7 @@ use clap::Args;
 use heliostat_trust::keys::SignerSource;
 
 /// How what changes is signed, in a data directory that `heliostat trust init` has set up.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SigningArgs {
     /// Sign with this key: `file:PATH`, `env:NAME` or `command:PROGRAM ARG…`, which gets the bytes on stdin and prints

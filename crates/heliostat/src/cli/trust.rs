@@ -38,6 +38,8 @@ pub(crate) enum TrustCommand {
     Rotate(RotateCommand),
     /// Draft what takes all power from a key, and say what to do
     Revoke(RevokeArgs),
+    /// Spread the pages over another number of bins: at once where the single key is kept here, else as a draft to sign
+    Rebin(RebinArgs),
     /// Go through a whole ceremony, a theft and the recovery in a temporary directory
     Rehearse,
 }
@@ -258,4 +260,23 @@ pub(crate) struct DraftsArgs {
     /// The directory where the drafts go
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+}
+
+/// Options of `trust rebin`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RebinArgs {
+    /// So many bins, a power of two [default: about a hundred projects a bin, of those held now]
+    #[arg(long, value_name = "N")]
+    pub(crate) bins: Option<u64>,
+    /// As many bins as so many projects want; 900000 for all of PyPI
+    #[arg(long, value_name = "N", conflicts_with = "bins")]
+    pub(crate) projects: Option<u64>,
+    /// How long `bins` holds: days as in `365d`, to the end of the day, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+    pub(crate) expires: String,
+    /// Sign nothing; write a draft for the people who sign into this directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
 }

@@ -81,6 +81,34 @@ fn three_people_hold_a_ceremony() {
     let status = table.done("status --data @data");
     assert_says(&status.stdout, &["signed by 2 of 3", "root 1", "bins 1"]);
 
+    // Another number of bins takes the same people.
+    let alone = table.trust("rebin --bins 4 --data @data");
+    alone.assert_code(2);
+    assert_says(&alone.stderr, &["2 people must sign", "-o DIR"]);
+    let rebinned = table.done("rebin --bins 4 --data @data -o @rebin");
+    assert_says(&rebinned.stdout, &["bins 2", "4 bins, signed by"]);
+    assert_says(
+        &rebinned.stderr,
+        &[
+            "trust delegate sign",
+            "1.root.json",
+            "trust install 2.bins.json",
+        ],
+    );
+    for name in ["alice", "carol"] {
+        table.sign("delegate", "rebin/bins.draft.json", name);
+    }
+    table.done(
+        "delegate assemble @rebin/bins.draft.json @rebin/bins.draft.json.alice.sig \
+         @rebin/bins.draft.json.carol.sig --root @1.root.json -o @.",
+    );
+    table.done("install --data @data @2.bins.json");
+    let status = table.done("status --data @data");
+    assert_says(
+        &status.stdout,
+        &["bins 2", "4 bins, 1 would fit 0 projects"],
+    );
+
     // The online key goes to another machine: everything is drafted, and the list says what to do.
     table.done("keys new --label online2 --plain --out @online2.key");
     let rotated = table.done("rotate online --new @online2.pub --data @data -o @next");
@@ -104,7 +132,7 @@ fn three_people_hold_a_ceremony() {
         "delegate assemble @next/delegate.draft.json @next/delegate.draft.json.alice.sig \
          @next/delegate.draft.json.bob.sig --root @2.root.json -o @.",
     );
-    table.done("install --data @data @2.root.json @2.targets.json @2.bins.json");
+    table.done("install --data @data @2.root.json @2.targets.json @3.bins.json");
     let status = table.done("status --data @data --json");
     assert_says(&status.stdout, &["\"role\":\"root\",\"version\":2"]);
 

@@ -17,10 +17,10 @@ use crate::{reporter, wire};
 const BYTES_MAX: u64 = 32 << 20;
 
 /// What people signed last.
-struct Present {
-    root: Root,
+pub(super) struct Present {
+    pub(super) root: Root,
     targets: Targets,
-    bins: Targets,
+    pub(super) bins: Targets,
 }
 
 pub(super) fn rotate(common: &CommonArgs, command: &RotateCommand) -> anyhow::Result<()> {
@@ -124,12 +124,16 @@ fn checklist(before: &Root, next: &Root, root: &Path, below: &Path) -> String {
 }
 
 fn present(common: &CommonArgs) -> anyhow::Result<Present> {
-    let store = wire::open_store(common, &Events::none())?;
+    present_of(&wire::open_store(common, &Events::none())?)
+}
+
+/// What people signed last of a tree.
+pub(super) fn present_of(store: &heliostat_store::Store) -> anyhow::Result<Present> {
     let roles = store.roles()?;
     Ok(Present {
-        root: live(&store, &roles, "root")?,
-        targets: live(&store, &roles, "targets")?,
-        bins: live(&store, &roles, "bins")?,
+        root: live(store, &roles, "root")?,
+        targets: live(store, &roles, "targets")?,
+        bins: live(store, &roles, "bins")?,
     })
 }
 

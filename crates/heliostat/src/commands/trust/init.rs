@@ -20,7 +20,7 @@ use crate::commands::UsageError;
 use crate::{reporter, signing, wire};
 
 /// The key that signs root, targets and bins: what people hold elsewhere where the ceremony is kept.
-const OFFLINE_KEY: &str = "offline.key";
+pub(super) const OFFLINE_KEY: &str = "offline.key";
 
 pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<()> {
     let store = wire::open_store(common, &Events::none())?;

@@ -7,6 +7,7 @@ mod files;
 mod init;
 mod keys;
 mod passphrase;
+mod rebin;
 mod rehearse;
 mod status;
 mod verify;
@@ -59,6 +60,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Verify(args) => return verify::run(args),
         TrustCommand::Rotate(command) => change::rotate(common, command)?,
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
+        TrustCommand::Rebin(args) => rebin::run(common, args)?,
         TrustCommand::Rehearse => rehearse::run()?,
     }
     Ok(Outcome::Done)

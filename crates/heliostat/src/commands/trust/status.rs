@@ -1,16 +1,18 @@
-//! `heliostat trust status`: what expires when, and whether something must be done.
+//! `heliostat trust status`: what expires when, whether the bins fit, and whether something must be done.
 
 use std::fmt::Write as _;
 
 use heliostat_engine::Events;
-use heliostat_store::{RoleState, Store};
+use heliostat_engine::publish::{self, Fit};
+use heliostat_store::{Origin, RoleState, Store};
+use heliostat_trust::bins::Bin;
 use heliostat_trust::ceremony::{Due, Lives, due};
 use heliostat_trust::check::Found;
 use heliostat_trust::metadata::{Expiry, Root, Signed, Version};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::expiry;
+use super::{expiry, rebin};
 use crate::cli::CommonArgs;
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -34,16 +36,19 @@ struct Line {
 struct Status {
     custody: String,
     roles: Vec<Line>,
+    bins: Fit,
     due: bool,
+    /// The command that mends the number of bins, where that is due.
+    next: Option<String>,
 }
 
 pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
     let store = wire::open_store(common, &Events::none())?;
-    if store.notary()?.is_none() {
+    let Some(notary) = store.notary()? else {
         let text = "this data directory is not signed; `heliostat trust init` begins";
         return Err(UsageError(text.to_owned()).into());
-    }
-    let status = status(&store, expiry::now()?)?;
+    };
+    let status = status(&store, notary.origin, expiry::now()?)?;
     if json {
         reporter::json_line(&status);
     } else {
@@ -56,8 +61,9 @@ pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
     })
 }
 
-fn status(store: &Store, now: Timestamp) -> anyhow::Result<Status> {
+fn status(store: &Store, origin: Origin, now: Timestamp) -> anyhow::Result<Status> {
     let roles = store.roles()?;
+    let fit = publish::fit(store)?;
     let usual = Lives::default();
     let mut lines = Vec::new();
     let mut bins: Option<(usize, Line)> = None;
@@ -65,6 +71,15 @@ fn status(store: &Store, now: Timestamp) -> anyhow::Result<Status> {
         let line = line(role, &usual, now)?;
         if !role.name.starts_with("bin-") {
             lines.push(line);
+            continue;
+        }
+        // Bins of another number hold nothing, nobody asks for them, and they are not signed again.
+        let of_today = |bin: Bin| bin.count().get() == fit.bins;
+        if !role
+            .name
+            .parse()
+            .is_ok_and(|name| Bin::of_role(&name).is_some_and(of_today))
+        {
             continue;
         }
         // Thousands of bins: the one that expires first stands for all.
@@ -79,11 +94,19 @@ fn status(store: &Store, now: Timestamp) -> anyhow::Result<Status> {
         lines.push(first);
     }
     lines.sort_by_key(|line| line.left_seconds);
-    let due = lines.iter().any(|line| line.how != Due::Not);
+    let root = root(store, &roles)?;
+    // What an upstream's notary signed is for its people to mend.
+    let rebins = origin == Origin::Own && fit.is_due();
+    let next = root
+        .as_ref()
+        .filter(|_| rebins)
+        .map(|root| rebin::command(store, root));
     Ok(Status {
-        custody: custody(store, &roles)?,
+        custody: root.as_ref().map_or_else(|| "no root".to_owned(), custody),
+        due: rebins || lines.iter().any(|line| line.how != Due::Not),
         roles: lines,
-        due,
+        bins: fit,
+        next,
     })
 }
 
@@ -108,22 +131,23 @@ fn line(role: &RoleState, lives: &Lives, now: Timestamp) -> anyhow::Result<Line>
     })
 }
 
-/// Who holds the power over everything.
-fn custody(store: &Store, roles: &[RoleState]) -> anyhow::Result<String> {
+fn root(store: &Store, roles: &[RoleState]) -> anyhow::Result<Option<Root>> {
     let Some(root) = roles.iter().find(|role| role.name == "root") else {
-        return Ok("no root".to_owned());
+        return Ok(None);
     };
     let file = store.read_metadata(&format!("{}.root.json", root.version), ROOT_BYTES_MAX)?;
-    let Some(file) = file else {
-        return Ok("no root".to_owned());
-    };
-    let root = Signed::<Root>::read(&file)?.value;
+    let root = file.map(|file| Signed::<Root>::read(&file)).transpose()?;
+    Ok(root.map(|root| root.value))
+}
+
+/// Who holds the power over everything.
+fn custody(root: &Root) -> String {
     let (needed, keys) = (root.root.threshold(), root.root.keys().len());
-    Ok(if root.root.is_single() {
+    if root.root.is_single() {
         "single-key".to_owned()
     } else {
         format!("{needed} of {keys}")
-    })
+    }
 }
 
 fn print(status: &Status) {
@@ -141,6 +165,11 @@ fn print(status: &Status) {
         };
         let (role, version, expires) = (&line.role, line.version, &line.expires);
         let _infallible = writeln!(text, "{role} {version}: {expires}, {left}{mark}");
+    }
+    let mark = if status.next.is_some() { "  DUE" } else { "" };
+    let _infallible = writeln!(text, "{}{mark}", rebin::told(status.bins));
+    if let Some(next) = &status.next {
+        let _infallible = writeln!(text, "next: {next}");
     }
     reporter::print(&text);
 }
