@@ -84,6 +84,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Kills it, without a chance to tidy up.
+    pub(crate) fn kill(mut self) {
+        let _already_gone = self.child.kill();
+    }
+
     /// The process, whose descendants do the work for some servers.
     pub(crate) fn process_id(&self) -> u32 {
         self.child.id()

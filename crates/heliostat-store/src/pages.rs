@@ -56,6 +56,19 @@ pub(crate) fn published(record: &ProjectRecord) -> ProjectPage {
     page
 }
 
+/// What a page is to a notary, and its bytes.
+pub(crate) fn signed_as(page: &ProjectPage) -> (SignedAs, Vec<u8>) {
+    let json = render_page(page, Format::Json);
+    let signed = match check_signable(page) {
+        Ok(()) => SignedAs::Page {
+            sha256: Sha256::of(&json),
+            size_bytes: json.len() as u64,
+        },
+        Err(error) => SignedAs::Nothing(error.to_string()),
+    };
+    (signed, json)
+}
+
 impl<'a> Pages<'a> {
     pub(crate) const fn new(layout: &'a Layout, incoming: &'a Incoming) -> Self {
         Self {
@@ -112,19 +125,17 @@ impl<'a> Pages<'a> {
         unsynced: &mut Unsynced,
     ) -> Result<SignedAs, StoreError> {
         let name = &page.name;
-        let json = render_page(page, Format::Json);
+        let (signed, json) = signed_as(page);
         let place = layout::page(name, PageKind::Json);
-        if let Err(error) = check_signable(page) {
-            self.replace(&place, &json, unsynced)?;
-            return Ok(SignedAs::Nothing(error.to_string()));
+        match &signed {
+            SignedAs::Nothing(_) => self.replace(&place, &json, unsynced)?,
+            SignedAs::Page { sha256, .. } => {
+                let copy = layout::signed_page(name, *sha256);
+                self.replace_with_copy(&place, &copy, &json, unsynced)?;
+                kill_point("one-page-signed");
+            }
         }
-        let sha256 = Sha256::of(&json);
-        self.replace_with_copy(&place, &layout::signed_page(name, sha256), &json, unsynced)?;
-        kill_point("one-page-signed");
-        Ok(SignedAs::Page {
-            sha256,
-            size_bytes: json.len() as u64,
-        })
+        Ok(signed)
     }
 
     /// Removes a project's documents.

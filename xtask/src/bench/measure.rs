@@ -28,15 +28,20 @@ pub(super) struct Cost {
 
 /// Runs a program to its end. It must exit with 0, else its numbers would mean nothing.
 pub(super) fn run(command: &mut Command) -> Result<Cost> {
-    run_to(command, Stdio::null())
+    run_to(command, Stdio::null()).map(|(cost, _)| cost)
 }
 
 /// The same for a program whose stdout is the result.
 pub(super) fn run_shown(command: &mut Command) -> Result<Cost> {
-    run_to(command, Stdio::inherit())
+    run_to(command, Stdio::inherit()).map(|(cost, _)| cost)
 }
 
-fn run_to(command: &mut Command, stdout: Stdio) -> Result<Cost> {
+/// The same, with what it wrote to stdout.
+pub(super) fn run_heard(command: &mut Command) -> Result<(Cost, String)> {
+    run_to(command, Stdio::piped())
+}
+
+fn run_to(command: &mut Command, stdout: Stdio) -> Result<(Cost, String)> {
     let shown = show(command);
     let before = reaped_seconds()?;
     let started = Instant::now();
@@ -49,13 +54,16 @@ fn run_to(command: &mut Command, stdout: Stdio) -> Result<Cost> {
     let process = child.id();
     let stderr = child.stderr.take().context("stderr is piped")?;
     let ended = AtomicBool::new(false);
-    let (status, wall_seconds, peak_kb, talk) = thread::scope(|scope| {
+    let stdout = child.stdout.take();
+    let (status, wall_seconds, peak_kb, talk, said) = thread::scope(|scope| {
         let sampler = scope.spawn(|| sample_memory(process, &ended));
         let listener = scope.spawn(|| std::io::read_to_string(stderr));
+        let reader = scope.spawn(|| stdout.map(std::io::read_to_string).transpose());
         let status = child.wait();
         let wall_seconds = started.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
-        (status, wall_seconds, sampler.join(), listener.join())
+        let (peak_kb, talk, said) = (sampler.join(), listener.join(), reader.join());
+        (status, wall_seconds, peak_kb, talk, said)
     });
     let status = status.with_context(|| format!("failed to wait for `{shown}`"))?;
     if !status.success() {
@@ -65,11 +73,18 @@ fn run_to(command: &mut Command, stdout: Stdio) -> Result<Cost> {
         bail!("`{shown}` failed ({status}):\n{}", last.join("\n"));
     }
     let memory_mb = f64::from(peak_kb.unwrap_or_default()) / 1000.0;
-    Ok(Cost {
+    let cost = Cost {
         wall_seconds,
         processor_seconds: reaped_seconds()? - before,
         memory_mb,
-    })
+    };
+    let said = said.ok().and_then(Result::ok).flatten();
+    Ok((cost, said.unwrap_or_default()))
+}
+
+/// The most that a running process has held in memory at once; 0 when it is gone.
+pub(super) fn peak_memory_mb(process: u32) -> f64 {
+    f64::from(peak_memory_kb(process)) / 1000.0
 }
 
 /// Processor time so far of a process and all that descend from it, in seconds.
@@ -141,13 +156,18 @@ fn reaped_seconds() -> Result<f64> {
 fn sample_memory(process: u32, ended: &AtomicBool) -> u32 {
     let mut peak_kb = 0;
     while !ended.load(Ordering::Relaxed) {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let high_water = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kb = high_water.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-        peak_kb = peak_kb.max(kb.unwrap_or_default());
+        peak_kb = peak_kb.max(peak_memory_kb(process));
         thread::sleep(SAMPLE_EVERY);
     }
     peak_kb
+}
+
+/// 0 for a process that is gone.
+fn peak_memory_kb(process: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let high_water = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kb = high_water.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    kb.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod scale;
 mod serve;
 mod sync;
 mod table;
+mod trust;
 mod upstream;
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ enum Bench {
     Serve(serve::Arguments),
     /// Planning and rendering with as many projects and files as PyPI has.
     Scale(scale::Arguments),
+    /// Signing, installing through the proxy, losing a mirror; beside python-tuf.
+    Trust(trust::Arguments),
     /// Make a data set and serve it with nginx until interrupted, to try things by hand.
     Upstream(upstream::Arguments),
 }
@@ -77,6 +80,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             serve::run(&ground, arguments)
         }
         Bench::Scale(arguments) => scale::run(&ground, arguments),
+        Bench::Trust(arguments) => trust::run(&mut ground, arguments),
         Bench::Upstream(arguments) => {
             ground.prepare(&["heliostat-testkit"])?;
             upstream::run(&ground, arguments)

@@ -80,7 +80,8 @@ fn advantage(better: Better, ours: f64, theirs: f64) -> f64 {
     }
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+/// The middle one; of an even number, the mean of the two.
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -93,7 +94,7 @@ fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// Three significant digits, no exponent.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => "–".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),

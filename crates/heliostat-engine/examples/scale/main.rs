@@ -3,6 +3,7 @@
 //!
 //! `cargo xtask bench scale`, or `scale --data DIR --projects N --files M [--step fill|plan|root|change]`. Without
 //! `--step` every step is run, each in a process of its own, and the changes once more among a tenth of the projects.
+//! `cargo xtask bench trust` asks for the steps `fill`, `sign`, `publish` and `publish-hour` of a signed mirror.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -10,6 +11,7 @@
 )]
 
 mod report;
+mod signing;
 mod steps;
 mod world;
 
@@ -46,6 +48,9 @@ fn main() -> Result<(), Fault> {
         Some("plan") => steps::plan_all(&size),
         Some("root") => steps::root(&size),
         Some("change") => steps::change(&size),
+        Some("sign") => signing::sign(&size),
+        Some("publish") => signing::publish_changes(&size),
+        Some("publish-hour") => signing::publish_hour(&size),
         Some(other) => Err(format!("there is no step {other}").into()),
     }
 }

@@ -28,6 +28,11 @@ pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
+/// As `12.3 ms`.
+pub(crate) fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
 /// As `123 MB`, of a million bytes each.
 pub(crate) fn megabytes(size_bytes: u64) -> String {
     format!("{} MB", size_bytes / 1_000_000)

@@ -27,6 +27,8 @@ const NOW: i64 = 1_795_000_000;
 /// Fills the catalog, and writes the list that the upstream will show next.
 pub(crate) fn fill(size: &Size) -> Result<(), Fault> {
     let store = Store::open(&size.data)?;
+    // Where something real is installed from, that is there already.
+    let before = store.totals()?;
     let world = World::new(size.projects, size.files);
     let mut broken = None;
     let records = world
@@ -38,7 +40,11 @@ pub(crate) fn fill(size: &Size) -> Result<(), Fault> {
         return Err(fault);
     }
     let totals = store.totals()?;
-    if totals.projects != u64::from(size.projects) || totals.files_held != u64::from(size.files) {
+    let (projects, files) = (
+        totals.projects - before.projects,
+        totals.files_held - before.files_held,
+    );
+    if projects != u64::from(size.projects) || files != u64::from(size.files) {
         return Err(format!("the catalog holds something else: {totals:?}").into());
     }
     let rate = f64::from(size.files) / time.as_secs_f64();
@@ -191,7 +197,8 @@ fn change_all(store: &Store, chosen: &[u32], round: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-fn changed(store: &Store, index: u32, round: u32) -> Result<Change, Fault> {
+/// A project with one more file, as a change.
+pub(crate) fn changed(store: &Store, index: u32, round: u32) -> Result<Change, Fault> {
     let name = world::name(index)?;
     let mut record: ProjectRecord = store.project(&name)?.ok_or("a project is missing")?;
     let bytes = format!("{name} {round}").into_bytes();

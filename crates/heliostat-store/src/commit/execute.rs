@@ -190,11 +190,16 @@ impl Store {
 
     /// Writes documents as this store does: with signed copies where somebody signs.
     pub(crate) fn pages(&self) -> Result<Pages<'_>, StoreError> {
-        let copies = match self.notary()? {
+        let copies = self.copies()?;
+        Ok(Pages::new(&self.inner.layout, &self.inner.incoming).with(copies))
+    }
+
+    /// Whether this store makes signed copies of pages.
+    pub(crate) fn copies(&self) -> Result<Copies, StoreError> {
+        Ok(match self.notary()? {
             Some(_) => Copies::Signed,
             None => Copies::None,
-        };
-        Ok(Pages::new(&self.inner.layout, &self.inner.incoming).with(copies))
+        })
     }
 
     fn make_durable(&self, batch: &Batch) -> Result<(), StoreError> {
