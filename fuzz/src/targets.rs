@@ -10,7 +10,8 @@ use heliostat_pypi::client_config::{Judged, Source, SourceKind, judge, settings}
 use heliostat_pypi::lock_urls::{Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{
-    Format, MediaType, ProjectPage, read_list, read_page, render_legacy, render_list, render_page,
+    Format, MediaType, ProjectPage, check_signable, read_list, read_page, read_signed,
+    render_legacy, render_list, render_page,
 };
 use heliostat_pypi::select::{read_lock, read_requirements};
 use heliostat_pypi::{FileName, ProjectName, RelPath, TreePath};
@@ -35,6 +36,7 @@ pub const ALL: &[Target] = &[
     ("bundle", bundle),
     ("bundle_archive", bundle_archive),
     ("bundle_manifest", bundle_manifest),
+    ("signed_page", signed_page),
 ];
 
 /// A JSON page: whatever is accepted can be written and read again without loss.
@@ -45,6 +47,22 @@ pub fn page_json(body: &[u8]) {
 /// An HTML page, likewise.
 pub fn page_html(body: &[u8]) {
     page(body, MediaType::Html);
+}
+
+/// A page whose bytes were verified: one that is taken binds every file to its project, and is, written anew, the same
+/// page.
+pub fn signed_page(body: &[u8]) {
+    let project = project_name("acme");
+    let Ok(page) = read_signed(&project, body) else {
+        return;
+    };
+    assert_eq!(page.name, project);
+    assert!(check_signable(&page).is_ok());
+    for file in &page.files {
+        FileName::parse(file.filename(), &project).expect("a signed page lists files of its own");
+    }
+    let again = read_signed(&project, &render_page(&page, Format::Json));
+    assert_eq!(again.expect("what we write can be read"), page);
 }
 
 /// A JSON root list.

@@ -6,6 +6,8 @@
 mod answer;
 mod client;
 mod clock;
+#[cfg(test)]
+mod corpus;
 mod coverage;
 mod disk;
 mod download;

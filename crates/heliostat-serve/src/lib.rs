@@ -11,6 +11,8 @@ mod account;
 mod body;
 mod conditional;
 mod connection;
+#[cfg(test)]
+mod corpus;
 mod documents;
 mod downloads;
 mod encoding;

@@ -1,34 +1,15 @@
-//! Replays the fuzz corpora through the fuzz targets' own functions, so that every run of the tests does.
+//! Replays the fuzz corpora of what this crate reads.
 
+#[path = "../../../../fuzz/src/replay.rs"]
+mod replay;
 #[expect(
     unreachable_pub,
-    reason = "public for the fuzz crate, whose library this file is"
+    reason = "public for the fuzz crate, whose module this file is"
 )]
 #[path = "../../../../fuzz/src/targets.rs"]
 mod targets;
 
-use std::path::Path;
-
-/// Runs one target over every file of its corpus, which must not be empty.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "test data beside the fuzz targets"
-)]
-fn replay(target: &str, run: fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fuzz/corpus")
-        .join(target);
-    let mut files = 0;
-    for entry in corpus.read_dir().unwrap() {
-        run(&std::fs::read(entry.unwrap().path()).unwrap());
-        files += 1;
-    }
-    assert!(files > 0, "{target} has no corpus");
-}
-
 #[test]
 fn every_target_survives_its_corpus() {
-    for (target, run) in targets::ALL {
-        replay(target, *run);
-    }
+    replay::all(targets::ALL);
 }
