@@ -42,6 +42,14 @@ pub enum StoreError {
         /// The newest schema known here.
         known: i64,
     },
+    /// The catalog was written by an older heliostat, and may not be brought up to date by us.
+    #[error("the catalog `{}` has the older schema {found}, and we may not write it", path.display())]
+    CatalogOlder {
+        /// The catalog's file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+    },
     /// The catalog's file is not a sound database.
     #[error("the catalog `{}` is damaged", path.display())]
     CatalogDamaged {
@@ -166,6 +174,7 @@ impl StoreError {
             Self::Io { source, .. } => io_kind(source),
             Self::Catalog { source, .. } => catalog_kind(source),
             Self::CatalogNewer { .. } => ErrorKind::Newer,
+            Self::CatalogOlder { .. } => ErrorKind::PermissionDenied,
             Self::CatalogDamaged { .. } | Self::RecordDamaged { .. } => ErrorKind::Damaged,
             Self::CrossDevice { .. } => ErrorKind::Layout,
             Self::LockHeld { .. } => ErrorKind::Locked,
@@ -228,6 +237,7 @@ impl StoreError {
             }
             Self::Catalog { .. }
             | Self::CatalogNewer { .. }
+            | Self::CatalogOlder { .. }
             | Self::CatalogDamaged { .. }
             | Self::CrossDevice { .. }
             | Self::LockHeld { .. } => true,

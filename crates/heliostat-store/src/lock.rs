@@ -97,6 +97,16 @@ impl CommitLock {
         })
     }
 
+    /// The lock of a store that is only read, by somebody who may not write its file.
+    pub(crate) fn to_read(path: PathBuf) -> Result<Self, StoreError> {
+        let file =
+            File::open(&path).map_err(|error| StoreError::io("open the lock", &path, error))?;
+        Ok(Self {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
     /// Waits for its turn.
     pub(crate) fn hold(&self) -> Result<CommitGuard<'_>, StoreError> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -66,6 +66,30 @@ impl Store {
         })
     }
 
+    /// Opens a data directory that is there already, for somebody who may read it and not write it. Nothing is made,
+    /// upgraded or locked for writing; every call that would change something answers with an error.
+    pub fn open_to_read(data: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(data);
+        let web = File::open(layout.web())
+            .map_err(|error| StoreError::io("open", layout.web(), error))?;
+        let commit_lock = CommitLock::to_read(layout.commit_lock())?;
+        let catalog = {
+            let _guard = commit_lock.hold()?;
+            Catalog::open_to_read(&layout.catalog())?
+        };
+        let incoming = Incoming::new(layout.incoming());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                layout,
+                catalog,
+                commit_lock,
+                incoming,
+                shelf: Shelf::default(),
+                web,
+            }),
+        })
+    }
+
     /// The data directory.
     pub fn data(&self) -> &Path {
         self.inner.layout.data()

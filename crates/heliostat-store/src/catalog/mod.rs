@@ -12,6 +12,9 @@ mod schema;
 mod signed;
 mod write;
 
+use std::cmp::Ordering;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,8 +46,18 @@ pub(crate) type IntentLine<Body> = (String, Option<Body>);
 #[derive(Debug)]
 pub(crate) struct Catalog {
     path: PathBuf,
+    reading: Reading,
     writer: Mutex<Connection>,
     readers: Readers,
+}
+
+/// How a reading connection comes to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Beside writers, by the log and the index that they share.
+    Shared,
+    /// Nobody writes, so there is no log, and we may not make one: the file alone is all there is.
+    Alone,
 }
 
 #[derive(Debug, Default)]
@@ -68,18 +81,41 @@ impl Catalog {
             .map_err(|error| fault("upgrade the tables", path, error))?
         {
             schema::Ladder::Current => {}
-            schema::Ladder::Newer(found) => {
-                let known = i64::try_from(schema::STEPS.len()).unwrap_or(i64::MAX);
-                return Err(StoreError::CatalogNewer {
+            schema::Ladder::Newer(found) => return Err(newer(path, found)),
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            reading: Reading::Shared,
+            writer: Mutex::new(writer),
+            readers: Readers::default(),
+        })
+    }
+
+    /// Opens a catalog that is there, for somebody who may not write it. The caller holds the commit lock.
+    pub(crate) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let log = path.with_extension("sqlite-wal");
+        let reading = if log.exists() {
+            Reading::Shared
+        } else {
+            Reading::Alone
+        };
+        let connection = open_reader(path, reading).map_err(|error| fault("open", path, error))?;
+        let found = schema::version(&connection).map_err(|error| fault("open", path, error))?;
+        match found.cmp(&schema::newest()) {
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(newer(path, found)),
+            Ordering::Less => {
+                return Err(StoreError::CatalogOlder {
                     path: path.to_owned(),
                     found,
-                    known,
                 });
             }
         }
         Ok(Self {
             path: path.to_owned(),
-            writer: Mutex::new(writer),
+            reading,
+            // Every statement that writes is refused by the database itself.
+            writer: Mutex::new(connection),
             readers: Readers::default(),
         })
     }
@@ -139,7 +175,7 @@ impl Catalog {
             return Ok(connection);
         }
         drop(state);
-        let opened = open_reader(&self.path);
+        let opened = open_reader(&self.path, self.reading);
         if opened.is_err() {
             let mut state = self
                 .readers
@@ -239,9 +275,37 @@ fn set_up_writer(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", 64 << 20)
 }
 
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+fn newer(path: &Path, found: i64) -> StoreError {
+    StoreError::CatalogNewer {
+        path: path.to_owned(),
+        found,
+        known: schema::newest(),
+    }
+}
+
+/// The database's address for a file that nobody changes while it is read, so that no log is looked for beside it.
+fn unchanging(path: &Path) -> OsString {
+    let mut uri = b"file:".to_vec();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'%' => uri.extend(b"%25"),
+            b'?' => uri.extend(b"%3f"),
+            b'#' => uri.extend(b"%23"),
+            other => uri.push(other),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    OsString::from_vec(uri)
+}
+
+fn open_reader(path: &Path, reading: Reading) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match reading {
+        Reading::Shared => Connection::open_with_flags(path, flags)?,
+        Reading::Alone => {
+            Connection::open_with_flags(unchanging(path), flags | OpenFlags::SQLITE_OPEN_URI)?
+        }
+    };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "cache_size", -8192)?;

@@ -137,8 +137,7 @@ pub(crate) enum Ladder {
 pub(crate) fn climb(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<Ladder> {
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 =
-            transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version = version(&transaction)?;
         let Ok(index) = usize::try_from(version) else {
             return Ok(Ladder::Newer(version));
         };
@@ -154,14 +153,22 @@ pub(crate) fn climb(connection: &mut Connection, steps: &[&str]) -> rusqlite::Re
     }
 }
 
+/// The version of a catalog that is only read.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// The version that `STEPS` lead to.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn version(connection: &Connection) -> i64 {
-        connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap()
+        super::version(connection).unwrap()
     }
 
     #[test]
@@ -174,6 +181,31 @@ mod tests {
             .unwrap();
         assert_eq!(totals, 10);
         assert_eq!(climb(&mut connection, STEPS).unwrap(), Ladder::Current);
+    }
+
+    #[test]
+    fn a_real_catalog_of_version_1_becomes_the_newest_with_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        climb(&mut connection, &[VERSION_1]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO project VALUES ('acme', 7, 'mirror', 5, 0, NULL, NULL);
+                 INSERT INTO record VALUES (7, x'00');
+                 INSERT INTO file VALUES (x'01', 'acme-1.tar.gz', 7, 9, NULL, NULL, NULL);
+                 UPDATE counter SET value = 1 WHERE name IN ('projects', 'files_listed', 'files_held');",
+            )
+            .unwrap();
+        assert_eq!(climb(&mut connection, STEPS).unwrap(), Ladder::Current);
+        let held: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM project AS held JOIN record ON record.project = held.id
+                 JOIN file ON file.project = held.id JOIN counter ON counter.name = 'files_held' AND counter.value = 1
+                 WHERE NOT EXISTS (SELECT 1 FROM target)",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(held, 1);
     }
 
     #[test]

@@ -339,3 +339,32 @@ fn one_damaged_record_is_told_and_the_next_put_heals_it() {
     );
     assert_whole(&store);
 }
+
+#[test]
+fn a_store_that_is_opened_to_read_reads_beside_its_owner_and_refuses_to_change() {
+    let directory = tempfile::tempdir().unwrap();
+    // What stands for something else in a database's address.
+    let data = directory.path().join("50 %? #a");
+    let names = |store: &Store| store.project_states().unwrap().len();
+    let owner = Store::open(&data).unwrap();
+    commit(&owner, vec![mirror(&owner, "acme", 1, &[1])]);
+    let beside = Store::open_to_read(&data).unwrap();
+    assert_eq!(names(&beside), 1);
+    commit(&owner, vec![mirror(&owner, "other", 1, &[1])]);
+    assert_eq!(names(&beside), 2);
+    drop(beside);
+    drop(owner);
+    // Whoever closes last and may write puts the log into the file and removes it.
+    let last = rusqlite::Connection::open(data.join("state/catalog.sqlite")).unwrap();
+    let _rows: i64 = last
+        .query_row("SELECT count(*) FROM project", [], |row| row.get(0))
+        .unwrap();
+    last.close().unwrap();
+    assert!(!data.join("state/catalog.sqlite-wal").exists());
+    let alone = Store::open_to_read(&data).unwrap();
+    assert_eq!(names(&alone), 2);
+    let refused = alone.set_meta("key", &1).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused:?}");
+    assert!(Store::open_to_read(&directory.path().join("none")).is_err());
+    assert!(!directory.path().join("none").exists());
+}

@@ -9,6 +9,7 @@ mod usage;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -80,6 +81,13 @@ impl Invocation {
     #[must_use]
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.command.current_dir(directory);
+        self
+    }
+
+    /// Runs it as another user and group, which only root can.
+    #[must_use]
+    pub fn as_user(mut self, id: u32) -> Self {
+        self.command.uid(id).gid(id);
         self
     }
 

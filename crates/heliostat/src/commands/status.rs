@@ -1,10 +1,11 @@
 //! `heliostat status`: size, freshness, failures, disk left, what is signed, and a small picture of the last syncs.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use heliostat_engine::publish::SigningStatus;
 use heliostat_engine::{MirrorStatus, status};
-use heliostat_store::{Origin, RoleState, Store};
+use heliostat_store::{ErrorKind, Origin, RoleState, Store, StoreError};
 
 use crate::cli::{CommonArgs, StatusArgs};
 use crate::outcome::Outcome;
@@ -17,7 +18,7 @@ const UNSIGNABLE_SHOWN_MAX: usize = 20;
 
 pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outcome> {
     let data = wire::existing_data_directory(common)?;
-    let store = Store::open(&data)?;
+    let store = open(&data)?;
     let now = wire::clock().now();
     let status = status(&store, now)?;
     if args.json {
@@ -33,6 +34,14 @@ pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outc
         Outcome::Findings
     } else {
         Outcome::Done
+    })
+}
+
+/// Whoever may read the data may ask how it does, also where it may not be written.
+fn open(data: &Path) -> Result<Store, StoreError> {
+    Store::open(data).or_else(|error| match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => Store::open_to_read(data),
+        _ => Err(error),
     })
 }
 

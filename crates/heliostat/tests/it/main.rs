@@ -44,6 +44,7 @@ mod sync_select;
 mod sync_sources;
 mod sync_stale;
 mod sync_stop;
+mod sync_stranger;
 mod sync_upstreams;
 mod sync_world;
 mod trust_ceremony;

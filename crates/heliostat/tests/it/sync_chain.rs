@@ -3,8 +3,9 @@
 use heliostat_testkit::clients::{Bandersnatch, MirrorJob, Nginx, or_skip};
 use heliostat_testkit::process::Heliostat;
 use heliostat_testkit::tree::{Expect, assert_mirrors};
-use heliostat_testkit::universe::Release;
+use heliostat_testkit::universe::{Release, Universe};
 
+use crate::adopt_world::{Maker, lay_out};
 use crate::sync_world::{assert_no_litter, digests, small};
 use crate::world::{World, assert_says, heliostat};
 
@@ -105,6 +106,28 @@ fn a_bandersnatch_tree_behind_nginx_is_an_upstream() {
     bandersnatch.mirror(&job).assert_code(0);
     let directives = "location /simple/ { index index.html index.v1_html; }";
     let Some(nginx) = or_skip(Nginx::serve(&theirs.join("web"), directives)) else {
+        return;
+    };
+    let upstream = format!("{}/simple/", nginx.url());
+    let ours = heliostat(&world.place("ours"));
+    ours.sync(&upstream, &["--all"]).assert_code(0);
+    assert_mirrors_of(&world, &ours);
+}
+
+#[test]
+fn a_shadowmire_tree_behind_nginx_is_an_upstream() {
+    // Without provenance, whose addresses in such a tree are those of the index it was taken from.
+    let mut universe = Universe::new();
+    universe.add_project(
+        "Alpha.App",
+        &[Release::simple("1.0"), Release::simple("2.0")],
+    );
+    universe.add_project("beta", &[Release::new("1.0").sdist()]);
+    let world = World::new(universe);
+    let theirs = world.place("shadowmire");
+    let web = lay_out(Maker::Shadowmire, &world.pypi.universe(), &theirs);
+    let directives = "location /simple/ { index index.html index.v1_html; }";
+    let Some(nginx) = or_skip(Nginx::serve(&web, directives)) else {
         return;
     };
     let upstream = format!("{}/simple/", nginx.url());

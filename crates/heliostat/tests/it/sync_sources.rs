@@ -1,12 +1,13 @@
 //! `sync` from several sources of files, and through a proxy: the hash judges, whoever carries.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
+use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Logged, Rule};
 
 use crate::sync_world::{digests, small};
 use crate::world::{World, assert_says, heliostat};
@@ -53,6 +54,27 @@ fn a_mirror_that_lacks_files_or_is_down_is_passed_over() {
         .sync(&["--all", "--file-mirror", &down])
         .assert_code(0);
     world.assert_in_step();
+}
+
+#[test]
+fn every_request_names_this_mirror_as_it_was_told_to() {
+    let world = World::new(small());
+    let named = "campus-mirror/1 (+mailto:mirror@example.org)";
+    world.sync(&["--all", "--user-agent", named]).assert_code(0);
+    let agents = |world: &World| -> BTreeSet<String> {
+        let requests = world.pypi.requests();
+        let agent = |request: &Logged| request.header("user-agent").unwrap_or("").to_owned();
+        requests.iter().map(agent).collect()
+    };
+    assert_eq!(agents(&world), BTreeSet::from([named.to_owned()]));
+    world.pypi.clear_log();
+    world.sync(&["--user-agent", "two\nlines"]).assert_code(2);
+    assert_eq!(world.pypi.count_all(), 0);
+    world.sync(&[]).assert_code(0);
+    let agents = agents(&world);
+    let agent = agents.first().unwrap();
+    assert!(agent.starts_with("heliostat/"), "{agent}");
+    assert_eq!(agents.len(), 1);
 }
 
 #[test]
