@@ -141,6 +141,7 @@ fn media_type(path: &str) -> String {
         Some((_, "v1_json")) => "application/vnd.pypi.simple.v1+json",
         None if last.is_empty() => "application/vnd.pypi.simple.v1+json",
         Some((_, "json")) => "application/json",
+        Some((_, "html")) => "text/html",
         _ => "application/octet-stream",
     };
     media_type.to_owned()

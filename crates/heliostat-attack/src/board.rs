@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::attacks::Alone;
-use crate::lab::{Installed, Round, Row};
+use crate::lab::Row;
+use crate::round::{Attestations, Installed, Round};
 
 /// One row as JSON.
 #[derive(Debug, Serialize)]
@@ -44,9 +45,9 @@ impl Row {
             family: self.attack.family,
             what: self.attack.what,
             installer: self.installer.name(),
-            alone: told(self.alone.installed),
+            alone: told(&self.alone),
             alone_seconds: tenths(&self.alone),
-            with_honest: told(self.with_honest.installed),
+            with_honest: told(&self.with_honest),
             with_honest_seconds: tenths(&self.with_honest),
             defeated: self.is_defeated(),
             faults: self.faults().collect(),
@@ -80,8 +81,8 @@ pub fn markdown(rows: &[Row]) -> String {
             format!("{}: `{}`", row.attack.family, row.attack.name),
             row.attack.what.to_owned(),
             row.installer.name().to_owned(),
-            told(row.alone.installed).to_owned(),
-            told(row.with_honest.installed).to_owned(),
+            told(&row.alone).to_owned(),
+            told(&row.with_honest).to_owned(),
             verdict(row).to_owned(),
         ];
         text.push_str(&["| ", &cells.join(" | "), " |\n"].concat());
@@ -99,17 +100,18 @@ fn verdict(row: &Row) -> &'static str {
 }
 
 fn shown(round: &Round) -> String {
-    format!(
-        "{} in {:.1} s",
-        told(round.installed),
-        round.elapsed.as_secs_f64()
-    )
+    format!("{} in {:.1} s", told(round), round.elapsed.as_secs_f64())
 }
 
-const fn told(installed: Installed) -> &'static str {
-    match installed {
+const fn told(round: &Round) -> &'static str {
+    match round.installed {
         Installed::Nothing => "refused",
-        Installed::Newest => "newest installed",
+        Installed::Newest => match round.attestations {
+            None => "newest installed",
+            Some(Attestations::Right) => "installed with its attestations",
+            Some(Attestations::Refused) => "installed, attestations refused",
+            Some(Attestations::Wrong) => "WRONG ATTESTATIONS",
+        },
         Installed::Old => "older installed",
         Installed::Wrong => "WRONG BYTES",
     }

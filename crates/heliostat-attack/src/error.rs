@@ -30,6 +30,9 @@ pub enum AttackError {
     /// The proxy ended, or said nothing in time.
     #[error("the proxy did not come up: {0}")]
     StartProxy(String),
+    /// The proxy was asked for something and gave no answer at all.
+    #[error("failed to ask the proxy")]
+    AskProxy(#[source] io::Error),
     /// The good tree that the mirrors twist could not be made.
     #[error("failed to make the signed tree: {0}")]
     MakeTree(String),

@@ -8,12 +8,16 @@
 )]
 
 mod answer;
+mod ask;
 mod attacks;
+mod beside;
 pub mod board;
 mod error;
 mod forge;
+mod judge;
 mod lab;
 mod process;
+mod round;
 mod script;
 mod server;
 mod upstream;
@@ -22,5 +26,6 @@ mod world;
 
 pub use attacks::{Attack, all};
 pub use error::AttackError;
-pub use lab::{Installed, Lab, Round, Row};
+pub use lab::{Lab, Row};
 pub use process::{Installer, InstallerKind, Programs};
+pub use round::{Attestations, Installed, Round};

@@ -77,56 +77,85 @@ impl InstallerKind {
     }
 }
 
+/// Where an installer takes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Index<'i> {
+    /// This index, and nothing else.
+    Only(&'i str),
+    /// What the configuration in this home says.
+    Configured(&'i Path),
+}
+
 impl Installer {
-    /// Installs `requirement` into the new directory `target` from one index and nothing else, with an empty cache.
+    /// Installs `requirement` into the new directory `target`, with an empty cache.
     pub(crate) fn install(
         &self,
-        index_url: &str,
+        index: Index<'_>,
         requirement: &str,
         target: &Path,
     ) -> Result<Finished, AttackError> {
+        run(self.command(index, requirement, target), INSTALL_MAX)
+    }
+
+    /// The command that does it.
+    pub(crate) fn command(&self, index: Index<'_>, requirement: &str, target: &Path) -> Command {
         let cache = target.with_extension("cache");
         let mut command = Command::new(&self.program);
         match self.kind {
-            InstallerKind::Pip => command
-                .args(["-m", "pip", "--no-input", "--disable-pip-version-check"])
-                .args([
-                    "--isolated",
-                    "--retries",
-                    "0",
-                    "--timeout",
-                    "30",
-                    "--cache-dir",
-                ])
-                .arg(&cache)
-                .args(["install", "--no-build-isolation", "--index-url", index_url])
-                .arg("--target")
-                .arg(target),
-            InstallerKind::Uv => command
-                .args([
-                    "pip",
-                    "install",
-                    "--no-config",
-                    "--no-progress",
-                    "--cache-dir",
-                ])
-                .arg(&cache)
-                .args(["--default-index", index_url, "--target"])
-                .arg(target),
+            InstallerKind::Pip => {
+                command.args(["-m", "pip", "--no-input", "--disable-pip-version-check"]);
+                if let Index::Only(_) = index {
+                    command.arg("--isolated");
+                }
+                command
+                    .args(["--retries", "0", "--timeout", "30", "--cache-dir"])
+                    .arg(&cache)
+                    .args(["install", "--no-build-isolation"]);
+                if let Index::Only(url) = index {
+                    command.args(["--index-url", url]);
+                }
+            }
+            InstallerKind::Uv => {
+                command
+                    .args(["pip", "install", "--no-progress", "--cache-dir"])
+                    .arg(&cache);
+                if let Index::Only(url) = index {
+                    command.args(["--no-config", "--default-index", url]);
+                }
+            }
+        }
+        command.arg("--target").arg(target).arg(requirement);
+        match index {
+            Index::Only(_) => command.env("PIP_CONFIG_FILE", "/dev/null"),
+            Index::Configured(home) => in_home(&mut command, home),
         };
         command
-            .arg(requirement)
             .env("UV_PYTHON_DOWNLOADS", "never")
             .env("UV_HTTP_TIMEOUT", "30")
             .env("UV_HTTP_RETRIES", "0")
-            .env("PIP_CONFIG_FILE", "/dev/null")
             .env_remove("PIP_FIND_LINKS")
             .env_remove("PIP_EXTRA_INDEX_URL");
-        run(command, INSTALL_MAX)
+        command
     }
 }
 
+/// A command of somebody who lives in `home`, and whose environment says nothing about indexes.
+pub(crate) fn in_home<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home)
+        .env("XDG_CONFIG_DIRS", home.join("none"))
+        .current_dir(home)
+}
+
 impl Finished {
+    /// The code that it ended with, where it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.and_then(|status| status.code())
+    }
+
     /// Whether it ended with exit code 0.
     pub(crate) fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| status.success())
@@ -174,6 +203,15 @@ impl Proxy {
         }
     }
 
+    /// The most memory that it has had so far, in bytes, where the system tells (Linux).
+    pub(crate) fn memory_max_bytes(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes << 10)
+    }
+
     /// Kills it, as a crash would, and tells what it wrote to stderr.
     pub(crate) fn stop(&mut self) -> String {
         let _ended_already = self.child.kill();
@@ -192,7 +230,7 @@ impl Drop for Proxy {
 }
 
 /// Runs a program to its end, or to the end of its time.
-fn run(mut command: Command, time_max: Duration) -> Result<Finished, AttackError> {
+pub(crate) fn run(mut command: Command, time_max: Duration) -> Result<Finished, AttackError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let started = Instant::now();
     let mut child = command

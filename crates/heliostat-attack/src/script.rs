@@ -15,6 +15,10 @@ pub(crate) type Tree = BTreeMap<String, Shared>;
 pub(crate) struct Script {
     tree: Arc<Tree>,
     twists: Vec<(Paths, Twist)>,
+    /// What its `Date` says; without one it says none.
+    date: Option<&'static str>,
+    /// After a request for one of these paths it goes on with another script.
+    then: Option<(Paths, Arc<Self>)>,
 }
 
 /// Which paths a twist is for.
@@ -70,6 +74,8 @@ impl Script {
         Self {
             tree,
             twists: Vec::new(),
+            date: None,
+            then: None,
         }
     }
 
@@ -80,19 +86,42 @@ impl Script {
         self
     }
 
-    /// Whether it does nothing wrong.
+    /// The same with this `Date` in every answer.
+    #[must_use]
+    pub(crate) const fn dated(mut self, date: &'static str) -> Self {
+        self.date = Some(date);
+        self
+    }
+
+    /// The same until one of these paths was asked for, and `next` from then on.
+    #[must_use]
+    pub(crate) fn then(mut self, paths: Paths, next: Self) -> Self {
+        self.then = Some((paths, Arc::new(next)));
+        self
+    }
+
+    /// Whether nothing is twisted.
     pub(crate) const fn is_honest(&self) -> bool {
         self.twists.is_empty()
+    }
+
+    /// What it goes on with after this request, if with anything else.
+    pub(crate) fn after(&self, ask: &Ask) -> Option<Self> {
+        let (paths, next) = self.then.as_ref()?;
+        paths.hold(&ask.path).then(|| Self::clone(next))
     }
 
     /// What it says to a request.
     pub(crate) fn answer(&self, ask: &Ask) -> Answer {
         let file = self.tree.get(&ask.path);
         let twist = self.twists.iter().find(|(paths, _)| paths.hold(&ask.path));
-        match twist {
+        let mut answer = match twist {
             None => honest(file, ask),
             Some((_, twist)) => self.twisted(twist, file, ask),
-        }
+        };
+        let date = self.date.map(|date| ("Date", date.to_owned()));
+        answer.fields.extend(date);
+        answer
     }
 
     fn twisted(&self, twist: &Twist, file: Option<&Shared>, ask: &Ask) -> Answer {
@@ -213,6 +242,21 @@ mod tests {
         assert_eq!(text(&script, "a/two"), (200, "secnnd".to_owned()));
         assert_eq!(text(&script, "b"), (200, "third".to_owned()));
         assert_eq!(script.answer(&ask("c")).status, 404);
+    }
+
+    #[test]
+    fn a_script_may_go_on_with_another_one() {
+        let next = Script::honest(tree()).with(Paths::All, Twist::Refuse(410));
+        let script = Script::honest(tree()).then(Paths::Exactly("b".to_owned()), next);
+        assert!(script.after(&ask("a/one")).is_none());
+        let next = script.after(&ask("b")).expect("it goes on");
+        assert_eq!(
+            (
+                script.answer(&ask("b")).status,
+                next.answer(&ask("b")).status
+            ),
+            (200, 410)
+        );
     }
 
     #[test]

@@ -133,8 +133,12 @@ fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
         );
     };
     let answer = {
-        let script = state.script.lock().unwrap_or_else(PoisonError::into_inner);
-        script.answer(&ask)
+        let mut script = state.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = script.answer(&ask);
+        if let Some(next) = script.after(&ask) {
+            *script = next;
+        }
+        answer
     };
     let deadline = Instant::now() + CONNECTION_LIFE_MAX;
     Sending {

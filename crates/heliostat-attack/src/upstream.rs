@@ -1,4 +1,4 @@
-//! The index that the notary of the board takes from: a few projects, in two states. Values only.
+//! The index that the notary of the board takes from: a few projects, in three states. Values only.
 //!
 //! `victim` is what the attacks are after; its 2.0 needs `helper`. `old` is the state before 2.0 came.
 
@@ -22,24 +22,36 @@ pub(crate) enum State {
     Old,
     /// `victim` 2.0 has come.
     New,
+    /// `helper` 1.1 has come.
+    Newer,
+}
+
+/// Where the attestations of a file are (PEP 740).
+pub(crate) fn provenance_path(project: &str, version: &str, filename: &str) -> String {
+    format!("integrity/{project}/{version}/{filename}/provenance")
 }
 
 /// A Simple API index (PEP 691) in one state: `simple/`, `simple/<project>/` and the files.
 pub(crate) fn tree(state: State) -> Result<Tree, AttackError> {
-    let mut projects = vec![
-        Project::new("helper", 11, vec![wheel("helper", "1.0", &[], "helper")?]),
+    let mut helper = vec![wheel("helper", "1.0", &[], "helper")?];
+    let mut victim = vec![wheel("victim", "1.0", &[], "old")?];
+    if state >= State::New {
+        victim.push(wheel("victim", "2.0", &["helper"], TRUE_WORD)?);
+    }
+    if state >= State::Newer {
+        helper.push(wheel("helper", "1.1", &[], "helper")?);
+    }
+    let at = |since: State, before: u64, after: u64| if state >= since { after } else { before };
+    let projects = [
+        Project::new("helper", at(State::Newer, 11, 30), helper),
         Project::new(
             "requestz",
             12,
             vec![wheel("requestz", "9.9", &[], "wrong")?],
         ),
+        Project::new("victim", at(State::New, 10, 20), victim),
     ];
-    let mut victim = vec![wheel("victim", "1.0", &[], "old")?];
-    if state == State::New {
-        victim.push(wheel("victim", "2.0", &["helper"], TRUE_WORD)?);
-    }
-    let serial = if state == State::New { 20 } else { 10 };
-    projects.push(Project::new("victim", serial, victim));
+    let newest = projects.iter().map(|project| project.serial).max();
     let mut tree = Tree::new();
     let list: Vec<Value> = projects
         .iter()
@@ -48,7 +60,7 @@ pub(crate) fn tree(state: State) -> Result<Tree, AttackError> {
     insert_json(
         &mut tree,
         "simple/",
-        &json!({"meta": {"api-version": "1.4", "_last-serial": serial.max(12)}, "projects": list}),
+        &json!({"meta": {"api-version": "1.4", "_last-serial": newest}, "projects": list}),
     );
     for project in projects {
         project.put_into(&mut tree);
@@ -84,7 +96,10 @@ impl Project {
                 wheel.filename
             );
             let metadata_sha256 = Sha256::of(&wheel.metadata).to_hex();
-            versions.extend(wheel.filename.split('-').nth(1).map(str::to_owned));
+            let version = wheel.filename.split('-').nth(1).unwrap_or_default();
+            let provenance = provenance_path(self.name, version, &wheel.filename);
+            insert_json(tree, &provenance, &attestations(&wheel.filename, &sha256));
+            versions.push(version.to_owned());
             files.push(json!({
                 "filename": wheel.filename,
                 "url": format!("../../{path}"),
@@ -94,6 +109,7 @@ impl Project {
                 "yanked": false,
                 "requires-python": null,
                 "core-metadata": {"sha256": metadata_sha256},
+                "provenance": format!("../../{provenance}"),
             }));
             tree.insert(format!("{path}.metadata"), Arc::clone(&wheel.metadata));
             tree.insert(path, wheel.bytes);
@@ -112,4 +128,30 @@ impl Project {
 fn insert_json(tree: &mut Tree, path: &str, document: &Value) {
     let bytes = document.to_string().into_bytes();
     tree.insert(path.to_owned(), Shared::from(bytes));
+}
+
+/// Attestations of the right shape. Who may have signed them is no matter here: what counts is whether they are the
+/// ones that the page names.
+fn attestations(filename: &str, sha256: &str) -> Value {
+    json!({
+        "version": 1,
+        "attestation_bundles": [{
+            "publisher": {"kind": "GitHub", "repository": "victim/victim", "workflow": "release.yml"},
+            "attestations": [{"version": 1, "envelope": {"statement": format!("{filename} {sha256}"), "signature": ""}}],
+        }],
+    })
+}
+
+/// The index of a stranger, who has a higher version of `victim`: as an index, and as `links.html`.
+pub(crate) fn stranger() -> Result<Tree, AttackError> {
+    let mut tree = Tree::new();
+    let stranger = wheel("victim", "9.9", &[], "stranger")?;
+    let filename = stranger.filename.clone();
+    let sha256 = Sha256::of(&stranger.bytes);
+    Project::new("victim", 1, vec![stranger]).put_into(&mut tree);
+    let path = tree.keys().find(|path| path.ends_with(&filename));
+    let path = path.cloned().unwrap_or_default();
+    let html = format!("<!DOCTYPE html><a href=\"{path}#sha256={sha256}\">{filename}</a>\n");
+    tree.insert("links.html".to_owned(), Shared::from(html.into_bytes()));
+    Ok(tree)
 }

@@ -1,18 +1,21 @@
 //! The notary of the board and what it signed: made by the program itself, from an upstream on loopback, in a
 //! temporary directory; then read into memory, where attacks twist it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use heliostat_pypi::Sha256;
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::SigningKey;
 use serde_json::Value;
 
 use crate::answer::Shared;
 use crate::error::AttackError;
+use crate::forge::Keys;
 use crate::script::{Script, Tree};
 use crate::server::Mirror;
 use crate::upstream::{self, State};
@@ -24,10 +27,18 @@ pub(crate) struct World {
     pub(crate) old: Arc<Tree>,
     /// The newest state.
     pub(crate) new: Arc<Tree>,
+    /// The state that comes after the newest one.
+    pub(crate) newer: Arc<Tree>,
+    /// The newest state after people took the online key's power and gave it to another one.
+    pub(crate) recovered: Arc<Tree>,
+    /// The newest state after people gave the power of the online key to two keys together.
+    pub(crate) guarded: Arc<Tree>,
     /// Where the pinned root lies.
     pub(crate) root_file: PathBuf,
     /// The online key: signs bins, snapshot and timestamp.
     pub(crate) online_key: SigningKey,
+    /// The key of people: signs roots, `targets` and `bins`.
+    pub(crate) offline_key: SigningKey,
     /// A key that no root names.
     pub(crate) strange_key: SigningKey,
 }
@@ -52,26 +63,49 @@ impl World {
         upstream.play(Script::honest(Arc::new(upstream::tree(State::New)?)));
         program.run(sync)?;
         let new = read_tree(&data.join("web"))?;
+        upstream.play(Script::honest(Arc::new(upstream::tree(State::Newer)?)));
+        program.run(sync)?;
+        let newer = read_tree(&data.join("web"))?;
         let root_file = directory.join("root.json");
         let root = file_of(&old, "tuf/1.root.json")?;
         fs::write(&root_file, root).map_err(|source| AttackError::Write {
             path: root_file.clone(),
             source,
         })?;
-        let key_file = data.join("state/keys/online.key");
-        let key = fs::read_to_string(&key_file).map_err(|source| AttackError::Write {
-            path: key_file,
-            source,
-        })?;
         let made = |error: TrustError| AttackError::MakeTree(error.to_string());
+        let key = |name: &str| read_key(&data.join("state/keys").join(name));
+        let (online_key, offline_key) = (key("online.key")?, key("offline.key")?);
+        let another_key = SigningKey::generate().map_err(made)?;
+        let take_over = |online: &[&SigningKey]| {
+            let offline = &offline_key;
+            Keys { offline, online }.take_over(&new).map(Arc::new)
+        };
         Ok(Self {
+            recovered: take_over(&[&another_key])?,
+            guarded: take_over(&[&online_key, &another_key])?,
             old: Arc::new(old),
             new: Arc::new(new),
+            newer: Arc::new(newer),
             root_file,
-            online_key: SigningKey::from_file(&key, || Err(TrustError::PassphraseMissing))
-                .map_err(made)?,
+            online_key,
+            offline_key,
             strange_key: SigningKey::generate().map_err(made)?,
         })
+    }
+
+    /// The digests of everything that the notary ever published.
+    pub(crate) fn published(&self) -> HashSet<Sha256> {
+        [
+            &self.old,
+            &self.new,
+            &self.newer,
+            &self.recovered,
+            &self.guarded,
+        ]
+        .into_iter()
+        .flat_map(|tree| tree.values())
+        .map(|bytes| Sha256::of(bytes))
+        .collect()
     }
 
     /// A mirror of the newest state that does nothing wrong.
@@ -98,7 +132,7 @@ impl World {
     /// The path of the signed copy of a project's page in the newest state: what its bin names now.
     pub(crate) fn signed_page(&self, project: &str) -> Result<String, AttackError> {
         let page = self.file(&format!("simple/{project}/index.v1_json"))?;
-        let sha256 = heliostat_pypi::Sha256::of(page);
+        let sha256 = Sha256::of(page);
         Ok(format!("simple/{project}/{sha256}.index.v1_json"))
     }
 
@@ -158,9 +192,19 @@ impl Program<'_> {
     }
 }
 
-fn file_of<'t>(tree: &'t Tree, path: &str) -> Result<&'t Shared, AttackError> {
+/// A file of a tree.
+pub(crate) fn file_of<'t>(tree: &'t Tree, path: &str) -> Result<&'t Shared, AttackError> {
     tree.get(path)
         .ok_or_else(|| AttackError::MakeTree(format!("the tree has no `{path}`")))
+}
+
+fn read_key(path: &Path) -> Result<SigningKey, AttackError> {
+    let key = fs::read_to_string(path).map_err(|source| AttackError::Write {
+        path: path.to_owned(),
+        source,
+    })?;
+    SigningKey::from_file(&key, || Err(TrustError::PassphraseMissing))
+        .map_err(|error| AttackError::MakeTree(error.to_string()))
 }
 
 /// Every file below a directory; links are not followed.

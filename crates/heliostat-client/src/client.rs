@@ -455,7 +455,11 @@ impl Inner {
     }
 
     fn check(&self, session: &Session) -> Result<(), ClientError> {
-        session.check(self.clock.now(), self.options.staleness_max)
+        session.check(
+            self.clock.now(),
+            self.options.staleness_max,
+            self.options.limits.signed_ahead_max,
+        )
     }
 
     fn resolve(&self, session: &Session, path: &str) -> Result<Step, ClientError> {

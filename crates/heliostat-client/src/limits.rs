@@ -64,6 +64,9 @@ pub struct Limits {
     pub journal_bytes_max: u64,
     /// How far our clock may be from those of mirrors before it is called wrong. 5 min.
     pub clock_skew_max: Duration,
+    /// How far after our clock a state may say that it was signed before it is refused: a clock that is behind would
+    /// take what has expired for fresh. 1 h.
+    pub signed_ahead_max: Duration,
 }
 
 impl Default for Limits {
@@ -99,6 +102,7 @@ impl Default for Limits {
             evidence_max: 200,
             journal_bytes_max: 1_000_000,
             clock_skew_max: Duration::from_mins(5),
+            signed_ahead_max: Duration::from_hours(1),
         }
     }
 }

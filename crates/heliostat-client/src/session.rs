@@ -68,11 +68,12 @@ impl Session {
         self.coverage.is_complete_for(name)
     }
 
-    /// Whether it may still be used at `now`.
+    /// Whether it may still be used at `now`, and whether `now` can be right at all.
     pub(crate) fn check(
         &self,
         now: i64,
         staleness_max: Option<Duration>,
+        ahead_max: Duration,
     ) -> Result<(), ClientError> {
         let at = Timestamp::from_second(now).unwrap_or(Timestamp::MAX);
         let refused = |reason: String| ClientError::Refused {
@@ -82,6 +83,17 @@ impl Session {
         self.trusted()
             .check_in_force(at)
             .map_err(|error| refused(error.to_string()))?;
+        let ahead_seconds = u64::try_from(self.signed_at.saturating_sub(now)).unwrap_or(0);
+        if ahead_seconds > ahead_max.as_secs() {
+            let signed = Timestamp::from_second(self.signed_at).unwrap_or_default();
+            return Err(ClientError::Refused {
+                what: "the newest state that the mirrors show (wrong clock)".to_owned(),
+                reason: format!(
+                    "it was signed at {signed}, {ahead_seconds} s after now as your clock has it: your clock is behind, \
+                     or the notary's is ahead"
+                ),
+            });
+        }
         let Some(allowed) = staleness_max else {
             return Ok(());
         };

@@ -26,24 +26,8 @@ pub enum Twist {
     FlipLastByte,
     /// One text is replaced by another wherever it stands.
     Replace(String, String),
-    /// Another body altogether.
-    Body(Vec<u8>),
-    /// The body of another path.
-    Of(String),
     /// A status without a body worth reading.
     Status(u16),
-    /// Bytes without end, and without a length.
-    Endless,
-    /// The right bytes, and then more, with the length of all.
-    Longer(usize),
-    /// gzip: a megabyte that becomes a thousand.
-    Bomb(Vec<u8>),
-    /// One byte, then a pause, and so on.
-    Trickle(Duration),
-    /// So many bytes, and then nothing more; the connection stays.
-    StallAfter(usize),
-    /// So many bytes, and then the connection is cut.
-    CutAfter(usize),
     /// The connection is cut before an answer.
     Reset,
 }
@@ -234,52 +218,20 @@ fn respond(
     (path, from): (&str, u64),
     twist: Option<Twist>,
 ) -> io::Result<bool> {
-    let source = match &twist {
-        Some(Twist::Of(other)) => other,
-        _ => path,
-    };
-    let Some(mut body) = read(tree, source, from) else {
+    let Some(mut body) = read(tree, path, from) else {
         return head(stream, 404, 0, "").map(|()| true);
     };
     match twist {
-        None | Some(Twist::Of(_)) => {}
+        None => {}
         Some(Twist::FlipLastByte) => {
             if let Some(last) = body.last_mut() {
                 *last ^= 1;
             }
         }
         Some(Twist::Replace(old, new)) => body = replaced(&body, &old, &new),
-        Some(Twist::Body(other)) => body = other,
         Some(Twist::Status(status)) => {
             head(stream, status, 0, "")?;
             return Ok(true);
-        }
-        Some(Twist::Longer(bytes)) => body.resize(body.len() + bytes, b' '),
-        Some(Twist::Endless) => return endless(stream),
-        Some(Twist::Bomb(bomb)) => {
-            head(stream, 200, bomb.len(), "Content-Encoding: gzip\r\n")?;
-            stream.write_all(&bomb)?;
-            return Ok(true);
-        }
-        Some(Twist::Trickle(pause)) => {
-            head_of(stream, &body, from)?;
-            for byte in body {
-                stream.write_all(&[byte])?;
-                std::thread::sleep(pause);
-            }
-            return Ok(true);
-        }
-        Some(Twist::StallAfter(bytes)) => {
-            head_of(stream, &body, from)?;
-            stream.write_all(&body[..bytes.min(body.len())])?;
-            // Until the client or the mirror goes away.
-            let _end = stream.read(&mut [0])?;
-            return Ok(false);
-        }
-        Some(Twist::CutAfter(bytes)) => {
-            head_of(stream, &body, from)?;
-            stream.write_all(&body[..bytes.min(body.len())])?;
-            return Ok(false);
         }
         Some(Twist::Reset) => return Ok(false),
     }
@@ -319,14 +271,6 @@ fn head(stream: &mut TcpStream, status: u16, length: usize, more: &str) -> io::R
          Content-Length: {length}\r\n{more}\r\n"
     );
     stream.write_all(head.as_bytes())
-}
-
-fn endless(stream: &mut TcpStream) -> io::Result<bool> {
-    stream.write_all(b"HTTP/1.1 200 As Asked\r\nConnection: close\r\n\r\n")?;
-    let block = [b' '; 16 << 10];
-    loop {
-        stream.write_all(&block)?;
-    }
 }
 
 fn replaced(body: &[u8], old: &str, new: &str) -> Vec<u8> {
@@ -373,10 +317,13 @@ mod tests {
         mirror.mutate([Mutation::new("/a", Twist::FlipLastByte)]);
         assert!(ask(&mirror, "/a", "").ends_with(b"\r\n\r\nhelln"));
         assert!(ask(&mirror, "/b", "").ends_with(b"\r\n\r\nthere"));
-        mirror.mutate([Mutation::new("/a", Twist::CutAfter(2))]);
-        assert!(ask(&mirror, "/a", "").ends_with(b"\r\n\r\nhe"));
-        mirror.mutate([Mutation::new("/a", Twist::Of("/b".to_owned()))]);
-        assert!(ask(&mirror, "/a", "").ends_with(b"\r\n\r\nthere"));
+        mirror.mutate([Mutation::new(
+            "/a",
+            Twist::Replace("ll".into(), "LL".into()),
+        )]);
+        assert!(ask(&mirror, "/a", "").ends_with(b"\r\n\r\nheLLo"));
+        mirror.mutate([Mutation::new("/a", Twist::Status(410))]);
+        assert!(ask(&mirror, "/a", "").starts_with(b"HTTP/1.1 410"));
         assert_eq!(mirror.requests().len(), 7);
         mirror.kill();
         TcpStream::connect(mirror.address).unwrap_err();

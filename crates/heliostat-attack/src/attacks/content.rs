@@ -3,7 +3,7 @@
 use heliostat_pypi::Sha256;
 use serde_json::json;
 
-use super::{Alone, Attack, Before, WithHonest};
+use super::{Alone, Attack, PLAIN};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::forge;
@@ -19,44 +19,37 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "flipped-wheel",
         family: "arbitrary package",
         what: "one byte of a wheel is flipped",
-        before: Before::Nothing,
         evil: |world| Ok(world.honest().with(wheel_of(world)?, Twist::FlipByte)),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content"],
+        ..PLAIN
     },
     Attack {
         name: "swapped-wheel",
         family: "arbitrary package",
         what: "another signed wheel is sent under the wheel's address",
-        before: Before::Nothing,
         evil: |world| {
             let other = world.find("packages/", "requestz-9.9-py3-none-any.whl")?;
             Ok(world.honest().with(wheel_of(world)?, Twist::Swap(other)))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data", "length"],
+        ..PLAIN
     },
     Attack {
         name: "edited-page",
         family: "arbitrary package",
         what: "the page names another sha256 for the wheel",
-        before: Before::Nothing,
         evil: |world| {
             page_with(world, |page| {
                 page["files"][1]["hashes"]["sha256"] = json!(Sha256::of(b"evil").to_hex());
             })
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content"],
+        ..PLAIN
     },
     Attack {
         name: "added-file",
         family: "arbitrary package",
         what: "the page lists one more release",
-        before: Before::Nothing,
         evil: |world| {
             page_with(world, |page| {
                 let mut file = page["files"][1].clone();
@@ -66,15 +59,43 @@ pub(super) const ATTACKS: &[Attack] = &[
                 }
             })
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data"],
+        ..PLAIN
+    },
+    Attack {
+        name: "stripped-attestation",
+        family: "attestation stripping",
+        what: "the page names no attestations for the wheel",
+        evil: |world| {
+            page_with(world, |page| {
+                for file in page["files"].as_array_mut().into_iter().flatten() {
+                    if let Some(file) = file.as_object_mut() {
+                        file.retain(|name, _| !name.contains("provenance"));
+                    }
+                }
+            })
+        },
+        told: &["altered content", "endless data"],
+        ..PLAIN
+    },
+    Attack {
+        name: "longer-wheel",
+        family: "endless data",
+        what: "the wheel goes on after its end, and its length says so",
+        evil: |world| {
+            let path = world.find("packages/", WHEEL)?;
+            let mut bytes = world.file(&path)?.to_vec();
+            bytes.extend([0; 100_000]);
+            let twist = Twist::Replace(Shared::from(bytes));
+            Ok(world.honest().with(Paths::Exactly(path), twist))
+        },
+        told: &["altered content", "endless data", "length"],
+        ..PLAIN
     },
     Attack {
         name: "changed-dependencies",
         family: "extraneous dependencies",
         what: "the metadata beside the wheel asks for one more project",
-        before: Before::Nothing,
         evil: |world| {
             let path = world.find("packages/", &format!("{WHEEL}.metadata"))?;
             let text = String::from_utf8_lossy(world.file(&path)?)
@@ -84,29 +105,25 @@ pub(super) const ATTACKS: &[Attack] = &[
                 .honest()
                 .with(Paths::Exactly(path), Twist::Replace(bytes)))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content", "endless data"],
+        ..PLAIN
     },
     Attack {
         name: "page-of-another-project",
         family: "wrong software",
         what: "the signed page of another project is sent",
-        before: Before::Nothing,
         evil: |world| {
             Ok(world
                 .honest()
                 .with(page_of(world)?, Twist::Swap(world.signed_page("requestz")?)))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content", "wrong project", "endless data"],
+        ..PLAIN
     },
     Attack {
         name: "page-of-an-older-state",
         family: "mix and match",
         what: "new metadata, and the page as it was before",
-        before: Before::Nothing,
         evil: |world| {
             let old = world.old.get("simple/victim/index.v1_json");
             let old = old.ok_or_else(|| AttackError::MakeTree("no older page".to_owned()))?;
@@ -114,15 +131,13 @@ pub(super) const ATTACKS: &[Attack] = &[
                 .honest()
                 .with(page_of(world)?, Twist::Replace(Shared::clone(old))))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content"],
+        ..PLAIN
     },
     Attack {
         name: "lying-html",
         family: "parser differential",
         what: "the HTML pages say something else than the signed JSON",
-        before: Before::Nothing,
         evil: |world| {
             let html = "<!DOCTYPE html><a href=\"../../evil/victim-9.0-py3-none-any.whl\">victim-9.0-py3-none-any.whl</a>";
             let html = Shared::from(html.as_bytes());
@@ -138,18 +153,15 @@ pub(super) const ATTACKS: &[Attack] = &[
                 ))
         },
         alone: Alone::Harmless,
-        with_honest: WithHonest::Newest,
-        told: &[],
+        ..PLAIN
     },
     Attack {
         name: "stale-but-valid",
         family: "freeze",
         what: "a signed state that is older and has not expired",
-        before: Before::Nothing,
         evil: |world| Ok(Script::honest(std::sync::Arc::clone(&world.old))),
         alone: Alone::OldIsInstalled,
-        with_honest: WithHonest::Newest,
-        told: &[],
+        ..PLAIN
     },
 ];
 

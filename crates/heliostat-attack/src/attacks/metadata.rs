@@ -1,17 +1,17 @@
-//! Attacks on TUF metadata: roots, versions, times, keys, and what parsers read differently.
+//! Attacks on TUF metadata without any key: older states, mixed states, and what parsers read differently.
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Alone, Attack, Before, WithHonest};
+use super::{Alone, Attack, Before, Kept, PLAIN};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::forge;
-use crate::script::{Paths, Script, Tree, Twist};
+use crate::script::{Paths, Script, Twist};
 use crate::world::World;
 
-const TIMESTAMP: &str = "tuf/timestamp.json";
+pub(super) const TIMESTAMP: &str = "tuf/timestamp.json";
 /// A time long gone.
 const GONE: &str = "2020-01-01T00:00:00Z";
 
@@ -24,8 +24,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::Newest,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
         alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::Newest,
         told: &["rollback", "no such thing"],
+        ..PLAIN
     },
     Attack {
         name: "metadata-rollback-after-restart",
@@ -34,98 +34,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         before: Before::NewestThenRestart,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
         alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::Newest,
         told: &["rollback"],
-    },
-    Attack {
-        name: "bin-rollback",
-        family: "rollback",
-        what: "a thief of the online key pins a bin at an older version",
-        before: Before::NewestThenRestart,
-        evil: |world| {
-            stolen(world, |snapshot| {
-                if let Some(meta) = snapshot["meta"].as_object_mut() {
-                    for (name, pin) in meta.iter_mut() {
-                        if name.starts_with("bin-") && pin["version"].as_u64() > Some(1) {
-                            pin["version"] = json!(1);
-                        }
-                    }
-                }
-            })
-        },
-        alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::NewestOrRefused,
-        told: &["rollback"],
-    },
-    Attack {
-        name: "dropped-bin",
-        family: "rollback",
-        what: "a thief of the online key drops the bins from the snapshot",
-        before: Before::NewestThenRestart,
-        evil: |world| {
-            stolen(world, |snapshot| {
-                if let Some(meta) = snapshot["meta"].as_object_mut() {
-                    meta.retain(|name, _| !name.starts_with("bin-"));
-                }
-            })
-        },
-        alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::NewestOrRefused,
-        told: &["altered content", "rollback", "removes"],
-    },
-    Attack {
-        name: "misdirected-bin",
-        family: "hashed bins",
-        what: "a thief of the online key names the victim in a bin that is not its own",
-        before: Before::Nothing,
-        evil: misdirected,
-        alone: Alone::Harmless,
-        with_honest: WithHonest::Newest,
-        told: &[],
-    },
-    Attack {
-        name: "root-of-strangers",
-        family: "root rollback",
-        what: "the next root is signed by keys that the old one does not name",
-        before: Before::Nothing,
-        evil: |world| {
-            let root = forge::resign(
-                world.file("tuf/1.root.json")?,
-                &[&world.strange_key],
-                |root| {
-                    root["version"] = json!(2);
-                },
-            )?;
-            Ok(replaced(world, "tuf/2.root.json", root))
-        },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
-        told: &["forged"],
-    },
-    Attack {
-        name: "root-that-skips",
-        family: "root rollback",
-        what: "version 3 of the root is sent as version 2",
-        before: Before::Nothing,
-        evil: |world| {
-            let root = forge::resign(
-                world.file("tuf/1.root.json")?,
-                &[&world.online_key],
-                |root| {
-                    root["version"] = json!(3);
-                },
-            )?;
-            Ok(replaced(world, "tuf/2.root.json", root))
-        },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
-        told: &["forged"],
+        ..PLAIN
     },
     Attack {
         name: "frozen",
         family: "freeze",
         what: "the same timestamp for ever, also after it has expired",
-        before: Before::Nothing,
         evil: |world| {
             let timestamp =
                 forge::resign(world.file(TIMESTAMP)?, &[&world.online_key], |timestamp| {
@@ -133,15 +48,13 @@ pub(super) const ATTACKS: &[Attack] = &[
                 })?;
             Ok(replaced(world, TIMESTAMP, timestamp))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["freeze", "expired"],
+        ..PLAIN
     },
     Attack {
         name: "bin-of-an-older-state",
         family: "mix and match",
         what: "new snapshot, and a bin as it was before under its new name",
-        before: Before::Nothing,
         evil: |world| {
             let mut script = world.honest();
             for bin in world.bins()? {
@@ -160,131 +73,127 @@ pub(super) const ATTACKS: &[Attack] = &[
             }
             Ok(script)
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["altered content", "forged", "rollback"],
+        ..PLAIN
     },
     Attack {
-        name: "strange-key",
-        family: "key compromise",
-        what: "the timestamp is signed by a key that no root names",
-        before: Before::Nothing,
-        evil: |world| {
-            let timestamp = forge::resign(world.file(TIMESTAMP)?, &[&world.strange_key], |_| {})?;
-            Ok(replaced(world, TIMESTAMP, timestamp))
-        },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
-        told: &["forged"],
+        name: "one-bin-for-another",
+        family: "mix and match",
+        what: "a bin is sent in the place of another one of the same version",
+        evil: one_bin_for_another,
+        honest: |world| Ok(Script::honest(Arc::clone(&world.recovered))),
+        told: &["in the place of"],
+        ..PLAIN
     },
     Attack {
         name: "edited-timestamp",
         family: "arbitrary metadata",
         what: "the timestamp says another version than the one that was signed",
-        before: Before::Nothing,
         evil: |world| {
             let timestamp = forge::edit(world.file(TIMESTAMP)?, |timestamp| {
                 timestamp["signed"]["version"] = json!(9_000);
             })?;
             Ok(replaced(world, TIMESTAMP, timestamp))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["forged"],
+        ..PLAIN
     },
     Attack {
         name: "duplicate-keys",
         family: "parser differential",
         what: "the timestamp says its version twice",
-        before: Before::Nothing,
         evil: |world| {
             text_of_timestamp(world, |text| {
                 text.replace("\"version\":", "\"version\":7,\"version\":")
             })
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["forged", "unreadable"],
+        ..PLAIN
     },
     Attack {
         name: "not-a-number",
         family: "parser differential",
         what: "the timestamp's version is NaN",
-        before: Before::Nothing,
         evil: |world| {
             text_of_timestamp(world, |text| {
                 text.replace("\"version\":", "\"version\":NaN,\"_\":")
             })
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["unreadable"],
+        ..PLAIN
     },
     Attack {
         name: "huge-number",
         family: "parser differential",
         what: "the timestamp's version has forty digits",
-        before: Before::Nothing,
         evil: |world| {
             let number = "1".repeat(40);
             text_of_timestamp(world, |text| {
                 text.replace("\"version\":", &format!("\"version\":{number},\"_\":"))
             })
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["unreadable", "forged"],
+        ..PLAIN
     },
     Attack {
         name: "deep-nesting",
         family: "parser differential",
         what: "the timestamp is ten thousand lists in each other",
-        before: Before::Nothing,
         evil: |world| text_of_timestamp(world, |_| "[".repeat(10_000)),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["unreadable"],
+        ..PLAIN
     },
     Attack {
         name: "byte-order-mark",
         family: "parser differential",
         what: "a byte order mark before the timestamp",
-        before: Before::Nothing,
         evil: |world| text_of_timestamp(world, |text| format!("\u{feff}{text}")),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["unreadable"],
+        ..PLAIN
     },
     Attack {
         name: "invalid-utf-8",
         family: "parser differential",
         what: "bytes in the timestamp that are no UTF-8",
-        before: Before::Nothing,
         evil: |world| {
             let mut bytes = world.file(TIMESTAMP)?.to_vec();
             bytes.splice(1..1, *b"\"\xff\":1,");
             Ok(replaced(world, TIMESTAMP, Shared::from(bytes)))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["unreadable", "forged"],
+        ..PLAIN
     },
     Attack {
         name: "tampered-cache",
         family: "local tampering",
         what: "every file that the client keeps gets a byte flipped while it is stopped",
-        before: Before::NewestThenTampered(crate::lab::flip_a_byte_in_each),
+        before: Before::NewestThenTampered(crate::round::flip_a_byte_in_each),
+        kept: Kept::Anything,
         evil: |world| Ok(world.honest()),
         alone: Alone::Harmless,
-        with_honest: WithHonest::Newest,
-        told: &[],
+        ..PLAIN
     },
 ];
 
-fn replaced(world: &World, path: &str, bytes: Shared) -> Script {
+pub(super) fn replaced(world: &World, path: &str, bytes: Shared) -> Script {
     world
         .honest()
         .with(Paths::Exactly(path.to_owned()), Twist::Replace(bytes))
+}
+
+/// Every bin is sent for the next one. Key and version are right; only what a bin says of itself tells that it is
+/// another.
+fn one_bin_for_another(world: &World) -> Result<Script, AttackError> {
+    let tree = &world.recovered;
+    let paths = world.bins()?.into_iter();
+    let paths: Vec<String> = paths
+        .map(|bin| World::newest(tree, &bin).map(|(_, path)| path))
+        .collect::<Result<_, _>>()?;
+    let mut script = Script::honest(Arc::clone(tree));
+    for (one, other) in paths.iter().zip(paths.iter().cycle().skip(1)) {
+        script = script.with(Paths::Exactly(one.clone()), Twist::Swap(other.clone()));
+    }
+    Ok(script)
 }
 
 fn text_of_timestamp(
@@ -294,65 +203,4 @@ fn text_of_timestamp(
     let text = String::from_utf8_lossy(world.file(TIMESTAMP)?).into_owned();
     let bytes = Shared::from(change(&text).into_bytes());
     Ok(replaced(world, TIMESTAMP, bytes))
-}
-
-/// Every bin but the victim's own says that the victim's page is another.
-fn misdirected(world: &World) -> Result<Script, AttackError> {
-    const VICTIM: &str = "simple/victim/index.v1_json";
-    let other = json!({
-        "hashes": {"sha256": heliostat_pypi::Sha256::of(b"evil").to_hex()},
-        "length": 4,
-    });
-    let mut tree = Tree::clone(&world.new);
-    let mut versions = Vec::new();
-    for bin in world.bins()? {
-        let (version, path) = World::newest(&world.new, &bin)?;
-        let file: Value = serde_json::from_slice(world.file(&path)?)
-            .map_err(|error| AttackError::MakeTree(error.to_string()))?;
-        if file["signed"]["targets"].get(VICTIM).is_some() {
-            continue;
-        }
-        let next = version + 1;
-        let forged = forge::resign(world.file(&path)?, &[&world.online_key], |bin| {
-            bin["version"] = json!(next);
-            bin["targets"][VICTIM] = other.clone();
-        })?;
-        tree.insert(format!("tuf/{next}.{bin}.json"), forged);
-        versions.push((format!("{bin}.json"), next));
-    }
-    stolen_in(world, tree, |snapshot| {
-        for (name, version) in &versions {
-            snapshot["meta"][name]["version"] = json!(version);
-        }
-    })
-}
-
-/// What a thief of the online key publishes: the next snapshot, changed, and a timestamp that pins it.
-fn stolen(world: &World, change: impl Fn(&mut Value)) -> Result<Script, AttackError> {
-    stolen_in(world, Tree::clone(&world.new), change)
-}
-
-/// The same in a tree that was changed before.
-fn stolen_in(
-    world: &World,
-    mut tree: Tree,
-    change: impl Fn(&mut Value),
-) -> Result<Script, AttackError> {
-    let (version, path) = World::newest(&world.new, "snapshot")?;
-    let next = version + 1;
-    let snapshot = forge::resign(world.file(&path)?, &[&world.online_key], |snapshot| {
-        snapshot["version"] = json!(next);
-        change(snapshot);
-    })?;
-    let timestamp = forge::resign(world.file(TIMESTAMP)?, &[&world.online_key], |timestamp| {
-        timestamp["version"] = json!(timestamp["version"].as_u64().unwrap_or(1) + 1);
-        timestamp["meta"]["snapshot.json"] = json!({
-            "version": next,
-            "length": snapshot.len(),
-            "hashes": {"sha256": heliostat_pypi::Sha256::of(&snapshot).to_hex()},
-        });
-    })?;
-    tree.insert(format!("tuf/{next}.snapshot.json"), snapshot);
-    tree.insert(TIMESTAMP.to_owned(), timestamp);
-    Ok(Script::honest(Arc::new(tree)))
 }

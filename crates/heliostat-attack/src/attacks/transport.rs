@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::{Alone, Attack, Before, WithHonest};
+use super::{Attack, PLAIN};
 use crate::answer::Shared;
 use crate::error::AttackError;
 use crate::script::{Paths, Script, Twist};
@@ -16,30 +16,25 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "endless-timestamp",
         family: "endless data",
         what: "the timestamp never ends",
-        before: Before::Nothing,
         evil: |world| Ok(twisted(world, "tuf/timestamp.json", Twist::Endless)),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["endless data"],
+        ..PLAIN
     },
     Attack {
         name: "endless-snapshot",
         family: "endless data",
         what: "the snapshot never ends",
-        before: Before::Nothing,
         evil: |world| {
             let (_, path) = World::newest(&world.new, "snapshot")?;
             Ok(twisted(world, &path, Twist::Endless))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["endless data"],
+        ..PLAIN
     },
     Attack {
         name: "endless-page",
         family: "endless data",
         what: "the page never ends",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -47,15 +42,13 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::Endless,
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["endless data"],
+        ..PLAIN
     },
     Attack {
         name: "endless-wheel",
         family: "endless data",
         what: "the wheel never ends",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -63,15 +56,13 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::Endless,
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["endless data"],
+        ..PLAIN
     },
     Attack {
         name: "compressed-bomb",
         family: "endless data",
         what: "a megabyte that unpacks to a gigabyte, as the page",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -79,15 +70,46 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::Bomb(bomb()?),
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["endless data", "unreadable", "altered content"],
+        ..PLAIN
+    },
+    Attack {
+        name: "compressed-bomb-timestamp",
+        family: "endless data",
+        what: "a megabyte that unpacks to a gigabyte, as the timestamp",
+        evil: |world| Ok(twisted(world, "tuf/timestamp.json", Twist::Bomb(bomb()?))),
+        told: &["endless data", "unreadable", "altered content"],
+        ..PLAIN
+    },
+    Attack {
+        name: "dripping-snapshot",
+        family: "slow retrieval",
+        what: "one byte of the snapshot a second",
+        evil: |world| {
+            let (_, path) = World::newest(&world.new, "snapshot")?;
+            Ok(twisted(world, &path, Twist::Drip))
+        },
+        told: &["bytes a second"],
+        ..PLAIN
+    },
+    Attack {
+        name: "silent-wheel",
+        family: "slow retrieval",
+        what: "half of the wheel, then silence",
+        evil: |world| {
+            Ok(twisted(
+                world,
+                &world.find("packages/", WHEEL)?,
+                Twist::StallHalfWay,
+            ))
+        },
+        told: &["slow", "stalled", "in time", "timed out", "stopped"],
+        ..PLAIN
     },
     Attack {
         name: "dripping-wheel",
         family: "slow retrieval",
         what: "one byte of the wheel a second",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -95,25 +117,21 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::Drip,
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["bytes a second"],
+        ..PLAIN
     },
     Attack {
         name: "silent-timestamp",
         family: "slow retrieval",
         what: "the head of the timestamp, then silence",
-        before: Before::Nothing,
         evil: |world| Ok(twisted(world, "tuf/timestamp.json", Twist::StallAtOnce)),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["slow", "stalled", "in time", "timed out"],
+        ..PLAIN
     },
     Attack {
         name: "silent-page",
         family: "slow retrieval",
         what: "half of the page, then silence",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -121,15 +139,13 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::StallHalfWay,
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["slow", "stalled", "in time", "timed out"],
+        ..PLAIN
     },
     Attack {
         name: "cut-wheel",
         family: "slow retrieval",
         what: "half of the wheel, then the connection ends",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -137,30 +153,26 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::CutHalfWay,
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["cannot be used", "broke off"],
+        ..PLAIN
     },
     Attack {
         name: "no-page",
         family: "censoring mirror",
         what: "404 for the page of one project",
-        before: Before::Nothing,
         evil: |world| {
             Ok(world.honest().with(
                 Paths::Under("simple/victim/".to_owned()),
                 Twist::Refuse(404),
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["no such thing"],
+        ..PLAIN
     },
     Attack {
         name: "no-bin",
         family: "censoring mirror",
         what: "404 for the bins",
-        before: Before::Nothing,
         evil: |world| {
             let mut script = world.honest();
             for bin in world.bins()? {
@@ -168,15 +180,13 @@ pub(super) const ATTACKS: &[Attack] = &[
             }
             Ok(script)
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["no such thing"],
+        ..PLAIN
     },
     Attack {
         name: "no-newest-wheel",
         family: "censoring mirror",
         what: "403 for the newest wheel",
-        before: Before::Nothing,
         evil: |world| {
             Ok(twisted(
                 world,
@@ -184,19 +194,16 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Twist::Refuse(403),
             ))
         },
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["no such thing"],
+        ..PLAIN
     },
     Attack {
         name: "hung-up",
         family: "censoring mirror",
         what: "every connection is closed without a word",
-        before: Before::Nothing,
         evil: |world| Ok(world.honest().with(Paths::All, Twist::Reset)),
-        alone: Alone::Refused,
-        with_honest: WithHonest::Newest,
         told: &["cannot be used"],
+        ..PLAIN
     },
 ];
 

@@ -188,6 +188,7 @@ fn settled<T>(site: &ProxySite, answer: Option<Result<T, ClientError>>) -> Resul
             // pip shows no more than the status: the reason must be found where the proxy runs.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
+                clock = warning.as_deref(),
                 "an installer was refused"
             );
         }

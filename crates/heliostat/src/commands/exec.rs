@@ -49,7 +49,8 @@ fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
     // pip's files are not read under `exec`, nor is what pdm has stored.
     sources.retain(|source| !matches!(source.kind, SourceKind::PipConf | SourceKind::PdmToml));
     let judged = Judged {
-        proxy: None,
+        // Where it is known, nothing else on loopback is taken for it.
+        proxy: args.index.clone(),
         allowed: args.allow.clone(),
         installers: installers(&name),
     };

@@ -1,49 +1,12 @@
 //! Real pip and uv through `heliostat serve`: cold, warm, offline, resumed, in parallel, over TLS and HTTP/2.
 
-use std::path::Path;
-
 use heliostat_testkit::clients::{Pip, Uv, or_skip};
 use heliostat_testkit::process::{Finished, Invocation, find_program};
 use heliostat_testkit::pypi::{Authority, Fault, Kind, Rule};
-use heliostat_testkit::universe::{MetadataOffer, Release, Universe, Yank};
+use heliostat_testkit::universe::{Release, Universe};
 
+use crate::alpha_app::{assert_installed, universe};
 use crate::world::{World, assert_says, until};
-
-fn universe() -> Universe {
-    let mut universe = Universe::new();
-    universe.add_project(
-        "Alpha.App",
-        &[
-            Release::simple("1.0").requires_dist("beta>=1"),
-            Release::simple("1.1").yanked(Yank::Because("broken".to_owned())),
-        ],
-    );
-    universe.add_project(
-        "beta",
-        &[
-            Release::new("1.0").wheel().metadata(MetadataOffer::Absent),
-            Release::new("2.0").sdist().requires_dist("delta"),
-            Release::new("3.0b1").wheel(),
-        ],
-    );
-    universe.add_project(
-        "delta",
-        &[Release::new("1.0")
-            .wheel()
-            .payload_bytes(400_000)
-            .provenance()],
-    );
-    universe
-}
-
-#[track_caller]
-fn assert_installed(finished: &Finished, directory: &Path) {
-    finished.assert_code(0);
-    for (package, version) in [("alpha_app", "1.0"), ("beta", "2.0"), ("delta", "1.0")] {
-        let init = std::fs::read_to_string(directory.join(package).join("__init__.py")).unwrap();
-        assert_eq!(init, format!("__version__ = \"{version}\"\n"), "{package}");
-    }
-}
 
 #[test]
 fn the_newest_pip_installs_cold_warm_and_offline() {

@@ -8,6 +8,7 @@
 
 mod adopt_trees;
 mod adopt_world;
+mod alpha_app;
 mod attack_board;
 mod bundle_carry;
 mod bundle_refuse;
@@ -26,7 +27,7 @@ mod notary_rebin;
 mod notary_sign;
 mod notary_world;
 mod other_clients;
-mod proxy_attacks;
+mod proxy_answers;
 mod proxy_install;
 mod serve_files;
 mod serve_operate;

@@ -1,42 +1,16 @@
 //! Real pip and uv through `heliostat proxy`: one mirror, two of which one lies, and one that dies in the middle.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use heliostat_testkit::clients::{Pip, Tool, Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
-use heliostat_testkit::process::{Finished, Invocation};
+use heliostat_testkit::process::Invocation;
 use heliostat_testkit::universe::{Release, Universe};
 
+use crate::alpha_app::{assert_installed, universe};
 use crate::http::{JSON, get, get_with};
 use crate::signed_world::SignedWorld;
 use crate::world::assert_says;
-
-fn universe() -> Universe {
-    let mut universe = Universe::new();
-    universe.add_project(
-        "Alpha.App",
-        &[Release::simple("1.0").requires_dist("beta>=1")],
-    );
-    universe.add_project("beta", &[Release::simple("2.0").requires_dist("delta")]);
-    universe.add_project(
-        "delta",
-        &[Release::new("1.0")
-            .wheel()
-            .payload_bytes(400_000)
-            .provenance()],
-    );
-    universe
-}
-
-#[track_caller]
-fn assert_installed(finished: &Finished, directory: &Path) {
-    finished.assert_code(0);
-    for (package, version) in [("alpha_app", "1.0"), ("beta", "2.0"), ("delta", "1.0")] {
-        let init = std::fs::read_to_string(directory.join(package).join("__init__.py")).unwrap();
-        assert_eq!(init, format!("__version__ = \"{version}\"\n"), "{package}");
-    }
-}
 
 #[test]
 fn every_installer_installs_through_the_proxy() {
@@ -231,29 +205,6 @@ fn a_liar_beside_an_honest_mirror_costs_nothing_and_is_dropped() {
     assert_eq!(liar.requests().len(), asked);
     let evidence = std::fs::read_dir(signed.client_state().join("evidence")).unwrap();
     assert_eq!(evidence.count(), 1);
-}
-
-#[test]
-fn a_liar_alone_is_refused_with_its_name() {
-    let signed = SignedWorld::new(universe(), 1);
-    let liar = TreeMirror::evil(
-        signed.tree(),
-        [Mutation::new("delta-1.0", Twist::FlipLastByte)],
-    );
-    let proxy = signed.proxy(&[&liar]);
-    let file = signed.world.file("delta-1.0-py3-none-any.whl");
-    let answer = get(&format!("{}/{}", proxy.url, file.path()));
-    assert_eq!(answer.status, 422);
-    assert_says(
-        answer.text(),
-        &[&liar.url(), "altered content", &file.sha256],
-    );
-    if let Some(pip) = or_skip(Pip::newest()) {
-        let directory = signed.world.place("pip");
-        let finished = pip.install(&proxy.index_url(), &["alpha-app"], &directory);
-        assert!(!finished.status.success());
-        assert!(!directory.join("delta").exists());
-    }
 }
 
 #[test]

@@ -21,14 +21,9 @@ use crate::world::World;
 #[derive(Debug)]
 pub(crate) struct Notary {
     tree: PathBuf,
-    pub(crate) bins: BinCount,
-    pub(crate) version: Version,
-    pub(crate) root_version: Version,
+    bins: BinCount,
+    version: Version,
     pub(crate) online_seed: u8,
-    /// How long what it signs lives.
-    pub(crate) life: SignedDuration,
-    /// When it signs, against now.
-    pub(crate) shift: SignedDuration,
     pub(crate) extent: Extent,
 }
 
@@ -47,10 +42,7 @@ impl Notary {
             tree,
             bins: BinCount::new(bins).unwrap(),
             version: version(1),
-            root_version: version(1),
             online_seed: 9,
-            life: SignedDuration::from_hours(24),
-            shift: SignedDuration::ZERO,
             extent: Extent::Complete,
         };
         notary.sign_root();
@@ -67,9 +59,8 @@ impl Notary {
         SigningKey::from_seed(&[seed; 32])
     }
 
-    fn expires(&self) -> Expiry {
-        let now = jiff::Timestamp::now().checked_add(self.shift).unwrap();
-        Expiry::after(now, self.life).unwrap()
+    fn expires() -> Expiry {
+        Expiry::after(jiff::Timestamp::now(), SignedDuration::from_hours(24)).unwrap()
     }
 
     fn write(&self, name: &str, unsigned: Unsigned, seed: u8) -> Vec<u8> {
@@ -80,11 +71,11 @@ impl Notary {
     }
 
     /// Signs a root that names the online key in force.
-    pub(crate) fn sign_root(&mut self) {
+    fn sign_root(&self) {
         let offline = || Authority::single(Self::key(1).public().clone());
         let online = || Authority::single(Self::key(self.online_seed).public().clone());
         let root = Root {
-            version: self.root_version,
+            version: version(1),
             expires: Expiry::after(jiff::Timestamp::now(), SignedDuration::from_hours(8_000))
                 .unwrap(),
             root: offline(),
@@ -104,7 +95,7 @@ impl Notary {
         let targets = Targets {
             role: RoleName::targets(),
             version: now,
-            expires: self.expires(),
+            expires: Self::expires(),
             targets: BTreeMap::new(),
             delegations: vec![Delegation {
                 name: RoleName::bins(),
@@ -141,7 +132,7 @@ impl Notary {
         }
         let snapshot = Snapshot {
             version: now,
-            expires: self.expires(),
+            expires: Self::expires(),
             roles,
             coverage: Some(Coverage {
                 extent: self.extent.clone(),
@@ -156,7 +147,7 @@ impl Notary {
         );
         let timestamp = Timestamp {
             version: now,
-            expires: self.expires(),
+            expires: Self::expires(),
             snapshot: Pin::exact(now, &file),
         };
         self.write("timestamp.json", timestamp.unsigned(), self.online_seed);
@@ -195,11 +186,6 @@ impl SignedWorld {
             notary,
             proxies,
         }
-    }
-
-    /// From now on proxies begin with nothing but the root.
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.proxies = crate::world::heliostat(&self.world.place(name));
     }
 
     /// The tree.
@@ -261,7 +247,7 @@ impl SignedWorld {
 }
 
 /// A version that a test gives.
-pub(crate) fn version(number: u64) -> Version {
+fn version(number: u64) -> Version {
     Version::new(number).unwrap()
 }
 
