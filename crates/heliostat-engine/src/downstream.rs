@@ -57,7 +57,7 @@ pub async fn sync_signed(
     };
     let report = sync(&verified, request, cancel).await?;
     if report.is_complete() {
-        let keep_until = now.saturating_add(crate::publish::Lives::default().keep_seconds);
+        let keep_until = now.saturating_add(crate::publish::Lives::default().keep.as_secs());
         let store = context.store.clone();
         crate::context::blocking(move || carry(&store, &seen, keep_until, now)).await??;
     }

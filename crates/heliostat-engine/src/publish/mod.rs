@@ -4,6 +4,7 @@
 //! how metadata looks is `heliostat-trust`; the files and what is pending are `heliostat-store`.
 
 mod coverage;
+mod held;
 mod keep;
 mod offline;
 mod plan;
@@ -17,8 +18,9 @@ use heliostat_store::{Origin, Store};
 use serde::{Deserialize, Serialize};
 
 pub use coverage::{claim, claimed};
+pub use heliostat_trust::ceremony::Lives;
 pub use offline::{OfflineFiles, install};
-pub use signer::{Lives, Notary, Signer};
+pub use signer::{Notary, Signer};
 pub(crate) use state::signing;
 pub use state::{Fit, SigningStatus, fit};
 
@@ -111,6 +113,7 @@ pub fn publish_now(
         return Ok(None);
     }
     let _lock = store.lock_publish()?;
+    held::tell_digests(store, now)?;
     store.index_targets(now)?;
     let offline = offline::Offline::read(store)?;
     let last = store.meta::<Last>(LAST_KEY)?;

@@ -77,7 +77,7 @@ pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), Engi
         replaced: replaced.collect(),
         roles: new.iter().map(|(role, _)| role.clone()).collect(),
         generation: 0,
-        keep_until: now.saturating_add(super::Lives::default().keep_seconds),
+        keep_until: now.saturating_add(super::Lives::default().keep.as_secs()),
     };
     let written: Vec<MetadataFile> = new.into_iter().map(|(_, file)| file).collect();
     store.write_metadata(MetadataStep::Offline, &written)?;

@@ -99,7 +99,7 @@ fn depth(input: &Input<'_>, roles: &BTreeMap<&str, &RoleState>, signs_bins: bool
         return Depth::Snapshot;
     }
     let timestamp_is_due = roles.get("timestamp").is_none_or(|role| {
-        input.now >= role.signed_at.saturating_add(input.lives.heartbeat_seconds)
+        input.now >= role.signed_at.saturating_add(input.lives.heartbeat.as_secs())
             || input.now >= half_life(role)
             // A clock that was set back must not keep a timestamp from being signed.
             || input.now < role.signed_at

@@ -4,13 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use heliostat_trust::ceremony::Lives;
 use heliostat_trust::keys::{PublicKey, Signature, SigningKey};
 use heliostat_trust::metadata::{Authority, Unsigned};
 
 use crate::error::EngineError;
-
-const HOUR: i64 = 3_600;
-const DAY: i64 = 24 * HOUR;
 
 /// Everything needed to publish: the online keys, and the times.
 #[derive(Debug, Clone)]
@@ -21,33 +19,6 @@ pub struct Notary {
     pub lives: Lives,
     /// The shortest time between two publications while commits come in.
     pub publish_every: Duration,
-}
-
-/// For how long what is signed holds, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lives {
-    /// Bins; each is signed again when half of it is over.
-    pub bin_seconds: i64,
-    /// Snapshots; likewise.
-    pub snapshot_seconds: i64,
-    /// Timestamps.
-    pub timestamp_seconds: i64,
-    /// A timestamp older than this is signed again, so that a mirror that stands still is seen to.
-    pub heartbeat_seconds: i64,
-    /// What only older snapshots name stays for so long.
-    pub keep_seconds: i64,
-}
-
-impl Default for Lives {
-    fn default() -> Self {
-        Self {
-            bin_seconds: 14 * DAY,
-            snapshot_seconds: 2 * DAY,
-            timestamp_seconds: DAY,
-            heartbeat_seconds: HOUR,
-            keep_seconds: 2 * DAY,
-        }
-    }
 }
 
 type Sign = dyn Fn(&[u8]) -> Result<Signature, String> + Send + Sync;

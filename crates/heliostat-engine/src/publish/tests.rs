@@ -356,6 +356,54 @@ fn what_a_tree_claims_is_in_its_snapshot() {
 }
 
 #[test]
+fn a_tree_that_is_taken_over_tells_the_digests_of_provenance_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let Change::Put(mut with) = put("alpha", 1) else {
+        unreachable!()
+    };
+    let file = &mut with.record.page.files[0];
+    file.provenance = Some("https://index.example/integrity/alpha/1/provenance".to_owned());
+    let document = b"{\"version\": 1}";
+    with.blobs.push(heliostat_store::Admission {
+        path: file.path.clone(),
+        part: heliostat_store::Part::Provenance,
+        blob: store
+            .blob_from_bytes(document, &heliostat_store::Expected::default())
+            .unwrap(),
+    });
+    // As a record is that was written while nobody asked for digests.
+    let without = Put {
+        record: with.record.clone(),
+        blobs: vec![],
+        failures: vec![],
+    };
+    for change in [with, Box::new(without)] {
+        let committed = store.commit(vec![Change::Put(change)], &CommitPolicy::at(NOW));
+        assert!(committed.unwrap().refused.is_empty());
+    }
+    let digest = |store: &Store| {
+        let record = store.project(&name("alpha")).unwrap().unwrap();
+        record.page.files[0].provenance_sha256
+    };
+    assert_eq!(digest(&store), None);
+    let house = House {
+        _directory: directory,
+        store,
+        seed: [7; 32],
+    };
+    install(&house.store, &house.offline(1, 1), NOW).unwrap();
+    house.publish(NOW, Urge::WhenDue).unwrap();
+    assert_eq!(digest(&house.store), Some(Sha256::of(document)));
+    let page = house.store.web().join("simple/alpha/index.v1_json");
+    let page = std::fs::read(page).unwrap();
+    let text = String::from_utf8(page.clone()).unwrap();
+    assert!(text.contains(&Sha256::of(document).to_string()), "{text}");
+    let (_, target) = house.walk("alpha", NOW);
+    assert_eq!(target.unwrap().1, Sha256::of(&page).to_string());
+}
+
+#[test]
 fn the_check_of_a_tree_tells_everything_that_is_wrong_with_it() {
     use crate::{FindingKind, check_tree};
     let house = House::new(16);

@@ -50,7 +50,7 @@ impl Job<'_> {
         };
         let timestamp = self.timestamp(snapshot, &mut done)?;
         done.publication.generation = generation;
-        done.publication.keep_until = self.now.saturating_add(self.notary.lives.keep_seconds);
+        done.publication.keep_until = (self.now).saturating_add(self.notary.lives.keep.as_secs());
         self.store.note_published(&done.publication)?;
         Ok(Published {
             bins: plan.bins.len() as u64,
@@ -70,7 +70,7 @@ impl Job<'_> {
                 let value = Targets {
                     role: bin.role(),
                     version,
-                    expires: self.expires(self.notary.lives.bin_seconds)?,
+                    expires: self.expires(self.notary.lives.bin)?,
                     targets: match content {
                         Content::Targets => self.targets(*bin)?,
                         Content::Nothing => BTreeMap::new(),
@@ -105,7 +105,7 @@ impl Job<'_> {
         let version = self.reserve("snapshot")?;
         let value = Snapshot {
             version,
-            expires: self.expires(self.notary.lives.snapshot_seconds)?,
+            expires: self.expires(self.notary.lives.snapshot)?,
             roles: done.pins.clone(),
             coverage: self.claim.cloned(),
         };
@@ -119,7 +119,7 @@ impl Job<'_> {
         let version = self.reserve("timestamp")?;
         let value = Timestamp {
             version,
-            expires: self.expires(self.notary.lives.timestamp_seconds)?,
+            expires: self.expires(self.notary.lives.timestamp)?,
             snapshot,
         };
         let authority = &self.offline.root.value.timestamp;
@@ -208,9 +208,9 @@ impl Job<'_> {
         version_of(versions.first().copied().unwrap_or(0))
     }
 
-    fn expires(&self, life_seconds: i64) -> Result<Expiry, EngineError> {
+    fn expires(&self, life: SignedDuration) -> Result<Expiry, EngineError> {
         let now = Instant::from_second(self.now).unwrap_or(Instant::UNIX_EPOCH);
-        Ok(Expiry::after(now, SignedDuration::from_secs(life_seconds))?)
+        Ok(Expiry::after(now, life)?)
     }
 }
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp as Instant};
 use crate::check::Found;
 use crate::metadata::Expiry;
 
-/// How long each role lives after it was signed.
-#[derive(Debug, Clone, Copy)]
+/// How long each role lives after it was signed, and what is done in the meantime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lives {
     /// Root: people meet once a year.
     pub root: SignedDuration,
@@ -14,10 +14,14 @@ pub struct Lives {
     pub offline: SignedDuration,
     /// A bin, signed anew at half of it.
     pub bin: SignedDuration,
-    /// The snapshot.
+    /// The snapshot, signed anew at half of it.
     pub snapshot: SignedDuration,
-    /// The timestamp, signed anew every hour.
+    /// The timestamp.
     pub timestamp: SignedDuration,
+    /// A timestamp older than this is signed anew, so that a mirror that stands still is seen to.
+    pub heartbeat: SignedDuration,
+    /// What only older snapshots name stays for so long.
+    pub keep: SignedDuration,
 }
 
 impl Default for Lives {
@@ -29,6 +33,8 @@ impl Default for Lives {
             bin: SignedDuration::from_hours(14 * DAY),
             snapshot: SignedDuration::from_hours(2 * DAY),
             timestamp: SignedDuration::from_hours(DAY),
+            heartbeat: SignedDuration::from_hours(1),
+            keep: SignedDuration::from_hours(2 * DAY),
         }
     }
 }
