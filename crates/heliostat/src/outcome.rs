@@ -207,6 +207,13 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<UpstreamError>() {
         return upstream_hint(error);
     }
+    if let Some(TrustError::PassphraseMissing) = cause.downcast_ref() {
+        return Some(
+            "set `HELIOSTAT_PASSPHRASE`, or give a file: `--online-passphrase-file` for an online key, \
+             `--passphrase-file` for one of people"
+                .to_owned(),
+        );
+    }
     if let Some(ClientError::PinnedRoot { .. }) = cause.downcast_ref() {
         return Some(
             "check `--root`: it must be the N.root.json that the notary gave out".to_owned(),

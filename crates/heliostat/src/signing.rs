@@ -92,25 +92,11 @@ pub(crate) fn passphrase_variable() -> Option<String> {
     variable(PASSPHRASE_VARIABLE)
 }
 
-/// A failure to get a passphrase, or what reading the key came to.
-#[derive(Debug, thiserror::Error)]
-enum OpenError {
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    #[error("cannot read the passphrase file `{path}`")]
-    Passphrase {
-        path: String,
-        source: std::io::Error,
-    },
-}
-
-fn passphrase(file: Option<&Path>) -> Result<Passphrase, OpenError> {
+fn passphrase(file: Option<&Path>) -> anyhow::Result<Passphrase> {
     let text = match file {
         Some(path) => {
-            let bytes = wire::read_small(path).map_err(|source| OpenError::Passphrase {
-                path: path.display().to_string(),
-                source,
-            })?;
+            let bytes = wire::read_small(path)
+                .with_context(|| format!("cannot read the passphrase file `{}`", path.display()))?;
             String::from_utf8_lossy(&bytes).into_owned()
         }
         None => variable(PASSPHRASE_VARIABLE).ok_or(TrustError::PassphraseMissing)?,

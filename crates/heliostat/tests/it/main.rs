@@ -23,6 +23,7 @@ mod installers;
 mod migrate_apply;
 mod migrate_redirect;
 mod notary_downstream;
+mod notary_keys;
 mod notary_rebin;
 mod notary_sign;
 mod notary_world;

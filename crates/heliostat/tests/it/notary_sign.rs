@@ -1,9 +1,11 @@
 //! Signing as its user sees it: sync and serve publish, any TUF client takes, and what comes later is taken too.
 
-use heliostat_testkit::pypi::Lack;
+use heliostat_testkit::process::Invocation;
+use heliostat_testkit::pypi::{Kind, Lack};
 use heliostat_testkit::universe::Release;
 
 use crate::notary_world::{begin, root, take};
+use crate::other_clients::PythonTuf;
 use crate::sync_world::small;
 use crate::world::{World, assert_says, until};
 
@@ -105,4 +107,116 @@ fn status_tells_what_is_signed_and_names_what_cannot_be() {
     assert_eq!(signing["unsignable"][0]["project"], "beta");
     assert_eq!(signing["bins"]["bins"], 16);
     assert!(signing["timestamp"]["expires_at"].is_i64());
+}
+
+#[test]
+fn a_mirror_that_init_takes_over_signs_the_provenance_it_holds_without_taking_it_again() {
+    let world = World::new(small());
+    world.sync(&["--all"]).assert_code(0);
+    let taken = world.pypi.count(Kind::Provenance);
+    assert!(taken > 0);
+    begin(&world.heliostat, 1);
+    let page = std::fs::read_to_string(world.heliostat.web().join("simple/beta/index.v1_json"));
+    let page: serde_json::Value = serde_json::from_str(&page.unwrap()).unwrap();
+    for file in page["files"].as_array().unwrap() {
+        let (document, digest) = (&file["provenance"], &file["_provenance-sha256"]);
+        assert_eq!(document.is_null(), digest.is_null(), "{page}");
+    }
+    assert!(page.to_string().contains("_provenance-sha256"), "{page}");
+    world
+        .heliostat
+        .bare()
+        .args(["trust", "verify"])
+        .arg(world.heliostat.web())
+        .arg("--root")
+        .arg(root(&world.heliostat))
+        .run()
+        .assert_code(0);
+    world.sync(&[]).assert_code(0);
+    assert_eq!(world.pypi.count(Kind::Provenance), taken);
+}
+
+#[test]
+fn python_tuf_takes_every_page_of_what_the_program_signed() {
+    for bins in [1, 16] {
+        let world = World::new(small());
+        begin(&world.heliostat, bins);
+        let Some(python) = PythonTuf::new(&world) else {
+            return;
+        };
+        let serving = world.heliostat.serve(["--offline"]);
+        let take = |projects: &[&str]| python.pages(&world, &serving.url, projects);
+        assert_eq!(take(&["alpha"]), [None], "the empty tree");
+        world.sync(&["--all"]).assert_code(0);
+        let names = ["alpha", "beta", "gamma-core", "delta", "epsilon", "zeta"];
+        let ours: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let page = world
+                    .heliostat
+                    .web()
+                    .join(format!("simple/{name}/index.v1_json"));
+                Some(std::fs::read(page).unwrap())
+            })
+            .collect();
+        assert_eq!(take(&names), ours, "{bins} bins");
+        world.pypi.add_release("alpha", &Release::simple("6.0"));
+        world.pypi.delete_project("delta");
+        world.sync(&[]).assert_code(0);
+        let after = take(&names);
+        assert_ne!(after[0], ours[0]);
+        assert_eq!(after[1], ours[1]);
+        assert_eq!(after[3], None, "delta is gone");
+    }
+}
+
+#[test]
+fn sync_that_watches_signs_what_comes_and_what_is_due_until_it_is_stopped() {
+    let world = World::new(small());
+    begin(&world.heliostat, 4);
+    let mut watching = world
+        .heliostat
+        .command("sync")
+        .args(["--upstream", &world.pypi.index_url(), "alpha"])
+        .args(["--watch", "60", "--publish-every", "0"])
+        .start();
+    let signed = |role: &str, key: &str| world.status()["signing"][role][key].as_i64().unwrap();
+    let has = |project: &str| {
+        let serving = world.heliostat.serve(["--offline"]);
+        take(&world, &root(&world.heliostat), &serving, "client", project).code() == Some(0)
+    };
+    until("what it brought is signed", || {
+        signed("snapshot", "version") >= 2
+    });
+    assert!(has("alpha"));
+    let version = signed("timestamp", "version");
+    // An hour later, as far as the catalog knows.
+    age(&world, "timestamp", 3_700);
+    until("the timestamp is signed again", || {
+        signed("timestamp", "version") > version
+    });
+    let snapshot = signed("snapshot", "version");
+    age(&world, "snapshot", 100_000);
+    until("the snapshot is signed again at half of its life", || {
+        signed("snapshot", "version") > snapshot
+    });
+    assert!(has("alpha"));
+    assert!(watching.is_running());
+    watching.terminate().assert_code(0);
+    world.assert_sound();
+}
+
+/// Has the catalog say that a role was signed so many seconds earlier.
+fn age(world: &World, role: &str, seconds: u32) {
+    let script = "import sqlite3, sys\n\
+                  catalog = sqlite3.connect(sys.argv[1], timeout=30)\n\
+                  with catalog:\n    \
+                  catalog.execute('UPDATE role SET signed_at = signed_at - ?, expires_at = expires_at - ? WHERE name = ?', \
+                  (int(sys.argv[3]), int(sys.argv[3]), sys.argv[2]))";
+    Invocation::new("python3")
+        .args(["-c", script])
+        .arg(world.heliostat.data().join("state/catalog.sqlite"))
+        .args([role, &seconds.to_string()])
+        .run()
+        .assert_code(0);
 }
