@@ -3,11 +3,8 @@
 
 use heliostat_pypi::ProjectName;
 use heliostat_pypi::select::NamePattern;
-use heliostat_trust::metadata::{self, COVERAGE_FIELD, Extent};
+use heliostat_trust::metadata::{self, EXTENSION_FIELD, Extent};
 use sigstore_tuf::Snapshot;
-
-/// The key of heliostat's own part of signed metadata.
-pub(crate) const EXTENSION: &str = COVERAGE_FIELD;
 
 /// What absence from the snapshot means.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ pub(crate) enum Coverage {
 impl Coverage {
     /// What a snapshot says. What cannot be read, or is of a later format, says nothing.
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let claim = snapshot.extra.get(EXTENSION);
+        let claim = snapshot.extra.get(EXTENSION_FIELD);
         match claim.and_then(metadata::Coverage::from_value) {
             Some(claim) => match claim.extent {
                 Extent::Complete => Self::Complete,
@@ -58,7 +55,7 @@ mod tests {
     fn knows(claim: &Value, name: &str) -> bool {
         let snapshot = json!({
             "_type": "snapshot", "spec_version": "1.0.34", "version": 1, "expires": "2030-01-01T00:00:00Z",
-            "meta": {}, COVERAGE_FIELD: claim,
+            "meta": {}, EXTENSION_FIELD: claim,
         });
         let snapshot: Snapshot = serde_json::from_value(snapshot).unwrap();
         Coverage::of(&snapshot).is_complete_for(&name.parse().unwrap())

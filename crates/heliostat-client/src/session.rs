@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heliostat_pypi::ProjectName;
+use heliostat_trust::metadata::EXTENSION_FIELD;
 use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::coverage::{Coverage, EXTENSION};
+use crate::coverage::Coverage;
 use crate::tuf::{Refreshed, Trusted};
 use crate::{ClientError, Limits};
 
@@ -21,15 +21,18 @@ pub(crate) struct Session {
     pub(crate) id: (u64, u64),
     /// Whether addresses carry versions.
     pub(crate) consistent: bool,
-    /// When its timestamp was signed, or, where it does not say so, when we first saw it.
-    pub(crate) signed_at: i64,
+    since: Since,
     /// What mirrors did that did not confirm it, as text.
     pub(crate) doubtful: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Extension {
-    signed: Timestamp,
+/// From when a state is, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+enum Since {
+    /// Its timestamp says when it was signed.
+    Signed(i64),
+    /// It does not; this is when it was first seen here.
+    Seen(i64),
 }
 
 impl Session {
@@ -39,8 +42,8 @@ impl Session {
         let coverage = set.snapshot().map_or(Coverage::Partial, Coverage::of);
         let extension = set
             .timestamp()
-            .and_then(|timestamp| timestamp.extra.get(EXTENSION));
-        let signed = extension.and_then(|value| Extension::deserialize(value).ok());
+            .and_then(|timestamp| timestamp.extra.get(EXTENSION_FIELD));
+        let signed = extension.and_then(heliostat_trust::metadata::Timestamp::signed_at);
         Self {
             coverage,
             id: (
@@ -48,7 +51,7 @@ impl Session {
                 trusted.snapshot_version().unwrap_or_default(),
             ),
             consistent: set.root().consistent_snapshot,
-            signed_at: signed.map_or(seen_at, |extension| extension.signed.as_second()),
+            since: signed.map_or(Since::Seen(seen_at), |at| Since::Signed(at.as_second())),
             doubtful: refreshed
                 .doubtful
                 .iter()
@@ -83,13 +86,17 @@ impl Session {
         self.trusted()
             .check_in_force(at)
             .map_err(|error| refused(error.to_string()))?;
-        let ahead_seconds = u64::try_from(self.signed_at.saturating_sub(now)).unwrap_or(0);
+        let (what, since) = match self.since {
+            Since::Signed(at) => ("signed", at),
+            Since::Seen(at) => ("first seen", at),
+        };
+        let at = Timestamp::from_second(since).unwrap_or_default();
+        let ahead_seconds = u64::try_from(since.saturating_sub(now)).unwrap_or(0);
         if ahead_seconds > ahead_max.as_secs() {
-            let signed = Timestamp::from_second(self.signed_at).unwrap_or_default();
             return Err(ClientError::Refused {
                 what: "the newest state that the mirrors show (wrong clock)".to_owned(),
                 reason: format!(
-                    "it was signed at {signed}, {ahead_seconds} s after now as your clock has it: your clock is behind, \
+                    "it was {what} at {at}, {ahead_seconds} s after now as your clock has it: your clock is behind, \
                      or the notary's is ahead"
                 ),
             });
@@ -97,11 +104,10 @@ impl Session {
         let Some(allowed) = staleness_max else {
             return Ok(());
         };
-        let age_seconds = u64::try_from(now.saturating_sub(self.signed_at)).unwrap_or(0);
+        let age_seconds = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
         if age_seconds > allowed.as_secs() {
-            let signed = Timestamp::from_second(self.signed_at).unwrap_or_default();
             return Err(refused(format!(
-                "it was signed at {signed}, {age_seconds} s ago, and --max-staleness allows {} s",
+                "it was {what} at {at}, {age_seconds} s ago, and --max-staleness allows {} s",
                 allowed.as_secs()
             )));
         }

@@ -28,6 +28,10 @@ pub enum Twist {
     Replace(String, String),
     /// A status without a body worth reading.
     Status(u16),
+    /// Bytes without end, and without a length.
+    Endless,
+    /// The right bytes, and then more, with the length of all.
+    Longer(usize),
     /// The connection is cut before an answer.
     Reset,
 }
@@ -233,6 +237,8 @@ fn respond(
             head(stream, status, 0, "")?;
             return Ok(true);
         }
+        Some(Twist::Longer(bytes)) => body.resize(body.len() + bytes, b' '),
+        Some(Twist::Endless) => return endless(stream),
         Some(Twist::Reset) => return Ok(false),
     }
     head_of(stream, &body, from)?;
@@ -271,6 +277,14 @@ fn head(stream: &mut TcpStream, status: u16, length: usize, more: &str) -> io::R
          Content-Length: {length}\r\n{more}\r\n"
     );
     stream.write_all(head.as_bytes())
+}
+
+fn endless(stream: &mut TcpStream) -> io::Result<bool> {
+    stream.write_all(b"HTTP/1.1 200 As Asked\r\nConnection: close\r\n\r\n")?;
+    let block = [b' '; 16 << 10];
+    loop {
+        stream.write_all(&block)?;
+    }
 }
 
 fn replaced(body: &[u8], old: &str, new: &str) -> Vec<u8> {

@@ -203,6 +203,33 @@ impl Check {
         Some(Wanted { file, max_bytes })
     }
 
+    /// The file it wants to see next and those that it is sure to want then, so that they can be fetched at once: the
+    /// first of so many delegated roles.
+    pub fn wanted_ahead(&self, files_max: usize) -> Vec<Wanted> {
+        if self.step != Step::Delegated {
+            return self.wanted().into_iter().collect();
+        }
+        let pins = self.snapshot.as_ref().map(|snapshot| &snapshot.roles);
+        let next = self.queue.iter().take(files_max.max(1));
+        next.filter_map(|delegation| {
+            let pin = pins?.get(&delegation.name)?;
+            Some(Wanted {
+                file: delegation.name.file(pin.version),
+                max_bytes: self.limits.targets_bytes,
+            })
+        })
+        .collect()
+    }
+
+    /// Takes that the file that was wanted cannot be read, and why: it is there, and it is not what it must be.
+    pub fn refuse(&mut self, reason: &str) {
+        if let Some(wanted) = self.wanted() {
+            let reason = crate::keys::shown_long(reason);
+            self.problem(&wanted.file, ProblemKind::Invalid, reason);
+            self.skip();
+        }
+    }
+
     /// Takes the file that was wanted, or that it is not there.
     pub fn take(&mut self, bytes: Option<&[u8]>) {
         let Some(wanted) = self.wanted() else {

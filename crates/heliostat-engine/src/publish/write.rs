@@ -121,6 +121,7 @@ impl Job<'_> {
             version,
             expires: self.expires(self.notary.lives.timestamp)?,
             snapshot,
+            signed_at: Instant::from_second(self.now).ok(),
         };
         let authority = &self.offline.root.value.timestamp;
         let mut file = self.sign("timestamp", authority, &value, done)?;

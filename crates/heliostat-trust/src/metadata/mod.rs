@@ -22,8 +22,9 @@ pub use roles::{Delegation, Metadata, Root, Scope, Snapshot, Targets, Timestamp}
 /// The version of the TUF specification that is written.
 pub const SPEC_VERSION: &str = "1.0.34";
 
-/// The field of the snapshot that says what the tree claims to hold.
-pub const COVERAGE_FIELD: &str = "x-heliostat";
+/// The field in which heliostat says more than TUF does: in the snapshot what the tree claims to hold, in the timestamp
+/// when it was signed.
+pub const EXTENSION_FIELD: &str = "x-heliostat";
 
 /// The field of every targets role that says which one it is. Clients of ours refuse a file that says another name
 /// than the one they asked for; `sigstore_tuf` keeps the field in `Targets::extra`.

@@ -116,7 +116,7 @@ impl Readable for Snapshot {
             roles,
             coverage: parsed
                 .extra
-                .get(super::COVERAGE_FIELD)
+                .get(super::EXTENSION_FIELD)
                 .and_then(Coverage::from_value),
         })
     }
@@ -133,6 +133,10 @@ impl Readable for Timestamp {
             version: version("timestamp", parsed.version)?,
             expires: Expiry::at(parsed.expires()),
             snapshot: pin("timestamp", snapshot)?,
+            signed_at: parsed
+                .extra
+                .get(super::EXTENSION_FIELD)
+                .and_then(Self::signed_at),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp as Instant;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
@@ -122,6 +123,9 @@ pub struct Timestamp {
     pub expires: Expiry,
     /// The snapshot.
     pub snapshot: Pin,
+    /// When this was signed, to the second. TUF has only an expiry, which does not tell a client that wants to be more
+    /// careful than the notary how old a state is.
+    pub signed_at: Option<Instant>,
 }
 
 impl Snapshot {
@@ -286,7 +290,7 @@ impl Serialize for Snapshot {
         map.serialize_entry("spec_version", SPEC_VERSION)?;
         map.serialize_entry("version", &self.version)?;
         if let Some(coverage) = &self.coverage {
-            map.serialize_entry(super::COVERAGE_FIELD, coverage)?;
+            map.serialize_entry(super::EXTENSION_FIELD, coverage)?;
         }
         map.end()
     }
@@ -312,8 +316,42 @@ impl Serialize for Timestamp {
         map.serialize_entry("meta", &BTreeMap::from([("snapshot.json", &self.snapshot)]))?;
         map.serialize_entry("spec_version", SPEC_VERSION)?;
         map.serialize_entry("version", &self.version)?;
+        if let Some(signed_at) = self.signed_at {
+            map.serialize_entry(super::EXTENSION_FIELD, &Signing::at(signed_at))?;
+        }
         map.end()
     }
+}
+
+impl Timestamp {
+    /// When a verified timestamp was signed, from its field `x-heliostat`. Nothing where there is none, or it is of a
+    /// later format.
+    pub fn signed_at(extension: &serde_json::Value) -> Option<Instant> {
+        let signing: Signing = serde::Deserialize::deserialize(extension).ok()?;
+        (signing.format == Signing::FORMAT).then(|| whole_seconds(signing.signed))
+    }
+}
+
+/// The field `x-heliostat` of the timestamp.
+#[derive(Serialize, serde::Deserialize)]
+struct Signing {
+    format: u64,
+    signed: Instant,
+}
+
+impl Signing {
+    const FORMAT: u64 = 1;
+
+    fn at(time: Instant) -> Self {
+        Self {
+            format: Self::FORMAT,
+            signed: whole_seconds(time),
+        }
+    }
+}
+
+fn whole_seconds(time: Instant) -> Instant {
+    Instant::from_second(time.as_second()).expect("a second of a time that is one")
 }
 
 /// Every key of some authorities, each once, by id.

@@ -69,6 +69,15 @@ fn snapshot() -> Snapshot {
     }
 }
 
+fn timestamp() -> Timestamp {
+    Timestamp {
+        version: Version::FIRST,
+        expires: later(),
+        snapshot: Pin::exact(Version::FIRST, b"{}"),
+        signed_at: Some(now()),
+    }
+}
+
 /// What every file must be: read back as it was, canonical as others compute it, its signature over exactly that.
 fn check<T: Metadata + PartialEq + std::fmt::Debug>(value: &T) {
     let file = value.unsigned().sign(&key(9)).to_file();
@@ -92,7 +101,9 @@ fn every_kind_is_read_back_as_it_was() {
         version: Version::FIRST,
         expires: later(),
         snapshot: Pin::exact(Version::FIRST, b"{}"),
+        signed_at: None,
     });
+    check(&timestamp());
     let online = Authority::single(key(9).public().clone());
     check(&Targets {
         delegations: BinCount::new(32).unwrap().delegations(&online),
@@ -108,6 +119,26 @@ fn files_look_like_this() {
     ));
     insta::assert_snapshot!(text(targets().unsigned().to_file()));
     insta::assert_snapshot!(text(snapshot().unsigned().to_file()));
+    insta::assert_snapshot!(text(timestamp().unsigned().to_file()));
+}
+
+#[test]
+fn when_a_timestamp_was_signed_is_read_as_far_as_it_is_understood() {
+    let read = |text: &str| Timestamp::signed_at(&serde_json::from_str(text).unwrap());
+    let then = "2026-11-25T12:00:00Z".parse().unwrap();
+    assert_eq!(
+        read(r#"{"format":1,"signed":"2026-11-25T12:00:00.75Z","more":[]}"#),
+        Some(then)
+    );
+    for other in [
+        r#"{"format":2,"signed":"2026-11-25T12:00:00Z"}"#,
+        r#"{"signed":"2026-11-25T12:00:00Z"}"#,
+        r#"{"format":1,"signed":"yesterday"}"#,
+        r#"{"format":1,"signed":1764072000}"#,
+        "[]",
+    ] {
+        assert_eq!(read(other), None, "{other}");
+    }
 }
 
 #[test]
@@ -134,6 +165,7 @@ fn a_client_takes_what_enough_keys_signed() {
         version: Version::FIRST,
         expires: later(),
         snapshot: Pin::exact(Version::FIRST, &snapshot),
+        signed_at: Some(now()),
     };
     let timestamp = timestamp.unsigned().sign(&key(9)).to_file();
     client.update_timestamp(&timestamp, now()).unwrap();

@@ -128,6 +128,7 @@ impl Repository {
                 version: Version::FIRST,
                 expires: later(),
                 snapshot: Pin::version(Version::FIRST),
+                signed_at: Some(now()),
             },
             files: Files::new(),
         };

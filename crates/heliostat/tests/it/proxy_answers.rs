@@ -7,6 +7,7 @@ use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
 use heliostat_testkit::pypi::FakePyPi;
 use heliostat_testkit::universe::{Release, Universe};
 use heliostat_trust::metadata::Extent;
+use jiff::SignedDuration;
 
 use crate::http::{Answer, JSON, get_with};
 use crate::signed_world::SignedWorld;
@@ -84,17 +85,50 @@ fn only_completeness_makes_absence_a_404() {
 
 #[test]
 fn a_state_may_be_too_old_before_it_expires() {
-    let signed = world(1);
+    let mut signed = world(1);
+    let age = SignedDuration::from_hours(72);
+    signed.notary.age = Some(age);
+    signed.notary.sign();
+    let then = (jiff::Timestamp::now() - age).to_string();
+    let day = then.split_once('T').unwrap().0;
+    let mirror = TreeMirror::serve(signed.tree());
+    // On first contact, and though it has not expired.
+    let careful = ["--max-staleness", "172800"];
+    let proxy = signed.proxy_with(&[&mirror], &careful);
+    let refused = ask(&proxy.url, "simple/beta/");
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let says = ["freeze", "was signed at", day, "--max-staleness"];
+    assert_says(refused.text(), &says);
+    proxy.stop().assert_code(0);
+    let proxy = signed.proxy_with(&[&mirror], &["--max-staleness", "345600"]);
+    assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);
+    proxy.stop().assert_code(0);
+    // A mirror that is in step makes the difference.
+    let frozen = TreeMirror::serve(signed.copy_tree("frozen"));
+    signed.notary.age = Some(SignedDuration::ZERO);
+    signed.notary.sign();
+    let proxy = signed.proxy_with(&[&frozen, &mirror], &careful);
+    assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);
+}
+
+#[test]
+fn the_age_of_a_state_that_does_not_tell_it_counts_from_first_sight() {
+    let mut signed = world(1);
+    signed.notary.age = None;
+    signed.notary.sign();
     let mirror = TreeMirror::serve(signed.tree());
     let proxy = signed.proxy(&[&mirror]);
     assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);
     proxy.stop().assert_code(0);
     // As if it had been seen first in 2001.
-    std::fs::write(signed.client_state().join("tuf/seen"), "1 1000000000\n").unwrap();
+    std::fs::write(signed.client_state().join("tuf/seen"), "2 1000000000\n").unwrap();
     let proxy = signed.proxy(&[&mirror]);
     let refused = ask(&proxy.url, "simple/beta/");
     assert_eq!(refused.status, 422, "{refused:?}");
-    assert_says(refused.text(), &["freeze", "2001-09-09", "--max-staleness"]);
+    assert_says(
+        refused.text(),
+        &["freeze", "first seen at 2001-09-09", "--max-staleness"],
+    );
     signed.proxy_with(&[&mirror], &["--max-staleness", "4000000000"]);
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Notary {
     version: Version,
     pub(crate) online_seed: u8,
     pub(crate) extent: Extent,
+    /// For how long what it signs has been signed, as it says; `None` says nothing.
+    pub(crate) age: Option<SignedDuration>,
 }
 
 /// A mirror's tree, signed, and a proxy that trusts its notary.
@@ -44,6 +46,7 @@ impl Notary {
             version: version(1),
             online_seed: 9,
             extent: Extent::Complete,
+            age: Some(SignedDuration::ZERO),
         };
         notary.sign_root();
         notary.sign();
@@ -149,6 +152,7 @@ impl Notary {
             version: now,
             expires: Self::expires(),
             snapshot: Pin::exact(now, &file),
+            signed_at: self.age.map(|age| jiff::Timestamp::now() - age),
         };
         self.write("timestamp.json", timestamp.unsigned(), self.online_seed);
         self.version = now.next();

@@ -256,6 +256,7 @@ impl Rehearsal {
             version,
             expires: Expiry::after(self.now, lives.timestamp)?,
             snapshot: Pin::exact(version, &file),
+            signed_at: Some(self.now),
         };
         files.insert(format!("{version}.snapshot.json"), file);
         let file = timestamp.unsigned().sign(online).to_file();
