@@ -24,7 +24,9 @@ mod take_parts;
 mod validators;
 pub mod verify;
 
-pub use check_tree::{Finding, FindingKind, TreeReport, check_tree};
+pub use check_tree::{
+    FilesChecked, Finding, FindingKind, TreeCheck, TreeReport, check_mirror, check_tree,
+};
 pub use closure::{Closure, ClosureRequest, closure};
 pub use context::Context;
 pub use error::EngineError;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handlers;
 use crate::metrics::Metrics;
+use crate::negotiate::SimpleType;
 use crate::options::Limits;
 use crate::problem::Problem;
 use crate::proxy::{self, ProxySite};
@@ -98,6 +99,12 @@ async fn mirror(site: &Arc<Site>, route: Route, asked: &Asked<'_>) -> Result<Rep
         Route::SimplePage(name) => handlers::simple::page(site, name, asked).await,
         Route::File(path, part) => handlers::file::file(site, path, part, asked).await,
         Route::SimpleList => handlers::simple::list(site, asked).await,
+        Route::PlainPage(name, format) => {
+            handlers::simple::page_as(site, name, SimpleType::plain(format), asked).await
+        }
+        Route::PlainList(format) => {
+            handlers::simple::list_as(site, SimpleType::plain(format), asked).await
+        }
         Route::Provenance(provenance) => {
             handlers::simple::provenance(site, provenance, asked).await
         }

@@ -32,6 +32,14 @@ impl SimpleType {
         }
     }
 
+    /// How a document of the tree is sent to whoever asks for it by its file's name.
+    pub(crate) const fn plain(format: Format) -> Self {
+        match format {
+            Format::Html => Self::TextHtml,
+            Format::Json => Self::Json,
+        }
+    }
+
     /// The whole `Content-Type`. uv compares the part before `;` exactly, so nothing stands before it.
     pub(crate) const fn content_type(self) -> &'static str {
         match self {

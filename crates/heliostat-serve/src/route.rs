@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::str::FromStr as _;
 
+use heliostat_pypi::page::Format;
 use heliostat_pypi::{ProjectName, RelPath, Sha256, TreePath};
 use heliostat_store::Part;
 use percent_encoding::percent_decode_str;
@@ -22,6 +23,11 @@ pub(crate) enum Route {
     SimpleList,
     /// `/simple/<project>/`: a project page. Every installer.
     SimplePage(ProjectName),
+    /// `/simple/index.v1_json`, `index.v1_html` and `index.html`: the root list as it lies in the tree. Whoever takes a
+    /// tree apart file by file, from us as from any web server.
+    PlainList(Format),
+    /// The same of a project page.
+    PlainPage(ProjectName, Format),
     /// `/packages/aa/bb/<60 hex>/<file>` and `<file>.metadata`. Every installer.
     File(TreePath, Part),
     /// `/integrity/<project>/<version>/<file>/provenance` (PEP 740). `pypi-attestations`.
@@ -131,8 +137,8 @@ impl Route {
     pub(crate) const fn kind(&self) -> RouteKind {
         match self {
             Self::Home => RouteKind::Home,
-            Self::SimpleList => RouteKind::List,
-            Self::SimplePage(_) => RouteKind::Page,
+            Self::SimpleList | Self::PlainList(_) => RouteKind::List,
+            Self::SimplePage(_) | Self::PlainPage(..) => RouteKind::Page,
             Self::File(_, Part::Metadata) => RouteKind::Metadata,
             Self::File(..) => RouteKind::File,
             Self::Provenance(_) => RouteKind::Provenance,
@@ -183,6 +189,18 @@ impl Route {
 
     /// `<name>/`; every other spelling of the name, and the missing slash, move (PEP 503).
     fn simple(rest: &str) -> Option<Self> {
+        if let Some(format) = plain(rest) {
+            return Some(Self::PlainList(format));
+        }
+        if let Some((name, last)) = rest.split_once('/')
+            && let Some(format) = plain(last)
+        {
+            let project = ProjectName::from_str(&decode(name)?).ok()?;
+            if project.as_str() == name {
+                return Some(Self::PlainPage(project, format));
+            }
+            return Some(Self::Moved(format!("/simple/{project}/{last}")));
+        }
         if let Some((name, last)) = rest.split_once('/')
             && let Some(digest) = last.strip_suffix(".index.v1_json")
         {
@@ -279,6 +297,15 @@ impl Provenance {
     }
 }
 
+/// The document that a file name of the tree stands for.
+fn plain(file: &str) -> Option<Format> {
+    match file {
+        "index.v1_json" => Some(Format::Json),
+        "index.v1_html" | "index.html" => Some(Format::Html),
+        _ => None,
+    }
+}
+
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if text.contains('%') {
         percent_decode_str(text).decode_utf8().ok()
@@ -323,7 +350,17 @@ mod tests {
         for (path, expected) in [
             ("/", Route::Home),
             ("/simple/", Route::SimpleList),
+            ("/simple/index.v1_json", Route::PlainList(Format::Json)),
+            ("/simple/index.html", Route::PlainList(Format::Html)),
             ("/simple/zope-interface/", Route::SimplePage(name.clone())),
+            (
+                "/simple/zope-interface/index.v1_json",
+                Route::PlainPage(name.clone(), Format::Json),
+            ),
+            (
+                "/simple/zope-interface/index.v1_html",
+                Route::PlainPage(name.clone(), Format::Html),
+            ),
             (FILE, Route::File(file.clone(), Part::File)),
             (
                 &FILE.replace('+', "%2B"),
@@ -368,6 +405,10 @@ mod tests {
             ("/simple/requests", "/simple/requests/"),
             ("/simple/Zope.Interface/", "/simple/zope-interface/"),
             ("/simple/Zope%2EInterface", "/simple/zope-interface/"),
+            (
+                "/simple/Zope.Interface/index.v1_json",
+                "/simple/zope-interface/index.v1_json",
+            ),
             ("/pypi/Zope.Interface/json", "/pypi/zope-interface/json"),
             ("/pypi/A_b/1.0%2Bl/json", "/pypi/a-b/1.0%2Bl/json"),
             (
@@ -392,6 +433,8 @@ mod tests {
             "/simple/x-/",
             "/simple/a/b/",
             "/simple/a%2Fb/",
+            "/simple/a/index.v2_json",
+            "/simple/a/b/index.v1_json",
             "/simple/%ff/",
             "/simple/simple/x/",
             "/packages/",

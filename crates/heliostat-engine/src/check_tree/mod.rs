@@ -1,87 +1,66 @@
 //! Checks a whole signed tree, as anybody might carry it, against a root: metadata, every signed page, every file that
 //! a page names. Needs no catalog; changes nothing.
+//!
+//! A tree on disk is looked at here, one behind an address by `mirror`; what is told of both is the same.
+
+mod finding;
+mod mirror;
+mod parts;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use heliostat_pypi::page::{CoreMetadata, read_signed};
+use heliostat_pypi::page::read_signed;
 use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Expected, Foreign, StoreError};
-use heliostat_trust::check::{Check, Limits, ProblemKind};
+use heliostat_trust::check::{Check, Limits};
 use heliostat_trust::metadata::{Extent, TargetFile};
 use jiff::Timestamp;
-use serde::Serialize;
+
+pub use finding::{Finding, FindingKind, TreeReport};
+pub use mirror::check_mirror;
+pub use parts::FilesChecked;
 
 use crate::error::EngineError;
+use finding::Teller;
+use parts::{Draw, Part, parts};
 
-/// Something in a tree that is not as it must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The file it is about, below the tree.
-    pub path: String,
-    /// What kind of thing.
-    pub kind: FindingKind,
-    /// What exactly.
-    pub reason: String,
+const PLAIN_DIFFERS: &str =
+    "the plain page is not the signed one; installers that verify nothing see another state";
+const NOT_SIGNED: &str = "no signed target is this page";
+
+/// What a tree is checked against, and how far.
+#[derive(Debug, Clone, Copy)]
+pub struct TreeCheck<'a> {
+    /// The root that is trusted because of where it comes from.
+    pub root: &'a [u8],
+    /// Which files are looked at.
+    pub files: FilesChecked,
+    /// The time, in seconds since 1970.
+    pub now: i64,
 }
 
-/// Kinds of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// Something that is signed, or that a signed page names, is not there.
-    Missing,
-    /// The tree is right and too old.
-    Expired,
-    /// A page stands there that nobody signed.
-    Unsigned,
-    /// A page's plain copy is not the signed one: newer or older.
-    Differs,
-    /// Metadata of a kind that clients would not find.
-    Odd,
-    /// Not what was signed.
-    Wrong,
-}
-
-impl FindingKind {
-    /// Whether bytes are not what somebody signed, rather than not there or too old.
-    pub const fn is_integrity(self) -> bool {
-        matches!(self, Self::Wrong)
+impl TreeCheck<'_> {
+    fn begin(&self) -> Result<Check, EngineError> {
+        let now = Timestamp::from_second(self.now).unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(Check::begin(self.root, now, Limits::default())?)
     }
 }
 
-/// What the check of a tree came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct TreeReport {
-    /// Signed pages.
-    pub pages: u64,
-    /// Files that were hashed, with what stands beside them.
-    pub files: u64,
-    /// Their bytes.
-    pub size_bytes: u64,
-    /// Files that pages name and a tree that holds only what was asked for does not have.
-    pub absent: u64,
-    /// Findings told.
-    pub findings: u64,
-    /// Those of them that are about bytes that are not what was signed.
-    pub integrity: u64,
-}
-
-/// Checks the tree at `tree`, where `simple/` and `tuf/` are, and tells every finding as it is met. Blocking. `now` is in
-/// seconds since 1970.
+/// Checks the tree at `tree`, where `simple/` and `tuf/` are, and tells every finding as it is met. Blocking.
 pub fn check_tree(
     tree: &Path,
-    root: &[u8],
-    now: i64,
+    what: &TreeCheck<'_>,
     tell: impl FnMut(&Finding),
 ) -> Result<TreeReport, EngineError> {
-    let now = Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut check = Check::begin(root, now, Limits::default())?;
+    let mut check = what.begin()?;
+    let report = TreeReport::default();
     let mut looker = Looker {
         tree: Foreign::new(tree),
-        report: TreeReport::default(),
+        teller: Teller { report, tell },
         signed: BTreeSet::new(),
-        tell,
+        draw: Draw::new(what.files),
+        holds_all: false,
     };
     let mut targets: Vec<(String, TargetFile)> = Vec::new();
     while let Some(wanted) = check.wanted() {
@@ -91,44 +70,53 @@ pub fn check_tree(
     }
     let metadata = check.finish();
     for problem in &metadata.problems {
-        let kind = match problem.kind {
-            ProblemKind::Missing => FindingKind::Missing,
-            ProblemKind::Expired => FindingKind::Expired,
-            ProblemKind::Invalid => FindingKind::Wrong,
-            ProblemKind::Odd => FindingKind::Odd,
-        };
-        looker.find(&format!("tuf/{}", problem.file), kind, &problem.reason);
+        looker.teller.find(&Finding::from(problem));
     }
-    let holds_all = metadata
-        .coverage
-        .as_ref()
-        .is_some_and(|coverage| coverage.extent != Extent::Partial);
+    looker.holds_all = holds_all(&metadata);
     for (path, file) in targets {
-        looker.target(&path, file, holds_all)?;
+        looker.target(&path, file)?;
+    }
+    for part in std::mem::replace(&mut looker.draw, Draw::new(FilesChecked::Nothing)).drawn() {
+        looker.part(&part)?;
     }
     // Without valid metadata everything would count as unsigned.
     if metadata.bins.is_some() {
         looker.unsigned()?;
     }
-    Ok(looker.report)
+    Ok(looker.teller.report)
+}
+
+/// Whether a file that a page names and that is not there is a finding.
+fn holds_all(metadata: &heliostat_trust::check::Report) -> bool {
+    metadata
+        .coverage
+        .as_ref()
+        .is_some_and(|coverage| coverage.extent != Extent::Partial)
+}
+
+/// The consistent copy of a target: its digest stands before the last segment.
+fn consistent(path: &str, file: TargetFile) -> String {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("{directory}/{}.{name}", file.sha256)
+}
+
+/// The project whose page a target is.
+fn project_of(path: &str) -> Option<ProjectName> {
+    let (directory, _) = path.rsplit_once('/')?;
+    directory.strip_prefix("simple/")?.parse().ok()
 }
 
 struct Looker<F> {
     tree: Foreign,
-    report: TreeReport,
+    teller: Teller<F>,
     signed: BTreeSet<String>,
-    tell: F,
+    draw: Draw,
+    holds_all: bool,
 }
 
 impl<F: FnMut(&Finding)> Looker<F> {
     fn find(&mut self, path: &str, kind: FindingKind, reason: &str) {
-        self.report.findings += 1;
-        self.report.integrity += u64::from(kind.is_integrity());
-        (self.tell)(&Finding {
-            path: path.to_owned(),
-            kind,
-            reason: reason.to_owned(),
-        });
+        self.teller.find(&Finding::new(path, kind, reason));
     }
 
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -140,13 +128,10 @@ impl<F: FnMut(&Finding)> Looker<F> {
     }
 
     /// One signed target: its consistent copy, and what that names.
-    fn target(&mut self, path: &str, file: TargetFile, holds_all: bool) -> Result<(), EngineError> {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let copy = format!("{directory}/{}.{name}", file.sha256);
-        self.report.pages += 1;
-        let project = directory
-            .strip_prefix("simple/")
-            .and_then(|name| name.parse::<ProjectName>().ok());
+    fn target(&mut self, path: &str, file: TargetFile) -> Result<(), EngineError> {
+        let copy = consistent(path, file);
+        self.teller.report.pages += 1;
+        let project = project_of(path);
         self.signed
             .extend(project.as_ref().map(ToString::to_string));
         let Some(bytes) = self.read(&copy, file.size_bytes)? else {
@@ -161,8 +146,7 @@ impl<F: FnMut(&Finding)> Looker<F> {
             return Ok(());
         };
         if self.read(path, file.size_bytes)?.as_ref() != Some(&bytes) {
-            let reason = "the plain page is not the signed one; installers that verify nothing see another state";
-            self.find(path, FindingKind::Differs, reason);
+            self.find(path, FindingKind::Differs, PLAIN_DIFFERS);
         }
         let page = match read_signed(&project, &bytes) {
             Ok(page) => page,
@@ -171,46 +155,39 @@ impl<F: FnMut(&Finding)> Looker<F> {
                 return Ok(());
             }
         };
-        for file in &page.files {
-            let path = file.path.to_string();
-            let expected = Expected {
-                sha256: file.sha256,
-                size_bytes: file.size_bytes,
-            };
-            if !self.file(&path, &expected, holds_all)? {
-                continue;
+        for part in parts(&project, &page) {
+            self.teller.report.named += 1;
+            if let Some(part) = self.draw.take(part) {
+                self.part(&part)?;
             }
-            if let CoreMetadata::Sha256(sha256) = file.core_metadata {
-                self.file(&format!("{path}.metadata"), &of(sha256), holds_all)?;
-            }
-            if let (Some(sha256), Some(path)) =
-                (file.provenance_sha256, file.provenance_path(&project))
-            {
-                self.file(path.as_str(), &of(sha256), holds_all)?;
+        }
+        Ok(())
+    }
+
+    /// A file, and where it is there what stands beside it.
+    fn part(&mut self, part: &Part) -> Result<(), EngineError> {
+        if self.file(&part.path, &part.expected)? {
+            for (path, sha256) in &part.beside {
+                self.file(path, &of(*sha256))?;
             }
         }
         Ok(())
     }
 
     /// Whether a file is there; told where it should be and is not, or is another one.
-    fn file(
-        &mut self,
-        path: &str,
-        expected: &Expected,
-        holds_all: bool,
-    ) -> Result<bool, EngineError> {
+    fn file(&mut self, path: &str, expected: &Expected) -> Result<bool, EngineError> {
         let place = self.tree.root().join(path);
         let found = heliostat_store::hash(&place, |_| std::ops::ControlFlow::Continue(()))?;
         let Some(found) = found else {
-            if holds_all {
+            if self.holds_all {
                 self.find(path, FindingKind::Missing, "a signed page names it");
             } else {
-                self.report.absent += 1;
+                self.teller.report.absent += 1;
             }
             return Ok(false);
         };
-        self.report.files += 1;
-        self.report.size_bytes += found.size_bytes;
+        self.teller.report.files += 1;
+        self.teller.report.size_bytes += found.size_bytes;
         if let Err(error) = expected.check(found.sha256, found.size_bytes) {
             self.find(path, FindingKind::Wrong, &error.to_string());
         }
@@ -228,11 +205,7 @@ impl<F: FnMut(&Finding)> Looker<F> {
                 .parse::<RelPath>()
                 .is_ok_and(|path| self.tree.root().join(path.as_str()).is_file());
             if is_page && !self.signed.contains(&name) {
-                self.find(
-                    &path,
-                    FindingKind::Unsigned,
-                    "no signed target is this page",
-                );
+                self.find(&path, FindingKind::Unsigned, NOT_SIGNED);
             }
         }
         Ok(())

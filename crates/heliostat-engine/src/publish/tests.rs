@@ -405,14 +405,19 @@ fn a_tree_that_is_taken_over_tells_the_digests_of_provenance_it_holds() {
 
 #[test]
 fn the_check_of_a_tree_tells_everything_that_is_wrong_with_it() {
-    use crate::{FindingKind, check_tree};
+    use crate::{FilesChecked, FindingKind, TreeCheck, check_tree};
     let house = House::new(16);
     house.commit(vec![put("alpha", 1), put("beta", 2), put("gamma", 3)]);
     house.publish(NOW, Urge::WhenDue).unwrap();
     let (web, root) = (house.store.web(), house.file("1.root.json"));
     let look = |now: i64| {
         let mut found = Vec::new();
-        let report = check_tree(&web, &root, now, |finding| {
+        let what = TreeCheck {
+            root: &root,
+            files: FilesChecked::All,
+            now,
+        };
+        let report = check_tree(&web, &what, |finding| {
             found.push((finding.kind, finding.path.clone()));
         })
         .unwrap();

@@ -28,10 +28,19 @@ pub(crate) async fn page(
     name: ProjectName,
     asked: &Asked<'_>,
 ) -> Result<Reply, Problem> {
-    let simple_type = match choose(asked) {
-        Ok(simple_type) => simple_type,
-        Err(NotAcceptable) => return Ok(not_acceptable()),
-    };
+    match choose(asked) {
+        Ok(simple_type) => page_as(site, name, simple_type, asked).await,
+        Err(NotAcceptable) => Ok(not_acceptable()),
+    }
+}
+
+/// The same in a shape that the address has chosen.
+pub(crate) async fn page_as(
+    site: &Arc<Site>,
+    name: ProjectName,
+    simple_type: SimpleType,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
     let label = label(site, simple_type);
     if let PageSource::Passing(passing) = site.demand.page(&name).await? {
         let body = passing.document(simple_type.format());
@@ -50,10 +59,18 @@ pub(crate) async fn page(
 
 /// `/simple/`
 pub(crate) async fn list(site: &Arc<Site>, asked: &Asked<'_>) -> Result<Reply, Problem> {
-    let simple_type = match choose(asked) {
-        Ok(simple_type) => simple_type,
-        Err(NotAcceptable) => return Ok(not_acceptable()),
-    };
+    match choose(asked) {
+        Ok(simple_type) => list_as(site, simple_type, asked).await,
+        Err(NotAcceptable) => Ok(not_acceptable()),
+    }
+}
+
+/// The same in a shape that the address has chosen.
+pub(crate) async fn list_as(
+    site: &Arc<Site>,
+    simple_type: SimpleType,
+    asked: &Asked<'_>,
+) -> Result<Reply, Problem> {
     let label = label(site, simple_type);
     if let Some(reply) = document(site, Item::List(simple_type.format()), asked, &label).await? {
         return Ok(guard_html(reply, simple_type));

@@ -38,8 +38,9 @@ pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use trust::{
-    DelegateCommand, DraftsArgs, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs, RootCommand,
-    RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TrustCommand, TrustInitArgs, TrustVerifyArgs,
+    DelegateCommand, DraftsArgs, FilesWanted, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs,
+    RootCommand, RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TreePlace, TrustCommand,
+    TrustInitArgs, TrustVerifyArgs,
 };
 pub(crate) use upstream::UpstreamArgs;
 

@@ -1,9 +1,11 @@
 //! Words of `heliostat trust`: keys, the ceremony, and the state of what was signed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use heliostat_trust::keys::KeyId;
+use url::Url;
 
 /// What `heliostat trust` can do.
 #[derive(Debug, Clone, Subcommand)]
@@ -31,7 +33,7 @@ pub(crate) enum TrustCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Check a signed tree, wherever it came from, against a root: metadata, every page, every file
+    /// Check a signed tree or a running mirror against a root: metadata, every page, files
     Verify(TrustVerifyArgs),
     /// Draft what gives the online role to other keys, and say what to do
     #[command(subcommand)]
@@ -55,15 +57,73 @@ pub(crate) struct PassphraseArgs {
 /// Options of `trust verify`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TrustVerifyArgs {
-    /// The tree: the directory in which `simple/` and `tuf/` are
-    #[arg(value_name = "DIR")]
-    pub(crate) tree: PathBuf,
+    /// The tree: the directory in which `simple/` and `tuf/` are, or the address of a mirror
+    #[arg(value_name = "DIR|URL")]
+    pub(crate) tree: TreePlace,
     /// The root that everything is checked against
     #[arg(long, value_name = "FILE")]
     pub(crate) root: PathBuf,
+    /// Which of the files that signed pages name are hashed [default: all of a directory's, a sample of a mirror's]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) files: Option<FilesWanted>,
+    /// How many files a sample has; another one each time
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) sample: u32,
+    /// Requests to a mirror under way at once
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+    /// Tries of one request to a mirror
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub(crate) tries: u32,
+    /// Give up on a mirror's connection that sends nothing for so long
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) read_timeout: u64,
+    /// Trust the certificates in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Reach the mirror through this proxy [default: what the environment's usual variables say]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Url>,
     /// One JSON object a line: findings, then what was seen
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where a tree is.
+#[derive(Debug, Clone)]
+pub(crate) enum TreePlace {
+    /// On disk.
+    Directory(PathBuf),
+    /// Behind an address.
+    Mirror(Url),
+}
+
+impl FromStr for TreePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_address = ["http://", "https://"].iter().any(|scheme| {
+            text.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
+        if !is_address {
+            return Ok(Self::Directory(text.into()));
+        }
+        text.parse()
+            .map(Self::Mirror)
+            .map_err(|error: url::ParseError| error.to_string())
+    }
+}
+
+/// Which files are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FilesWanted {
+    /// Metadata and pages only.
+    None,
+    /// Some, drawn by chance.
+    Sample,
+    /// Every one.
+    All,
 }
 
 /// Options of `trust init`.

@@ -50,6 +50,7 @@ mod sync_stranger;
 mod sync_upstreams;
 mod sync_world;
 mod trust_ceremony;
+mod trust_verify;
 mod verify_find;
 mod verify_repair;
 mod world;

@@ -57,6 +57,28 @@ fn a_cold_page_is_taken_once_and_served_in_every_form() {
 }
 
 #[test]
+fn a_tree_can_be_taken_file_by_file_as_from_any_web_server() {
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let serving = world.serve(&["--offline"]);
+    for (path, media) in [
+        ("index.v1_json", "application/vnd.pypi.simple.v1+json"),
+        ("index.v1_html", "text/html; charset=utf-8"),
+        ("index.html", "text/html; charset=utf-8"),
+        ("beta/index.v1_json", "application/vnd.pypi.simple.v1+json"),
+        ("beta/index.v1_html", "text/html; charset=utf-8"),
+        ("beta/index.html", "text/html; charset=utf-8"),
+    ] {
+        // What the client would rather have does not matter: the name says what it is.
+        let answer = get(&format!("{}{path}", serving.index_url()));
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some(media), "{path}");
+        let file = world.heliostat.web().join("simple").join(path);
+        assert!(answer.body == std::fs::read(file).unwrap(), "{path}");
+    }
+}
+
+#[test]
 fn the_page_is_the_same_bytes_cold_warm_and_after_a_restart() {
     let world = World::new(universe());
     let serving = world.serve(&[]);

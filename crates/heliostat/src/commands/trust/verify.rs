@@ -1,20 +1,30 @@
-//! `heliostat trust verify`: a whole signed tree against a root. Needs no data directory and changes nothing.
+//! `heliostat trust verify`: a whole signed tree, or a running mirror, against a root. Needs no data directory and
+//! changes nothing.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use heliostat_engine::{Finding, TreeReport, check_tree};
+use heliostat_engine::{
+    EngineError, FilesChecked, Finding, TreeCheck, TreeReport, check_mirror, check_tree,
+};
+use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::cli::TrustVerifyArgs;
-use crate::commands::UsageError;
+use crate::cli::{FilesWanted, TreePlace, TrustVerifyArgs};
+use crate::commands::{UsageError, signals};
 use crate::outcome::Outcome;
 use crate::{reporter, wire};
 
 pub(super) fn run(args: &TrustVerifyArgs) -> anyhow::Result<Outcome> {
     let root = wire::read_small(&args.root)
         .with_context(|| format!("cannot read `--root` `{}`", args.root.display()))?;
-    if !args.tree.is_dir() {
-        let text = format!("`{}` is no directory", args.tree.display());
-        return Err(UsageError(text).into());
-    }
+    let what = TreeCheck {
+        root: &root,
+        files: files(args),
+        now: wire::clock().now(),
+    };
     let tell = |finding: &Finding| {
         if args.json {
             reporter::json_line(finding);
@@ -22,7 +32,14 @@ pub(super) fn run(args: &TrustVerifyArgs) -> anyhow::Result<Outcome> {
             reporter::print(&format!("{}: {}\n", finding.path, finding.reason));
         }
     };
-    let report = check_tree(&args.tree, &root, wire::clock().now(), tell)?;
+    let report = match &args.tree {
+        TreePlace::Directory(tree) if tree.is_dir() => check_tree(tree, &what, tell)?,
+        TreePlace::Directory(tree) => {
+            let text = format!("`{}` is no directory", tree.display());
+            return Err(UsageError(text).into());
+        }
+        TreePlace::Mirror(url) => over_http(args, url, &what, tell)?,
+    };
     if args.json {
         reporter::json_line(&report);
     } else {
@@ -35,9 +52,73 @@ pub(super) fn run(args: &TrustVerifyArgs) -> anyhow::Result<Outcome> {
     })
 }
 
+fn files(args: &TrustVerifyArgs) -> FilesChecked {
+    let usual = match args.tree {
+        TreePlace::Directory(_) => FilesWanted::All,
+        TreePlace::Mirror(_) => FilesWanted::Sample,
+    };
+    match args.files.unwrap_or(usual) {
+        FilesWanted::None => FilesChecked::Nothing,
+        FilesWanted::All => FilesChecked::All,
+        FilesWanted::Sample => FilesChecked::Sample {
+            count: args.sample as usize,
+            // The system's chance: whoever keeps the tree must not know what will be looked at.
+            seed: RandomState::new().hash_one(args.sample),
+        },
+    }
+}
+
+fn over_http(
+    args: &TrustVerifyArgs,
+    url: &Url,
+    what: &TreeCheck<'_>,
+    tell: impl FnMut(&Finding),
+) -> anyhow::Result<TreeReport> {
+    let mirror = Upstream::new(options(args, url)?)?;
+    let runtime = wire::runtime()?;
+    let report = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let signals = signals::Signals::listen();
+        let check = cancel.run_until_cancelled(check_mirror(&mirror, what, tell));
+        tokio::select! {
+            report = check => report.unwrap_or(Err(EngineError::Stopped)),
+            () = signals.watch(&cancel) => Err(EngineError::Stopped),
+        }
+    });
+    wire::end(runtime);
+    Ok(report?)
+}
+
+fn options(args: &TrustVerifyArgs, url: &Url) -> anyhow::Result<UpstreamOptions> {
+    let certificates = args.cacert.iter().map(|path| {
+        wire::read_small(path)
+            .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
+    });
+    let limits = Limits::default();
+    Ok(UpstreamOptions {
+        ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
+        proxy: args.proxy.clone(),
+        netrc: wire::usual_netrc(),
+        limits: Limits {
+            requests_max: usize::from(args.jobs),
+            tries_max: args.tries,
+            read_timeout: Duration::from_secs(args.read_timeout),
+            // Every document says in advance how long it may be; the root list is the longest.
+            document_bytes_max: limits.list_bytes_max,
+            ..limits
+        },
+        ..UpstreamOptions::new(url.clone(), wire::default_user_agent())
+    })
+}
+
 fn summary(report: &TreeReport) -> String {
     format!(
-        "{} signed pages and {} files of {} bytes were checked; {} findings, {} of them bytes that nobody signed",
-        report.pages, report.files, report.size_bytes, report.findings, report.integrity
+        "{} signed pages, which name {} files, and {} files of {} bytes were checked; {} findings, {} of them bytes that nobody signed",
+        report.pages,
+        report.named,
+        report.files,
+        report.size_bytes,
+        report.findings,
+        report.integrity
     )
 }
