@@ -51,6 +51,8 @@ pub enum Attack {
     EndlessData,
     /// A root that does not follow from the trusted one.
     WrongRoot,
+    /// Another document than one that was seen, of the same version and signed with the same key.
+    SplitView,
 }
 
 /// What an answer proves about the mirror that gave it.
@@ -62,7 +64,7 @@ pub enum Verdict {
     Incomplete,
     /// It cannot be used at the moment.
     Outage,
-    /// It is behind; that alone is no lie.
+    /// It is behind, or carries what should not have been signed; that alone is no lie.
     Behind,
     /// It gave something that the notary never signed.
     Lie,
@@ -80,6 +82,7 @@ impl Attack {
             Self::WrongProject => "wrong project",
             Self::EndlessData => "endless data",
             Self::WrongRoot => "forged root",
+            Self::SplitView => "split view",
         }
     }
 }
@@ -111,7 +114,7 @@ impl Failure {
             Self::Missing { .. } => Verdict::Incomplete,
             Self::Unreachable(_) => Verdict::Outage,
             Self::Refused(refusal) => match refusal.attack {
-                Attack::Rollback | Attack::Freeze => Verdict::Behind,
+                Attack::Rollback | Attack::Freeze | Attack::SplitView => Verdict::Behind,
                 Attack::Mixed => Verdict::Outage,
                 _ => Verdict::Lie,
             },

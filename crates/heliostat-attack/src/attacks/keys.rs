@@ -33,9 +33,6 @@ pub(super) const ATTACKS: &[Attack] = &[
                 }
             })
         },
-        alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::NewestOrRefused,
-        kept: Kept::Anything,
         told: &["rollback"],
         ..PLAIN
     },
@@ -51,10 +48,28 @@ pub(super) const ATTACKS: &[Attack] = &[
                 }
             })
         },
-        alone: Alone::RefusedOrHarmless,
-        with_honest: WithHonest::NewestOrRefused,
-        kept: Kept::Anything,
         told: &["altered content", "rollback", "removes"],
+        ..PLAIN
+    },
+    Attack {
+        name: "split-view",
+        family: "split view",
+        what: "a thief of the online key signs an older state under the version of the newest",
+        evil: split_view,
+        alone: Alone::OldIsInstalled,
+        with_honest: WithHonest::Refused,
+        kept: Kept::Anything,
+        told: &["split view"],
+        told_together: Some("split view"),
+        ..PLAIN
+    },
+    Attack {
+        name: "split-view-after-the-right-one",
+        family: "split view",
+        what: "the same, to a client that has seen the newest state",
+        before: Before::NewestThenRestart,
+        evil: split_view,
+        told: &["split view"],
         ..PLAIN
     },
     Attack {
@@ -205,6 +220,24 @@ fn misdirected(world: &World) -> Result<Script, AttackError> {
     };
     let tree = theft.publish(world, |snapshot| {
         for (name, version) in &versions {
+            snapshot["meta"][name]["version"] = json!(version);
+        }
+    })?;
+    Ok(Script::honest(Arc::new(tree)))
+}
+
+/// The versions of the newest state, and in it the victim as it was before.
+fn split_view(world: &World) -> Result<Script, AttackError> {
+    let mut older = Vec::new();
+    for bin in world.bins()? {
+        older.push((format!("{bin}.json"), World::newest(&world.old, &bin)?.0));
+    }
+    let theft = Theft {
+        tree: Tree::clone(&world.new),
+        version: |version| version,
+    };
+    let tree = theft.publish(world, |snapshot| {
+        for (name, version) in &older {
             snapshot["meta"][name]["version"] = json!(version);
         }
     })?;

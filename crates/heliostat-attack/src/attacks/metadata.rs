@@ -23,8 +23,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "after the newest state an older one, rightly signed",
         before: Before::Newest,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
-        alone: Alone::RefusedOrHarmless,
-        told: &["rollback", "no such thing"],
+        told: &["rollback"],
         ..PLAIN
     },
     Attack {
@@ -33,7 +32,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "the same, and the client was started again between",
         before: Before::NewestThenRestart,
         evil: |world| Ok(Script::honest(Arc::clone(&world.old))),
-        alone: Alone::RefusedOrHarmless,
         told: &["rollback"],
         ..PLAIN
     },

@@ -105,7 +105,7 @@ pub(crate) enum Alone {
     Refused,
     /// The attack comes to nothing: the newest is installed, byte for byte.
     Harmless,
-    /// Either of the two: what the client has seen and kept may be enough.
+    /// Either of the two, as the installer's configuration can be overruled or not.
     RefusedOrHarmless,
     /// An older state that was signed and has not expired is installed: nobody can know better without a second
     /// mirror or a later look.
@@ -119,10 +119,9 @@ pub(crate) enum Alone {
 pub(crate) enum WithHonest {
     /// The newest is installed.
     Newest,
-    /// The newest, or nothing until people have signed a new root: a thief of the online key can stop the clock, and
-    /// no more.
+    /// The newest or nothing, as the installer's configuration can be overruled or not.
     NewestOrRefused,
-    /// Nothing: what is wrong is not the mirror, and no other mirror can mend it.
+    /// Nothing: what is wrong is the clock or the notary's key, and no other mirror can mend it.
     Refused,
 }
 

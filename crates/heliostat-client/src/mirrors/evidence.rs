@@ -60,6 +60,27 @@ impl Evidence {
         Ok(dropped)
     }
 
+    /// Keeps a signed document as it came: `proof/<version>.<role>.<start of its sha256>.json`.
+    pub(super) fn keep_document(&self, role: &str, version: u64, document: &[u8]) {
+        let Some(directory) = self
+            .directory
+            .as_ref()
+            .map(|directory| directory.join("proof"))
+        else {
+            return;
+        };
+        let digest = heliostat_pypi::Sha256::of(document).to_hex();
+        let path = directory.join(format!("{version}.{role}.{}.json", &digest[..12]));
+        let room = disk::files(&directory).is_ok_and(|files| files.len() < self.files_max);
+        // What is there already says the same.
+        if room && let Err(error) = disk::replace(&path, document) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the proof against a notary cannot be kept"
+            );
+        }
+    }
+
     /// Keeps an exhibit, and no more than so many of them.
     pub(super) fn keep(&self, exhibit: &Exhibit) {
         let Some(directory) = &self.directory else {

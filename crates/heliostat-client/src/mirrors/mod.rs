@@ -309,6 +309,18 @@ impl Mirrors {
         }
     }
 
+    /// Keeps documents that prove that the notary's key signed different things under one version.
+    pub(crate) fn keep_proof(&self, role: &str, version: u64, documents: &[Bytes]) {
+        tracing::error!(
+            role,
+            version,
+            "the notary's key has signed two different documents of one version: tell the notary; the proof is kept"
+        );
+        for document in documents {
+            self.evidence.keep_document(role, version, document);
+        }
+    }
+
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }

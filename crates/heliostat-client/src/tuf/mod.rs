@@ -5,6 +5,7 @@
 
 mod directory;
 mod refusal;
+mod shown;
 mod strict;
 mod trusted;
 mod walk;

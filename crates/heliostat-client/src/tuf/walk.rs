@@ -1,6 +1,7 @@
 //! The walk: root chain, timestamp, snapshot, targets, and delegated roles as a search comes to them.
 //!
-//! Every file goes through the state machine before it is kept, and is kept before anything follows from it.
+//! Every file goes through the state machine before it is kept. Of several timestamps the newest is taken that leads
+//! to a whole state; what leads nowhere leaves no trace in what is trusted.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use sigstore_tuf::{Error, TargetFile};
 
 use super::directory::{MetadataDirectory, encoded};
 use super::refusal::{chain, refusal_of};
+use super::shown::{Shown, ShownTimestamps, Split};
 use super::trusted::{Naming, Needed, Step, Trusted};
 use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal};
@@ -22,6 +24,48 @@ pub(crate) struct Walk<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) naming: Naming,
     pub(crate) now: Timestamp,
+}
+
+/// The file that everything begins with.
+const TIMESTAMP: &str = "timestamp.json";
+
+/// Files that have verified, on their way to the disk.
+struct Keeping<'a> {
+    directory: &'a MetadataDirectory,
+    naming: Naming,
+    waiting: Vec<(&'static str, Bytes)>,
+}
+
+impl Keeping<'_> {
+    /// Takes a file that has verified.
+    fn take(&mut self, role: &'static str, bytes: Bytes) -> Result<(), ClientError> {
+        match self.naming {
+            Naming::Any => self.directory.keep_role(role, &bytes),
+            Naming::Ours => {
+                self.waiting.push((role, bytes));
+                Ok(())
+            }
+        }
+    }
+
+    /// Timestamp and snapshot belong together now.
+    fn pair(&self) -> Result<(), ClientError> {
+        match self.naming {
+            Naming::Any => self.directory.raise_floor(),
+            Naming::Ours => Ok(()),
+        }
+    }
+
+    /// All of them have verified.
+    fn settle(self) -> Result<(), ClientError> {
+        for (role, bytes) in &self.waiting {
+            self.directory.keep_role(role, bytes)?;
+        }
+        match self.naming {
+            Naming::Any => Ok(()),
+            Naming::Ours => self.directory.raise_floor(),
+        }
+    }
 }
 
 /// What a refresh learnt about the mirrors, beside the state itself.
@@ -58,10 +102,32 @@ impl Walk<'_> {
         }
         let in_force = trusted.set().check_root_expired(self.now);
         in_force.map_err(|error| refused("the newest root", &error))?;
-        let doubtful = self.refresh_timestamp(trusted).await?;
-        self.refresh_snapshot(trusted).await?;
-        self.refresh_targets(trusted).await?;
-        Ok(Refreshed { doubtful })
+        let (timestamps, doubtful) = self.ask_timestamps(trusted).await?;
+        let mut newest_failed = None;
+        for mut shown in timestamps {
+            let outcome = self.go_on_with(&mut shown).await;
+            if outcome.is_ok() || self.naming == Naming::Any {
+                *trusted = shown.trusted;
+            }
+            match outcome {
+                Ok(()) if newest_failed.is_none() => return Ok(Refreshed { doubtful }),
+                Ok(()) => {
+                    tracing::warn!(
+                        timestamp = shown.version,
+                        newer = newest_failed.as_ref().map(tracing::field::display),
+                        "a newer timestamp, signed by the notary's key, leads to no state that can be trusted; the \
+                         newest that does is used. If it goes on, the online key may be stolen"
+                    );
+                    return Ok(Refreshed { doubtful });
+                }
+                Err(error @ ClientError::Disk { .. }) => return Err(error),
+                Err(error) if self.naming == Naming::Any => return Err(error),
+                Err(error) => {
+                    newest_failed.get_or_insert(error);
+                }
+            }
+        }
+        Err(newest_failed.unwrap_or_else(|| not_given(TIMESTAMP, doubtful)))
     }
 
     /// What the signed state says about a target; `None` where no trusted role names it. Fetches delegated roles as
@@ -148,41 +214,84 @@ impl Walk<'_> {
         })
     }
 
-    /// Asks all mirrors for their timestamp and takes the newest that is valid. Gives what the others did.
-    async fn refresh_timestamp(&self, trusted: &mut Trusted) -> Result<Answers, ClientError> {
-        let mut taken: Option<Bytes> = None;
+    /// Asks all mirrors for their timestamp. Gives those that verify, the newest first, and what the other mirrors did.
+    async fn ask_timestamps(
+        &self,
+        trusted: &Trusted,
+    ) -> Result<(Vec<Shown>, Answers), ClientError> {
+        let mut shown = ShownTimestamps::new(self.naming);
+        if let Some(held) = self.directory.role("timestamp")? {
+            shown.hold(held.into(), trusted.clone());
+        }
         let mut seen: Vec<(MirrorId, u64)> = Vec::new();
         let former = self.former_root(trusted);
-        let path = "timestamp.json";
-        let Round { useful, failures } = self
+        let Round { failures, .. } = self
             .mirrors
-            .everywhere(wanted(path, self.limits.timestamp_bytes_max), |id, body| {
-                let outcome = trusted.update_timestamp(body, self.now);
-                let version = trusted.timestamp_version().unwrap_or_default();
-                match outcome {
-                    Ok(true) => taken = Some(body.clone()),
-                    Ok(false) => {}
-                    Err(error) => {
+            .everywhere(
+                wanted(TIMESTAMP, self.limits.timestamp_bytes_max),
+                |id, body| {
+                    let mut with_it = trusted.clone();
+                    if let Err(error) = with_it.update_timestamp(body, self.now) {
                         if let Error::Rollback { new, .. } = &error {
                             seen.push((id, *new));
                         }
                         return Err(judge_timestamp(&error, body, former.as_ref()));
                     }
-                }
-                seen.push((id, version));
-                Ok(Heard::Useful)
-            })
+                    seen.push((id, with_it.timestamp_version().unwrap_or_default()));
+                    match shown.add(id, body, with_it) {
+                        None => Ok(Heard::Useful),
+                        Some(split) => Err(self.tell_split(&split)),
+                    }
+                },
+            )
             .await;
         for (id, version) in seen {
             self.mirrors.saw_timestamp(id, version);
         }
-        if let Some(bytes) = taken {
-            self.directory.keep_role("timestamp", &bytes)?;
+        let (shown, split) = shown.in_order();
+        let mut failures = failures;
+        for (id, split) in split {
+            let failure = Failure::Refused(self.tell_split(&split));
+            self.mirrors.note(id, TIMESTAMP, Err(&failure));
+            failures.push((self.mirrors.mirror(id).shown().to_owned(), failure));
         }
-        if useful == 0 {
-            return Err(not_given(path, failures));
+        if shown.is_empty() {
+            return Err(not_given(TIMESTAMP, failures));
         }
-        Ok(failures)
+        Ok((shown, failures))
+    }
+
+    /// Keeps the proof of a split view. The mirrors are not to blame: they carry what somebody signed.
+    fn tell_split(&self, split: &Split) -> Refusal {
+        self.mirrors
+            .keep_proof("timestamp", split.version, &split.documents);
+        Refusal {
+            attack: Attack::SplitView,
+            detail: format!(
+                "the notary's key has signed two different timestamps of version {}; `heliostat trust compare` tells more",
+                split.version
+            ),
+            found: Some(heliostat_pypi::Sha256::of(&split.documents[1])),
+        }
+    }
+
+    /// Brings the roles below a timestamp up to date. For a tree of ours nothing is kept, and so nothing is trusted
+    /// from now on, before all of them have verified; any other repository is taken as the specification has it, step
+    /// by step.
+    async fn go_on_with(&self, shown: &mut Shown) -> Result<(), ClientError> {
+        let mut keeping = Keeping {
+            directory: self.directory,
+            naming: self.naming,
+            waiting: Vec::new(),
+        };
+        if !shown.held {
+            keeping.take("timestamp", shown.body.clone())?;
+        }
+        self.refresh_snapshot(&mut shown.trusted, &mut keeping)
+            .await?;
+        self.refresh_targets(&mut shown.trusted, &mut keeping)
+            .await?;
+        keeping.settle()
     }
 
     fn former_root(&self, trusted: &Trusted) -> Option<Trusted> {
@@ -191,7 +300,11 @@ impl Walk<'_> {
         Trusted::from_root(&bytes, self.naming).ok()
     }
 
-    async fn refresh_snapshot(&self, trusted: &mut Trusted) -> Result<(), ClientError> {
+    async fn refresh_snapshot(
+        &self,
+        trusted: &mut Trusted,
+        keeping: &mut Keeping<'_>,
+    ) -> Result<(), ClientError> {
         let pin = trusted
             .set()
             .timestamp()
@@ -203,8 +316,10 @@ impl Walk<'_> {
             });
         };
         let in_force = trusted.snapshot_version() == Some(version)
-            && trusted.set().check_snapshot_expired(self.now).is_ok();
+            && trusted.set().check_snapshot_expired(self.now).is_ok()
+            && self.is_pinned_as_held(trusted)?;
         if !in_force {
+            let before = trusted.set().snapshot().cloned();
             let bytes = self
                 .fetch_role(
                     trusted.set().root().consistent_snapshot,
@@ -212,12 +327,29 @@ impl Walk<'_> {
                     |body| trusted.update_snapshot(body, self.now),
                 )
                 .await?;
-            self.directory.keep_role("snapshot", &bytes)?;
+            let same_version = before.filter(|before| before.version == version);
+            if self.naming == Naming::Ours
+                && same_version.is_some_and(|before| Some(&before) != trusted.set().snapshot())
+            {
+                self.mirrors
+                    .keep_proof("snapshot", version, std::slice::from_ref(&bytes));
+                return Err(ClientError::Refused {
+                    what: "the snapshot (split view)".to_owned(),
+                    reason: format!(
+                        "the notary's key has signed two different snapshots of version {version}"
+                    ),
+                });
+            }
+            keeping.take("snapshot", bytes)?;
         }
-        self.directory.raise_floor()
+        keeping.pair()
     }
 
-    async fn refresh_targets(&self, trusted: &mut Trusted) -> Result<(), ClientError> {
+    async fn refresh_targets(
+        &self,
+        trusted: &mut Trusted,
+        keeping: &mut Keeping<'_>,
+    ) -> Result<(), ClientError> {
         if trusted.check_in_force(self.now).is_ok() {
             return Ok(());
         }
@@ -236,7 +368,22 @@ impl Walk<'_> {
                 |body| trusted.update_targets(body, self.now),
             )
             .await?;
-        self.directory.keep_role("targets", &bytes)
+        keeping.take("targets", bytes)
+    }
+
+    /// Whether the snapshot kept is the very one that the timestamp pins, where it pins more than a version.
+    fn is_pinned_as_held(&self, trusted: &Trusted) -> Result<bool, ClientError> {
+        let timestamp = trusted.set().timestamp();
+        let pin = timestamp.and_then(|timestamp| timestamp.snapshot_meta());
+        let hashes = pin.and_then(|pin| pin.hashes.as_ref());
+        let Some(pinned) = hashes.and_then(|hashes| hashes.get("sha256")) else {
+            return Ok(true);
+        };
+        if self.naming == Naming::Any {
+            return Ok(true);
+        }
+        let held = self.directory.role("snapshot")?;
+        Ok(held.is_some_and(|held| heliostat_pypi::Sha256::of(&held).to_hex() == *pinned))
     }
 
     /// Fetches a role's file that the state machine takes.
