@@ -6,6 +6,7 @@ use heliostat_client::Clock;
 use heliostat_store::Store;
 use heliostat_upstream::Upstream;
 
+use crate::attestations::Attestations;
 use crate::error::EngineError;
 use crate::events::Events;
 use crate::publish::Notary;
@@ -23,6 +24,8 @@ pub struct Context {
     pub clock: Clock,
     /// Who signs here, where somebody does.
     pub notary: Option<Arc<Notary>>,
+    /// What is done about provenance that does not hold.
+    pub attestations: Attestations,
 }
 
 impl Context {

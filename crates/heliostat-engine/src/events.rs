@@ -87,6 +87,15 @@ pub enum Event {
         /// Runs that failed so far.
         tries: u32,
     },
+    /// Something was taken and is doubted; it stands in the ledger as a warning.
+    Warned {
+        /// The project.
+        project: ProjectName,
+        /// The file.
+        item: String,
+        /// Why.
+        reason: String,
+    },
     /// Entries of a page that were left out because they could hurt.
     Rejected {
         /// The project.

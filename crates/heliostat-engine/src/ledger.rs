@@ -1,7 +1,7 @@
 //! The ledger's arithmetic: how often something failed and when it is tried next. Pure.
 
 use heliostat_pypi::{ProjectName, Serial};
-use heliostat_store::LedgerEntry;
+use heliostat_store::{LedgerEntry, Weight};
 
 /// The first waiting time after a failed run, in seconds; doubles with each further one.
 const BACKOFF_FIRST_SECONDS: i64 = 60;
@@ -18,9 +18,9 @@ pub(crate) fn failure(
     reason: &str,
     now: i64,
 ) -> LedgerEntry {
-    let old = older
-        .iter()
-        .find(|entry| entry.project == *project && entry.item == item);
+    let old = older.iter().find(|entry| {
+        entry.weight == Weight::Failure && entry.project == *project && entry.item == item
+    });
     let tries = old.map_or(0, |entry| entry.tries).saturating_add(1);
     let doublings = (tries - 1).min(20);
     let pause = (BACKOFF_FIRST_SECONDS << doublings).min(BACKOFF_MAX_SECONDS);
@@ -32,6 +32,32 @@ pub(crate) fn failure(
         first_failed_at: old.map_or(now, |entry| entry.first_failed_at),
         next_try_at: now.saturating_add(pause),
         wanted_serial: None,
+        weight: Weight::Failure,
+    }
+}
+
+/// The entry for something that is held and doubted, since when it first was.
+pub(crate) fn warning(
+    older: &[LedgerEntry],
+    project: &ProjectName,
+    item: &str,
+    reason: &str,
+    now: i64,
+) -> LedgerEntry {
+    let known = older.iter().find(|entry| {
+        entry.weight == Weight::Warning && entry.project == *project && entry.item == item
+    });
+    let new = LedgerEntry {
+        weight: Weight::Warning,
+        ..failure(&[], project, item, reason, now)
+    };
+    match known {
+        Some(known) if known.reason == new.reason => known.clone(),
+        Some(known) => LedgerEntry {
+            first_failed_at: known.first_failed_at,
+            ..new
+        },
+        None => new,
     }
 }
 

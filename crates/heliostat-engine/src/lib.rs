@@ -5,6 +5,7 @@
 //! `heliostat-serve`) or print (`heliostat`).
 
 pub mod adopt;
+mod attestations;
 pub mod bundle;
 mod check_tree;
 mod closure;
@@ -24,6 +25,7 @@ mod take_parts;
 mod validators;
 pub mod verify;
 
+pub use attestations::{AttestationPolicy, Attestations};
 pub use check_tree::{
     FilesChecked, Finding, FindingKind, TreeCheck, TreeReport, check_mirror, check_tree,
 };

@@ -29,8 +29,10 @@ pub struct MirrorStatus {
     pub behind_seconds: Option<u64>,
     /// The last syncs, the oldest first.
     pub runs: Vec<RunSummary>,
-    /// Everything that stands in the ledger.
+    /// Everything in the ledger that is not held and should be.
     pub failures: Vec<LedgerEntry>,
+    /// Everything in the ledger that is held and doubted.
+    pub warnings: Vec<LedgerEntry>,
     /// How what is signed stands; `None` where nothing is.
     pub signing: Option<SigningStatus>,
 }
@@ -105,6 +107,7 @@ pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, EngineError> {
         runs,
         failures,
         signing: publish::signing(store)?,
+        warnings: store.warnings()?,
     })
 }
 

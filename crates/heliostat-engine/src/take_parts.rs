@@ -2,12 +2,14 @@
 //!
 //! The page can do without either, so a failure here is a blemish: the part is not advertised, and the ledger says why.
 
+use bytes::Bytes;
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{CoreMetadata, PageFile};
 use heliostat_pypi::{FileName, ProjectName, Sha256};
 use heliostat_store::{Expected, VerifiedBlob};
 use heliostat_upstream::Answer;
 
+use crate::attestations::AttestationPolicy;
 use crate::context::{Context, blocking_if_large};
 use crate::take::TakeError;
 
@@ -18,8 +20,12 @@ pub(crate) enum PartTaken {
     Blob(VerifiedBlob, Sha256),
     /// There is none, and none was promised.
     None,
+    /// Here it is, with its digest, and it does not hold; why.
+    Doubtful(VerifiedBlob, Sha256, String),
     /// It was promised and cannot be had; why.
     Blemish(String),
+    /// It does not hold, and so its file is not wanted; why.
+    Refused(String),
 }
 
 /// The metadata of a file, byte-exact.
@@ -104,12 +110,32 @@ pub(crate) async fn take_provenance(
         Ok(Answer::Fresh(bytes)) if !is_json_object(&bytes) => Ok(PartTaken::Blemish(format!(
             "the provenance at `{address}` is broken"
         ))),
-        Ok(Answer::Fresh(bytes)) => admit(context, bytes.to_vec(), None).await,
+        Ok(Answer::Fresh(bytes)) => judged(context, entry, bytes).await,
         Ok(_) => Ok(PartTaken::Blemish(format!(
             "the upstream has no provenance at `{address}`"
         ))),
         Err(error) if error.is_outage() => Err(error.into()),
         Err(error) => Ok(PartTaken::Blemish(error.to_string())),
+    }
+}
+
+/// A whole provenance document, held against its file as far as the policy wants it.
+async fn judged(
+    context: &Context,
+    entry: &PageFile,
+    document: Bytes,
+) -> Result<PartTaken, TakeError> {
+    let attestations = &context.attestations;
+    let doubt = (attestations.doubt(entry, document.clone()).await).map_err(Box::new)?;
+    match doubt {
+        Some(reason) if attestations.policy() == AttestationPolicy::Refuse => {
+            Ok(PartTaken::Refused(reason))
+        }
+        Some(reason) => match admit(context, document.to_vec(), None).await? {
+            PartTaken::Blob(blob, digest) => Ok(PartTaken::Doubtful(blob, digest, reason)),
+            other => Ok(other),
+        },
+        None => admit(context, document.to_vec(), None).await,
     }
 }
 

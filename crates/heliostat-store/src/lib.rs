@@ -44,7 +44,9 @@ pub use layout::{PageKind, RootKind};
 pub use lock::{PublishLock, SyncLock};
 pub use public::LocalStat;
 pub use read::NamedRecord;
-pub use record::{FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators};
+pub use record::{
+    FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators, Weight,
+};
 pub use recover::{Recovery, RootState};
 pub use repair::document;
 pub use signed::{

@@ -9,7 +9,7 @@ use crate::catalog::{Root, Run, Totals};
 use crate::disk::{self, OpenFile, Stamp};
 use crate::error::StoreError;
 use crate::layout::{self, PageKind, RootKind};
-use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState};
+use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState, Weight};
 use crate::store::Store;
 
 /// A project with its record, or with the reason why that cannot be read.
@@ -148,7 +148,12 @@ impl Store {
 
     /// Everything that failed and has not been made good, sorted by project and item.
     pub fn ledger(&self) -> Result<Vec<LedgerEntry>, StoreError> {
-        self.inner.catalog.ledger()
+        self.inner.catalog.ledger(Weight::Failure)
+    }
+
+    /// Everything that is held and doubted, sorted by project and item.
+    pub fn warnings(&self) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.inner.catalog.ledger(Weight::Warning)
     }
 
     /// The running counts.

@@ -124,7 +124,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// One failure that stands until it is made good.
+/// One failure that stands until it is made good, or one doubt about something that was taken all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// The project.
@@ -141,4 +141,18 @@ pub struct LedgerEntry {
     pub next_try_at: i64,
     /// The serial the list promised, where it did.
     pub wanted_serial: Option<Serial>,
+    /// How much it weighs.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+/// How much an entry of the ledger weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// Something is not held that should be. It is tried again, and no serial is claimed past it.
+    #[default]
+    Failure,
+    /// It is held, and something about it is to be told. Nothing waits for it.
+    Warning,
 }

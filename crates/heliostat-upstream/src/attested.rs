@@ -6,15 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use heliostat_pypi::page::{PageRead, ProjectPage, read_signed};
 use heliostat_pypi::{ProjectName, Serial, Sha256};
-use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, HeaderValue};
 use url::Url;
 
-use crate::client::Request;
-use crate::document::refuse_encoding;
 use crate::{Answer, FetchedList, FetchedPage, Upstream, UpstreamError, Validators, redacted};
 
 /// What verified metadata says of an upstream's pages.
@@ -80,7 +75,7 @@ impl Upstream {
                 url: redacted(self.root()),
                 reason: "it has no place for a tree above it",
             })?;
-        let body = match self.signed_bytes(&url, *size_bytes).await? {
+        let body = match self.as_it_is(&url, *size_bytes).await? {
             Answer::Fresh(body) => body,
             // What is signed and not there is no word about the project: the mirror lacks it.
             Answer::Gone | Answer::Unchanged => {
@@ -112,25 +107,6 @@ impl Upstream {
                 last_modified: None,
             },
         }))
-    }
-
-    async fn signed_bytes(
-        &self,
-        url: &Url,
-        size_bytes: u64,
-    ) -> Result<Answer<Bytes>, UpstreamError> {
-        let headers: HeaderMap = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
-            .into_iter()
-            .collect();
-        let request = Request {
-            url: url.clone(),
-            headers,
-        };
-        self.fetch(&request, size_bytes, |whole| {
-            refuse_encoding(&whole.url, &whole.headers)?;
-            Ok(whole.body)
-        })
-        .await
     }
 
     /// A signed page with the addresses that its files have at this upstream.

@@ -24,6 +24,16 @@ impl Upstream {
         url: &Url,
         limit_bytes: u64,
     ) -> Result<Answer<Bytes>, UpstreamError> {
+        let limit_bytes = limit_bytes.min(self.limits().document_bytes_max);
+        self.as_it_is(url, limit_bytes).await
+    }
+
+    /// Bytes that are to be kept as they stand there: without conditions and uncompressed.
+    pub(crate) async fn as_it_is(
+        &self,
+        url: &Url,
+        limit_bytes: u64,
+    ) -> Result<Answer<Bytes>, UpstreamError> {
         let headers: HeaderMap = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
             .into_iter()
             .collect();
@@ -31,7 +41,6 @@ impl Upstream {
             url: url.clone(),
             headers,
         };
-        let limit_bytes = limit_bytes.min(self.limits().document_bytes_max);
         self.fetch(&request, limit_bytes, |whole| {
             refuse_encoding(&whole.url, &whole.headers)?;
             Ok(whole.body)

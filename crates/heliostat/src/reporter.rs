@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use heliostat_engine::{Event, Events, ProjectOutcome, Stage};
+use heliostat_pypi::Serial;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::render;
@@ -70,6 +71,7 @@ struct Reporter {
     wanted_bytes: u64,
     bytes: u64,
     failures: u64,
+    warnings: u64,
 }
 
 impl Reporter {
@@ -94,6 +96,7 @@ impl Reporter {
             wanted_bytes: 0,
             bytes: 0,
             failures: 0,
+            warnings: 0,
         }
     }
 
@@ -136,6 +139,7 @@ impl Reporter {
             Event::File { .. } => self.files_done += 1,
             Event::Project { .. } => self.projects_done += 1,
             Event::Failed { .. } => self.failures += 1,
+            Event::Warned { .. } => self.warnings += 1,
             _ => {}
         }
     }
@@ -152,20 +156,7 @@ impl Reporter {
                 projects: Some(projects),
                 serial,
                 rejected,
-            } => {
-                let serial = serial
-                    .map(|serial| format!(" at serial {serial}"))
-                    .unwrap_or_default();
-                let rejected = if *rejected == 0 {
-                    String::new()
-                } else {
-                    format!(", {} left out", render::plural(*rejected, "name"))
-                };
-                Some(format!(
-                    "the upstream lists {}{serial}{rejected}",
-                    render::plural(*projects, "project")
-                ))
-            }
+            } => Some(listed_line(*projects, *serial, *rejected)),
             Event::Listed { projects: None, .. } => {
                 Some("the upstream's list is unchanged".to_owned())
             }
@@ -190,6 +181,13 @@ impl Reporter {
                 "resolving for {target}: {} looked at",
                 render::plural(*projects, "project")
             )),
+            Event::Warned {
+                project,
+                item,
+                reason,
+            } if self.warnings <= FAILURES_NAMED_MAX => {
+                Some(format!("warning: `{project}` `{item}`: {reason}"))
+            }
             Event::Failed {
                 project,
                 item,
@@ -283,6 +281,21 @@ impl Reporter {
         }
         text
     }
+}
+
+fn listed_line(projects: u64, serial: Option<Serial>, rejected: u64) -> String {
+    let serial = serial
+        .map(|serial| format!(" at serial {serial}"))
+        .unwrap_or_default();
+    let rejected = if rejected == 0 {
+        String::new()
+    } else {
+        format!(", {} left out", render::plural(rejected, "name"))
+    };
+    format!(
+        "the upstream lists {}{serial}{rejected}",
+        render::plural(projects, "project")
+    )
 }
 
 /// What an export or import does now.

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use heliostat_engine::{Clock, Context, Event, Events};
+use heliostat_engine::{AttestationPolicy, Attestations, Clock, Context, Event, Events};
 use heliostat_store::Store;
+use heliostat_trust::attest::AttestVerifier;
 use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::cli::{CommonArgs, LogFormat, LogLevel, UpstreamArgs};
+use crate::cli::{
+    AttestationArgs, AttestationsWord, CommonArgs, LogFormat, LogLevel, UpstreamArgs,
+};
 use crate::commands::UsageError;
 use crate::settings;
 
@@ -84,7 +87,19 @@ pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Conte
         events,
         clock: clock(),
         notary: None,
+        attestations: Attestations::default(),
     }
+}
+
+/// What is done about provenance that does not hold, as the options say.
+pub(crate) fn attestations(args: &AttestationArgs) -> anyhow::Result<Attestations> {
+    let policy = match args.attestations {
+        AttestationsWord::Ignore => return Ok(Attestations::default()),
+        AttestationsWord::Warn => AttestationPolicy::Warn,
+        AttestationsWord::Refuse => AttestationPolicy::Refuse,
+    };
+    heliostat_trust::crypto::install();
+    Ok(Attestations::checked(policy, AttestVerifier::embedded()?))
 }
 
 fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {

@@ -292,12 +292,18 @@ async fn take_document(
     };
     let blob = match taken.map_err(OnDemandError::Take)? {
         PartTaken::Blob(blob, _) => blob,
+        PartTaken::Doubtful(blob, _, reason) => {
+            tracing::warn!(%project, file = entry.filename(), reason, "taken all the same");
+            blob
+        }
         PartTaken::None => {
             answering.answer(Ok(None));
             return Ok(());
         }
         // The page promised it: an installer must not take the absence for an answer.
-        PartTaken::Blemish(reason) => return Err(OnDemandError::Take(TakeError::Mismatch(reason))),
+        PartTaken::Blemish(reason) | PartTaken::Refused(reason) => {
+            return Err(OnDemandError::Take(TakeError::Mismatch(reason)));
+        }
     };
     let bytes = read_whole(&blob).await?;
     answering.answer(Ok(Some(bytes)));

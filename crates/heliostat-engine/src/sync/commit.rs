@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use heliostat_pypi::ProjectName;
-use heliostat_store::{Change, CommitPolicy, LedgerEntry, Part, Refusal};
+use heliostat_store::{Change, CommitPolicy, LedgerEntry, Part, Refusal, Weight};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -125,9 +125,9 @@ impl Committer {
                     self.tally.files += 1;
                     self.tally.size_bytes += admission.blob.size_bytes();
                 }
-                told.extend(put.failures.iter().map(failed_event));
+                told.extend(put.failures.iter().map(ledger_event));
             }
-            Change::Failed(entry) => told.push(failed_event(entry)),
+            Change::Failed(entry) => told.push(ledger_event(entry)),
             _ => {}
         }
     }
@@ -154,7 +154,7 @@ impl Committer {
                 Some(failure(&older, &project, &refusal.item, &reason, now))
             })
             .collect();
-        told.extend(entries.iter().map(failed_event));
+        told.extend(entries.iter().map(ledger_event));
         let projects = entries.iter().map(|entry| entry.project.clone()).collect();
         let changes = entries.into_iter().map(Change::Failed).collect();
         let policy = CommitPolicy {
@@ -189,11 +189,20 @@ async fn gather(queue: &mut mpsc::Receiver<Work>, batch: &mut Vec<Work>) {
     }
 }
 
-fn failed_event(entry: &LedgerEntry) -> Event {
-    Event::Failed {
-        project: entry.project.clone(),
-        item: entry.item.clone(),
-        reason: entry.reason.clone(),
-        tries: entry.tries,
+fn ledger_event(entry: &LedgerEntry) -> Event {
+    let (project, item) = (entry.project.clone(), entry.item.clone());
+    let reason = entry.reason.clone();
+    match entry.weight {
+        Weight::Failure => Event::Failed {
+            project,
+            item,
+            reason,
+            tries: entry.tries,
+        },
+        Weight::Warning => Event::Warned {
+            project,
+            item,
+            reason,
+        },
     }
 }

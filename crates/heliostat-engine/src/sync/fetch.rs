@@ -14,7 +14,7 @@ use tokio::time::{Duration, sleep};
 
 use super::plan::{Refresh, RefreshReason};
 use super::project::Project;
-use super::{Files, Work};
+use super::{Depth, Files, Work};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
@@ -39,6 +39,8 @@ pub(super) struct Fetcher {
     pub(super) root: String,
     /// The waiting time before a stale page is asked for again; doubles.
     pub(super) stale_pause: Duration,
+    /// How far serials are trusted.
+    pub(super) depth: Depth,
     /// Projects we hold whose page is gone, as their ledger is to say it. What becomes of them is decided at the end,
     /// when it is known how many they are.
     pub(super) gone: Mutex<Vec<LedgerEntry>>,

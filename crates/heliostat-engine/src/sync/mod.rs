@@ -2,6 +2,7 @@
 
 mod commit;
 mod fetch;
+mod missing;
 mod plan;
 mod prepare;
 mod preview;
@@ -72,7 +73,7 @@ pub enum Files {
 pub enum Depth {
     /// A page at the listed serial needs no look.
     Serials,
-    /// Every page is looked at again.
+    /// Every page is looked at again, and all provenance that is held is asked for again.
     EveryPage,
 }
 
@@ -99,8 +100,10 @@ pub struct SyncReport {
     pub size_bytes: u64,
     /// The serial our root list claims.
     pub serial: Option<Serial>,
-    /// Everything that stands in the ledger now.
+    /// Everything in the ledger that is not held and should be.
     pub failures: Vec<LedgerEntry>,
+    /// Everything in the ledger that is held and doubted.
+    pub warnings: Vec<LedgerEntry>,
 }
 
 impl SyncReport {
@@ -238,6 +241,7 @@ pub async fn sync(
         size_bytes: tally.size_bytes,
         serial,
         failures: ledger,
+        warnings: context.on_disk(heliostat_store::Store::warnings).await?,
     })
 }
 
@@ -260,7 +264,10 @@ pub(crate) async fn refetch(
     jobs: usize,
 ) -> Result<(), EngineError> {
     let (wishes, ledger) = context
-        .on_disk(|store| Ok((Wishes::load(store)?, store.ledger()?)))
+        .on_disk(|store| {
+            let ledger = [store.ledger()?, store.warnings()?].concat();
+            Ok((Wishes::load(store)?, ledger))
+        })
         .await?;
     let refresh = names
         .into_iter()
@@ -349,6 +356,7 @@ async fn fetch_all(
         now: context.clock.now(),
         root: context.upstream.root().to_string(),
         stale_pause: request.stale_pause,
+        depth: request.depth,
         gone: Mutex::default(),
     });
     let gone_max = request

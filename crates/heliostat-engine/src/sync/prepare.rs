@@ -186,11 +186,12 @@ pub(super) async fn prepare(
         keep: plan.keep,
         waiting: plan.waiting,
     });
+    let warnings = context.on_disk(heliostat_store::Store::warnings).await?;
     Ok(Prepared {
         forget: forgettable(&input),
         plan,
         selection,
-        ledger,
+        ledger: [ledger, warnings].concat(),
         list,
         course,
         applied,

@@ -4,23 +4,23 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, stream};
+use heliostat_pypi::TreePath;
 use heliostat_pypi::page::{CoreMetadata, PageFile, ProjectPage};
 use heliostat_pypi::select::Wanted;
-use heliostat_pypi::{ProjectName, Sha256, TreePath};
 use heliostat_store::{
-    Admission, Change, Keeper, LedgerEntry, Part, ProjectRecord, Put, VerifiedBlob,
+    Admission, Change, Keeper, LedgerEntry, Part, ProjectRecord, Put, VerifiedBlob, Weight,
 };
 use heliostat_upstream::Validators;
 use tokio::sync::mpsc;
 
 use super::fetch::{Fetcher, send};
+use super::missing::Missing;
 use super::plan::{Refresh, RefreshReason};
-use super::{Files, Work};
+use super::{Depth, Files, Work};
+use crate::attestations::AttestationPolicy;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
-use crate::ledger::{WithSerial as _, failure};
-use crate::take::{TakeError, expected, take_file};
-use crate::take_parts::{PartTaken, take_metadata, take_provenance};
+use crate::ledger::{WithSerial as _, failure, warning};
 use crate::validators;
 
 /// Bytes of blobs that a project may have waiting before they are committed.
@@ -28,21 +28,6 @@ const BYTES_WAITING_MAX: u64 = 1 << 30;
 /// Blobs that a project may have waiting before they are committed, so that an interrupted large project keeps what
 /// it has and a run's open temporaries stay bounded.
 const BLOBS_WAITING_MAX: usize = 256;
-/// What was found out about one missing file.
-struct FileDone {
-    entry: PageFile,
-    blobs: Vec<(Part, VerifiedBlob)>,
-    /// The file cannot be listed, or a part of it cannot be advertised; why.
-    problem: Option<String>,
-    listed: bool,
-}
-
-/// A file with the parts of it that are not on disk.
-struct Missing {
-    entry: PageFile,
-    parts: Vec<Part>,
-}
-
 /// One project whose page is known, while its files are taken.
 pub(super) struct Project<'a> {
     pub(super) fetcher: &'a Fetcher,
@@ -61,6 +46,8 @@ struct Progress {
     /// File names that our page leaves out.
     hidden: BTreeSet<String>,
     failures: Vec<LedgerEntry>,
+    /// What is listed and does not hold.
+    doubts: Vec<LedgerEntry>,
     waiting: Waiting,
 }
 
@@ -90,6 +77,7 @@ impl Project<'_> {
         let index: HashMap<String, usize> = (self.page.files.iter().enumerate())
             .map(|(at, file)| (file.filename().to_owned(), at))
             .collect();
+        progress.doubts = self.doubts_that_stay(&missing);
         let mut taken = stream::iter(missing)
             .map(|missing| fetcher.take_missing(&self.refresh.name, missing))
             .buffer_unordered(fetcher.jobs);
@@ -101,6 +89,9 @@ impl Project<'_> {
                 let entry = failure(self.older, &self.page.name, &name, &reason, fetcher.now);
                 let wanted_serial = self.refresh.wanted_serial.or(self.page.serial);
                 progress.failures.push(entry.with_serial(wanted_serial));
+            } else if let Some(reason) = done.doubt {
+                let entry = warning(self.older, &self.page.name, &name, &reason, fetcher.now);
+                progress.doubts.push(entry);
             }
             if !done.listed {
                 progress.hidden.insert(name.clone());
@@ -117,6 +108,28 @@ impl Project<'_> {
         }
         drop(taken);
         self.finish(progress).await
+    }
+
+    /// What was doubted before of files that are not looked at now, and are listed with provenance as they were.
+    fn doubts_that_stay(&self, missing: &[Missing]) -> Vec<LedgerEntry> {
+        if self.fetcher.context.attestations.policy() == AttestationPolicy::Ignore {
+            return Vec::new();
+        }
+        let is_looked_at = |item: &str| {
+            missing.iter().any(|missing| {
+                missing.entry.filename() == item && missing.parts.contains(&Part::Provenance)
+            })
+        };
+        let has_provenance = |item: &str| {
+            let mut files = self.page.files.iter();
+            files.any(|file| file.filename() == item && file.provenance.is_some())
+        };
+        self.older
+            .iter()
+            .filter(|entry| entry.weight == Weight::Warning)
+            .filter(|entry| has_provenance(&entry.item) && !is_looked_at(&entry.item))
+            .cloned()
+            .collect()
     }
 
     fn tell_wanted(&self, missing: &[Missing]) {
@@ -137,6 +150,7 @@ impl Project<'_> {
         let Progress {
             hidden,
             failures,
+            mut doubts,
             mut waiting,
         } = progress;
         // Nothing could be taken and nothing was there before: an empty page would only say something untrue.
@@ -151,8 +165,10 @@ impl Project<'_> {
         } else {
             (Completeness::Partial, ProjectOutcome::Failed)
         };
-        let put = self.put(hidden, completeness, failures);
+        doubts.retain(|doubt| !hidden.contains(&doubt.item));
+        let put = self.put(hidden, completeness, [failures, doubts].concat());
         let is_same = waiting.blobs.is_empty()
+            && put.failures.iter().eq(self.older)
             && !matches!(
                 self.refresh.reason,
                 RefreshReason::Failed | RefreshReason::Damaged
@@ -215,6 +231,20 @@ impl Project<'_> {
         }
     }
 
+    /// Whether provenance that is held may be another at the upstream.
+    ///
+    /// The page's word for it is its address, and its digest where the upstream tells that. A document that changed in
+    /// its place is found by looking at everything again: a request for each file whenever a project gets a release
+    /// would be thousands a day, for what PyPI has no way to do yet.
+    fn asks_again(&self, before: &PageFile, now: &PageFile) -> bool {
+        let is_same_upstream =
+            (self.record.as_ref()).is_some_and(|record| record.upstream == self.fetcher.root);
+        now.provenance.is_some()
+            && (self.fetcher.depth == Depth::EveryPage
+                || before.provenance_sha256 != now.provenance_sha256
+                || (is_same_upstream && before.provenance != now.provenance))
+    }
+
     /// The listed files with a part that is not on disk.
     async fn missing(&self, hidden: &BTreeSet<String>) -> Result<Vec<Missing>, EngineError> {
         let held = match &self.record {
@@ -228,9 +258,9 @@ impl Project<'_> {
             None => Vec::new(),
         };
         let held: HashMap<_, _> = held.into_iter().map(|row| (row.path, row.held)).collect();
-        let digests_before: HashMap<&TreePath, Option<Sha256>> = (self.record.iter())
+        let files_before: HashMap<&TreePath, &PageFile> = (self.record.iter())
             .flat_map(|record| &record.page.files)
-            .map(|old| (&old.path, old.sha256))
+            .map(|old| (&old.path, old))
             .collect();
         let mut missing = Vec::new();
         for file in self
@@ -241,8 +271,10 @@ impl Project<'_> {
         {
             let parts = held.get(&file.path).map(Vec::as_slice).unwrap_or_default();
             // A file whose digest changed upstream keeps its path only where the path does not come from the digest.
-            let before = digests_before.get(&file.path).copied().flatten();
-            let replaced = before.is_some_and(|before| Some(before) != file.sha256);
+            let before = files_before.get(&file.path).copied();
+            let replaced = before
+                .and_then(|before| before.sha256)
+                .is_some_and(|before| Some(before) != file.sha256);
             let lacks = |part| replaced || !parts.contains(&part);
             let mut wanted = Vec::new();
             if lacks(Part::File) {
@@ -253,111 +285,24 @@ impl Project<'_> {
             if may_have_metadata && lacks(Part::Metadata) {
                 wanted.push(Part::Metadata);
             }
+            let mut provenance_held = None;
             if file.provenance.is_some() && lacks(Part::Provenance) {
                 wanted.push(Part::Provenance);
+            } else if let Some(before) = before
+                && self.asks_again(before, file)
+            {
+                wanted.push(Part::Provenance);
+                provenance_held = before.provenance_sha256;
             }
             if !wanted.is_empty() {
                 missing.push(Missing {
                     entry: file.clone(),
                     parts: wanted,
+                    provenance_held,
                 });
             }
         }
         Ok(missing)
-    }
-}
-
-impl Fetcher {
-    /// A file: one that was taken already to look into it, else from the upstream.
-    async fn file(&self, entry: &PageFile) -> Result<VerifiedBlob, TakeError> {
-        match (self.context.store).unshelve(&entry.path, &expected(entry)) {
-            Some(blob) => Ok(blob),
-            None => take_file(&self.context, entry, |_| Ok(())).await,
-        }
-    }
-
-    /// Takes the missing parts of one file. What cannot be had is in the answer; an error is one of the whole run.
-    async fn take_missing(
-        &self,
-        project: &ProjectName,
-        missing: Missing,
-    ) -> Result<FileDone, EngineError> {
-        let Missing { mut entry, parts } = missing;
-        let mut blobs = Vec::new();
-        let mut problem = None;
-        if parts.contains(&Part::File) {
-            match self.file(&entry).await {
-                Ok(blob) => {
-                    entry.sha256 = Some(blob.sha256());
-                    entry.size_bytes = Some(blob.size_bytes());
-                    let (project, size_bytes) = (project.clone(), blob.size_bytes());
-                    self.context.events.tell(Event::File {
-                        project,
-                        file: entry.filename().to_owned(),
-                        size_bytes,
-                    });
-                    blobs.push((Part::File, blob));
-                }
-                Err(error) => return unlisted(entry, error),
-            }
-        }
-        if parts.contains(&Part::Metadata) {
-            let wheel = match blobs.first() {
-                Some((_, blob)) => Some(blob.open()?),
-                None => self
-                    .context
-                    .store
-                    .open_file(&entry.path, Part::File)?
-                    .map(|open| open.file),
-            };
-            match take_metadata(&self.context, project, &entry, wheel).await {
-                Ok(PartTaken::Blob(blob, digest)) => {
-                    entry.core_metadata = CoreMetadata::Sha256(digest);
-                    blobs.push((Part::Metadata, blob));
-                }
-                Ok(PartTaken::None) => entry.core_metadata = CoreMetadata::Absent,
-                Ok(PartTaken::Blemish(reason)) => {
-                    entry.core_metadata = CoreMetadata::Absent;
-                    problem = Some(reason);
-                }
-                Err(error) => return unlisted(entry, error),
-            }
-        }
-        if parts.contains(&Part::Provenance) {
-            match take_provenance(&self.context, &entry).await {
-                Ok(PartTaken::Blob(blob, digest)) => {
-                    entry.provenance_sha256 = Some(digest);
-                    blobs.push((Part::Provenance, blob));
-                }
-                Ok(PartTaken::None) => {}
-                Ok(PartTaken::Blemish(reason)) => {
-                    entry.provenance = None;
-                    entry.provenance_sha256 = None;
-                    problem = problem.or(Some(reason));
-                }
-                Err(error) => return unlisted(entry, error),
-            }
-        }
-        Ok(FileDone {
-            entry,
-            blobs,
-            problem,
-            listed: true,
-        })
-    }
-}
-
-/// A file that cannot be listed now. Trouble with our own disk is the whole run's.
-fn unlisted(entry: PageFile, error: TakeError) -> Result<FileDone, EngineError> {
-    match error {
-        TakeError::Store(error) => Err(EngineError::Store(error)),
-        TakeError::Engine(error) => Err(*error),
-        error => Ok(FileDone {
-            entry,
-            blobs: Vec::new(),
-            problem: Some(error.to_string()),
-            listed: false,
-        }),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use problem::{Problem, ProblemKind, Repaired};
 
+use crate::attestations::AttestationPolicy;
 use crate::context::Context;
 use crate::error::EngineError;
 
@@ -70,6 +71,10 @@ pub struct VerifyReport {
     pub files: u64,
     /// Their bytes.
     pub size_bytes: u64,
+    /// Provenance documents that hold for their file.
+    pub proved: u64,
+    /// Provenance that does not hold, where the policy is to warn of it.
+    pub warnings: u64,
     /// Problems found.
     pub problems: u64,
     /// Problems made good.
@@ -88,6 +93,7 @@ pub async fn verify(
     mut tell: impl FnMut(&Problem),
 ) -> Result<VerifyReport, EngineError> {
     let mut report = VerifyReport::default();
+    let policy = context.attestations.policy();
     let mut pace = Pace::new(options.bytes_per_second_max);
     let mut cursor = match options.start {
         Start::Beginning => None,
@@ -111,10 +117,11 @@ pub async fn verify(
             report.projects += 1;
             report.files += found.files;
             report.size_bytes += found.size_bytes;
-            if options.repair == Repair::Fetch && !found.problems.is_empty() {
+            report.proved += found.proved;
+            if options.repair == Repair::Fetch && found.needs_repair(policy) {
                 repair::repair(context, options, &record, &mut found.problems).await?;
             }
-            count(&mut report, &found.problems, &mut tell);
+            count(&mut report, &found.problems, policy, &mut tell);
             let done = Some(record.page.name.clone());
             context
                 .on_disk(move |store| store.set_meta(CURSOR_KEY, &done))
@@ -124,7 +131,7 @@ pub async fn verify(
     }
     if chosen.is_empty() {
         let problems = stray::check(context, options.repair).await?;
-        count(&mut report, &problems, &mut tell);
+        count(&mut report, &problems, policy, &mut tell);
         context
             .on_disk(|store| store.set_meta(CURSOR_KEY, &None::<ProjectName>))
             .await?;
@@ -163,9 +170,18 @@ async fn step(
         .await
 }
 
-fn count(report: &mut VerifyReport, problems: &[Problem], tell: &mut impl FnMut(&Problem)) {
+fn count(
+    report: &mut VerifyReport,
+    problems: &[Problem],
+    policy: AttestationPolicy,
+    tell: &mut impl FnMut(&Problem),
+) {
     for problem in problems {
-        report.problems += 1;
+        if problem.is_warning(policy) {
+            report.warnings += 1;
+        } else {
+            report.problems += 1;
+        }
         report.repaired += u64::from(problem.repaired == Repaired::Again);
         report.dropped += u64::from(problem.repaired == Repaired::Dropped);
         tell(problem);

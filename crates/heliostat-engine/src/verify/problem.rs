@@ -3,6 +3,8 @@
 use heliostat_pypi::ProjectName;
 use serde::Serialize;
 
+use crate::attestations::AttestationPolicy;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -18,6 +20,13 @@ pub struct Problem {
     pub found: Option<String>,
     /// What was done about it.
     pub repaired: Repaired,
+}
+
+impl Problem {
+    /// Whether it is told and counts for nothing more: provenance that does not hold, where the policy is to warn.
+    pub fn is_warning(&self, policy: AttestationPolicy) -> bool {
+        self.kind == ProblemKind::Unproved && policy != AttestationPolicy::Refuse
+    }
 }
 
 /// What kinds of things can be wrong.
@@ -38,6 +47,8 @@ pub enum ProblemKind {
     Orphan,
     /// A page of a project that the catalog does not have.
     Unlisted,
+    /// Provenance that does not hold for its file.
+    Unproved,
     /// Something failed before and stands in the ledger.
     Failed,
 }
@@ -65,6 +76,7 @@ impl ProblemKind {
             Self::RootDiffers => "root list differs from the catalog",
             Self::Orphan => "orphan: no page lists it",
             Self::Unlisted => "page of a project that the catalog does not have",
+            Self::Unproved => "provenance does not hold",
             Self::Failed => "failed before",
         }
     }

@@ -1,8 +1,10 @@
 //! Checks one project: its pages against the catalog, each file that should be on disk against its digest.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use heliostat_pypi::page::{CoreMetadata, PageFile};
 use heliostat_pypi::{Sha256, TreePath};
@@ -12,6 +14,7 @@ use heliostat_store::{
 
 use super::problem::{Problem, ProblemKind, Repaired};
 use super::{Pace, VerifyOptions};
+use crate::attestations::AttestationPolicy;
 use crate::context::Context;
 use crate::error::EngineError;
 
@@ -20,7 +23,16 @@ use crate::error::EngineError;
 pub(super) struct Found {
     pub(super) files: u64,
     pub(super) size_bytes: u64,
+    /// Provenance documents that hold.
+    pub(super) proved: u64,
     pub(super) problems: Vec<Problem>,
+}
+
+impl Found {
+    /// Whether there is more than what is only told.
+    pub(super) fn needs_repair(&self, policy: AttestationPolicy) -> bool {
+        (self.problems.iter()).any(|problem| !problem.is_warning(policy))
+    }
 }
 
 /// One thing to be hashed.
@@ -47,6 +59,7 @@ pub(super) async fn check(
         found.problems.push(problem(record, kind, path, None, None));
     }
     let checks = checks(record, &rows);
+    let mut provenance = BTreeSet::new();
     let hashes = stream::iter(checks).map(|check| async {
         let (path, part, project) = (check.path.clone(), check.part, record.page.name.clone());
         let hash = move |store: &Store| {
@@ -86,10 +99,67 @@ pub(super) async fn check(
                 Some(expected),
                 Some(is),
             ));
+        } else if check.part == Part::Provenance {
+            provenance.insert(check.path);
         }
     }
+    prove(context, options, record, &provenance, &mut found).await?;
     found.problems.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Holds provenance that is there against its files, so many at a time as files are hashed.
+async fn prove(
+    context: &Context,
+    options: &VerifyOptions,
+    record: &ProjectRecord,
+    provenance: &BTreeSet<TreePath>,
+    found: &mut Found,
+) -> Result<(), EngineError> {
+    let attestations = &context.attestations;
+    if attestations.policy() == AttestationPolicy::Ignore {
+        return Ok(());
+    }
+    let files = record
+        .listed()
+        .filter(|file| provenance.contains(&file.path));
+    let doubts = stream::iter(files).map(|file| async move {
+        let Some(place) = file.provenance_path(&record.page.name) else {
+            return Ok::<_, EngineError>((file, None));
+        };
+        let read = move |store: &Store| {
+            let open = store.open_public(&place)?;
+            Ok(open.map(|open| read_document(open.file)))
+        };
+        let Some(document) = context.on_disk(read).await? else {
+            return Ok((file, None));
+        };
+        Ok((file, Some(attestations.doubt(file, document).await?)))
+    });
+    let mut doubts = std::pin::pin!(doubts.buffer_unordered(options.readers));
+    while let Some(result) = doubts.next().await {
+        match result? {
+            // Gone between two looks: the next verify says so.
+            (_, None) => {}
+            (_, Some(None)) => found.proved += 1,
+            (file, Some(Some(reason))) => {
+                let path = format!("provenance of {}", file.path);
+                let kind = ProblemKind::Unproved;
+                let problem = problem(record, kind, path, None, Some(reason));
+                found.problems.push(problem);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A provenance document, as long as one may be and a byte more, so that a longer one is refused.
+fn read_document(file: impl Read) -> Bytes {
+    let mut document = Vec::new();
+    let longest = heliostat_trust::attest::ATTEST_LIMITS.document_bytes_max as u64;
+    // What cannot be read is no whole document, and is refused as such.
+    let _read = file.take(longest + 1).read_to_end(&mut document);
+    document.into()
 }
 
 /// The documents of a project that are not what the catalog says.

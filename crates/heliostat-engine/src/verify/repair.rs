@@ -19,7 +19,11 @@ pub(super) async fn repair(
     problems: &mut [Problem],
 ) -> Result<(), EngineError> {
     let name = record.page.name.clone();
-    let lost = lost_parts(record, problems);
+    let policy = context.attestations.policy();
+    let mut problems: Vec<&mut Problem> = (problems.iter_mut())
+        .filter(|problem| !problem.is_warning(policy))
+        .collect();
+    let lost = lost_parts(record, &problems);
     if !lost.is_empty() {
         let now = context.clock.now();
         let lost: Vec<Lost> = lost
@@ -47,13 +51,13 @@ pub(super) async fn repair(
         .flat_map(ProjectRecord::listed)
         .flat_map(|file| [file.path.to_string(), format!("{}.metadata", file.path)])
         .collect();
-    for problem in problems {
+    for problem in &mut problems {
         let is_page = matches!(
             problem.kind,
             ProblemKind::PageMissing | ProblemKind::PageDiffers
         );
-        let stays =
-            is_page || problem.path.starts_with("provenance of ") || listed.contains(&problem.path);
+        let path = problem.path.strip_prefix("provenance of ");
+        let stays = is_page || listed.contains(path.unwrap_or(&problem.path));
         problem.repaired = if stays {
             Repaired::Again
         } else {
@@ -64,10 +68,13 @@ pub(super) async fn repair(
 }
 
 /// The parts that are missing or wrong, by file.
-fn lost_parts(record: &ProjectRecord, problems: &[Problem]) -> BTreeMap<TreePath, Vec<Part>> {
+fn lost_parts(record: &ProjectRecord, problems: &[&mut Problem]) -> BTreeMap<TreePath, Vec<Part>> {
     let mut lost: BTreeMap<TreePath, Vec<Part>> = BTreeMap::new();
     for problem in problems {
-        if !matches!(problem.kind, ProblemKind::Missing | ProblemKind::Corrupt) {
+        if !matches!(
+            problem.kind,
+            ProblemKind::Missing | ProblemKind::Corrupt | ProblemKind::Unproved
+        ) {
             continue;
         }
         for file in &record.page.files {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heliostat_engine::{Clock, Context, Events, OnDemand, OnDemandOptions};
+use heliostat_engine::{Attestations, Clock, Context, Events, OnDemand, OnDemandOptions};
 use heliostat_serve::Limits;
 use heliostat_store::Store;
 use heliostat_testkit::pypi::{FakePyPi, Fault, Kind, Rule};
@@ -36,6 +36,7 @@ impl Mirror {
         options.limits.tries_max = 1;
         let context = Context {
             notary: None,
+            attestations: Attestations::default(),
             store: store.clone(),
             upstream: Upstream::new(options).unwrap(),
             events: Events::none(),

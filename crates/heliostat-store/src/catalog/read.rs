@@ -4,11 +4,13 @@ use heliostat_pypi::{ProjectName, Serial, TreePath};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::record_body::{Columns, decode_record, read_keeper, serial_from_sql, size_from_sql};
+use super::record_body::{
+    Columns, decode_record, read_keeper, serial_from_sql, size_from_sql, weight_word,
+};
 use super::{Catalog, CatalogFault, IntentLine};
 use crate::error::StoreError;
 use crate::read::NamedRecord;
-use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState};
+use crate::record::{FileRow, LedgerEntry, Part, ProjectRecord, ProjectState, Weight};
 
 /// Running counts, kept by every commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -173,13 +175,13 @@ impl Catalog {
         })
     }
 
-    pub(crate) fn ledger(&self) -> Result<Vec<LedgerEntry>, StoreError> {
+    pub(crate) fn ledger(&self, weight: Weight) -> Result<Vec<LedgerEntry>, StoreError> {
         self.read("read the ledger", |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT project, item, reason, tries, first_failed_at, next_try_at, wanted_serial FROM ledger \
-                 ORDER BY project, item",
+                 WHERE weight = ?1 ORDER BY project, item",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query([weight_word(weight)])?;
             let mut entries = Vec::new();
             while let Some(row) = rows.next()? {
                 entries.push(LedgerEntry {
@@ -190,6 +192,7 @@ impl Catalog {
                     first_failed_at: row.get(4)?,
                     next_try_at: row.get(5)?,
                     wanted_serial: row.get::<_, Option<i64>>(6)?.map(serial_from_sql),
+                    weight,
                 });
             }
             Ok(entries)

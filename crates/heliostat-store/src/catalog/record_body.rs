@@ -8,7 +8,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::CatalogFault;
-use crate::record::{Keeper, ProjectRecord, Validators};
+use crate::record::{Keeper, ProjectRecord, Validators, Weight};
 use heliostat_pypi::Serial;
 
 /// The largest record that is decompressed. Far above the largest real page (tens of megabytes); guards memory against
@@ -117,6 +117,14 @@ pub(crate) const fn keeper_word(keeper: Keeper) -> &'static str {
         Keeper::Mirror => "mirror",
         Keeper::PagesOnly => "pages-only",
         Keeper::OnDemand => "on-demand",
+    }
+}
+
+/// A weight's word in the ledger.
+pub(crate) const fn weight_word(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Failure => "failure",
+        Weight::Warning => "warning",
     }
 }
 

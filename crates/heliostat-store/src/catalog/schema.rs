@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What turns version n into version n + 1, at index n. Steps that were ever released are never edited.
-pub(crate) const STEPS: &[&str] = &[VERSION_1, VERSION_2];
+pub(crate) const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// Everything in plain tables, so that `sqlite3 state/catalog.sqlite` shows it. Times are seconds since 1970.
 ///
@@ -122,6 +122,11 @@ CREATE TABLE role (
     size_bytes INTEGER,
     sha256     BLOB
 ) WITHOUT ROWID;
+";
+
+/// What is held and doubted stands in the ledger beside what failed.
+const VERSION_3: &str = "
+ALTER TABLE ledger ADD COLUMN weight TEXT NOT NULL DEFAULT 'failure';
 ";
 
 /// What the ladder found.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::CatalogFault;
 use super::read::{self, Held};
-use super::record_body::{Columns, keeper_word, serial_to_sql, size_to_sql};
+use super::record_body::{Columns, keeper_word, serial_to_sql, size_to_sql, weight_word};
 use crate::record::{Keeper, LedgerEntry, Part, ProjectRecord, Validators};
 
 /// One batch's transaction.
@@ -221,7 +221,9 @@ impl<'a> Applier<'a> {
     /// Writes an entry into the ledger, over an older one for the same thing.
     pub(crate) fn fail(&mut self, entry: &LedgerEntry) -> Result<(), CatalogFault> {
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
             .execute(params![
                 entry.project.as_str(),
                 entry.item,
@@ -230,6 +232,7 @@ impl<'a> Applier<'a> {
                 entry.first_failed_at,
                 entry.next_try_at,
                 entry.wanted_serial.map(serial_to_sql),
+                weight_word(entry.weight),
             ])?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use heliostat_pypi::page::CoreMetadata;
 use heliostat_pypi::{Serial, Sha256};
 use heliostat_store::{
     Admission, Blobs, Change, CommitPolicy, Expected, Keeper, Learned, LedgerEntry, PageKind, Part,
-    Put, RootKind, RootState, Store, StoreError, Swept, Validators,
+    Put, RootKind, RootState, Store, StoreError, Swept, Validators, Weight,
 };
 
 use crate::world::*;
@@ -422,6 +422,7 @@ fn the_ledger_holds_what_failed_until_it_is_made_good() {
         first_failed_at: NOW,
         next_try_at: NOW + 60,
         wanted_serial: Some(Serial(9)),
+        weight: Weight::Failure,
     };
     commit(
         &store,
@@ -438,6 +439,13 @@ fn the_ledger_holds_what_failed_until_it_is_made_good() {
     };
     commit(&store, vec![Change::Put(Box::new(put))]);
     assert_eq!(store.ledger().unwrap(), [failure("a", 1), failure("b", 1)]);
+    let warning = LedgerEntry {
+        weight: Weight::Warning,
+        ..failure("c", 1)
+    };
+    commit(&store, vec![Change::Failed(warning.clone())]);
+    assert_eq!(store.ledger().unwrap(), [failure("a", 1), failure("b", 1)]);
+    assert_eq!(store.warnings().unwrap(), [warning]);
     commit(
         &store,
         vec![Change::Settled {
@@ -445,6 +453,7 @@ fn the_ledger_holds_what_failed_until_it_is_made_good() {
         }],
     );
     assert_eq!(store.ledger().unwrap(), []);
+    assert_eq!(store.warnings().unwrap(), []);
 }
 
 #[test]

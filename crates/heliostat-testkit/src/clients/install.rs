@@ -24,6 +24,8 @@ pub enum Tool {
     Poetry,
     /// pdm.
     Pdm,
+    /// pipenv.
+    Pipenv,
     /// pypi-attestations: PyPI's own verifier of provenance, with the real files and attestations of its tests.
     PypiAttestations,
     /// python-tuf, the reference implementation of TUF: a library.
@@ -67,7 +69,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -75,6 +77,7 @@ impl Tool {
         Self::Bandersnatch,
         Self::Poetry,
         Self::Pdm,
+        Self::Pipenv,
         Self::PypiAttestations,
         Self::PythonTuf,
     ];
@@ -89,23 +92,26 @@ impl Tool {
             Self::Bandersnatch => "bandersnatch",
             Self::Poetry => "poetry",
             Self::Pdm => "pdm",
+            Self::Pipenv => "pipenv",
             Self::PypiAttestations => "pypi-attestations",
             Self::PythonTuf => "python-tuf",
         }
     }
 
-    const fn requirement(self) -> &'static str {
+    const fn requirements(self) -> &'static [&'static str] {
         match self {
-            Self::PipNewest => "pip",
-            Self::Pip23 => "pip==23.3.2",
-            Self::Uv => "uv",
-            Self::Twine => "twine",
-            Self::Bandersnatch => "bandersnatch",
-            Self::Poetry => "poetry",
+            Self::PipNewest => &["pip"],
+            Self::Pip23 => &["pip==23.3.2"],
+            Self::Uv => &["uv"],
+            Self::Twine => &["twine"],
+            Self::Bandersnatch => &["bandersnatch"],
+            // With the plugin by which `heliostat exec` tells it of an index.
+            Self::Poetry => &["poetry", "poetry-plugin-pypi-mirror"],
             // With the versions of its dependencies that it was released with: it runs with no others for long.
-            Self::Pdm => "pdm[locked]",
-            Self::PypiAttestations => PYPI_ATTESTATIONS,
-            Self::PythonTuf => "tuf==7.0.*",
+            Self::Pdm => &["pdm[locked]"],
+            Self::Pipenv => &["pipenv"],
+            Self::PypiAttestations => &[PYPI_ATTESTATIONS],
+            Self::PythonTuf => &["tuf==7.0.*"],
         }
     }
 
@@ -117,6 +123,7 @@ impl Tool {
             Self::Bandersnatch => "bandersnatch",
             Self::Poetry => "poetry",
             Self::Pdm => "pdm",
+            Self::Pipenv => "pipenv",
             Self::PypiAttestations => "pypi-attestations",
         }
     }
@@ -165,8 +172,8 @@ impl Tool {
             "--quiet",
             "--disable-pip-version-check",
             "--upgrade",
-            self.requirement(),
         ]);
+        pip.args(self.requirements());
         run(&mut pip)?;
         if self == Self::PypiAttestations {
             unpack_sdist(&environment)?;

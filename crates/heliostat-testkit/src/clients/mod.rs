@@ -1,4 +1,4 @@
-//! Real programs as clients and neighbours: pip, uv, poetry, pdm, twine, bandersnatch, nginx, chromium.
+//! Real programs as clients and neighbours: pip, uv, poetry, pdm, pipenv, twine, bandersnatch, nginx, chromium.
 //!
 //! Owns finding, installing and running them on loopback with clean configurations. A tool that is not there is a
 //! [`Skip`], said aloud; `heliostat-testkit install-clients` gets what can be had.

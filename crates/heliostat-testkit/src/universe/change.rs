@@ -161,6 +161,11 @@ impl Universe {
         self.change_file(name, filename, |file| file.metadata = Some(metadata));
     }
 
+    /// Gives a file another provenance object, or takes the one it has away.
+    pub fn set_provenance(&mut self, name: &str, filename: &str, provenance: Option<Bytes>) {
+        self.change_file(name, filename, |file| file.provenance = provenance);
+    }
+
     /// Bumps a project's serial without changing anything a page shows.
     pub fn touch(&mut self, name: &str) {
         self.change(name, |_| ());

@@ -10,6 +10,14 @@ use crate::fixture::{Artifact, SdistSpec, WheelSpec, blake2b_256_hex, sha256_hex
 /// What an sdist carries beyond a wheel, its build backend above all: so much less payload makes both equally large.
 const SDIST_EXTRA_BYTES: usize = 1500;
 
+/// The provenance of a release's files.
+#[derive(Debug, Clone)]
+enum Provenance {
+    None,
+    Unsigned,
+    Document(Bytes),
+}
+
 /// One release, described. Files are made when it is added to a universe.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -22,7 +30,7 @@ pub struct Release {
     requires_python: Option<String>,
     yanked: Yank,
     metadata_offer: MetadataOffer,
-    provenance: bool,
+    provenance: Provenance,
     payload_bytes: usize,
     upload_time: Option<String>,
 }
@@ -40,7 +48,7 @@ impl Release {
             requires_python: None,
             yanked: Yank::No,
             metadata_offer: MetadataOffer::Hashed,
-            provenance: false,
+            provenance: Provenance::None,
             payload_bytes: 0,
             upload_time: None,
         }
@@ -113,10 +121,17 @@ impl Release {
         self
     }
 
-    /// Gives every file a provenance object.
+    /// Gives every file a provenance object of the right shape, signed by nobody.
     #[must_use]
     pub fn provenance(mut self) -> Self {
-        self.provenance = true;
+        self.provenance = Provenance::Unsigned;
+        self
+    }
+
+    /// Gives every file this provenance object.
+    #[must_use]
+    pub fn provenance_document(mut self, document: Bytes) -> Self {
+        self.provenance = Provenance::Document(document);
         self
     }
 
@@ -187,9 +202,11 @@ impl Release {
                 MetadataOffer::Absent
             },
             metadata: artifact.metadata,
-            provenance: self
-                .provenance
-                .then(|| provenance(name, &artifact.filename, &sha256)),
+            provenance: match &self.provenance {
+                Provenance::None => None,
+                Provenance::Unsigned => Some(provenance(name, &artifact.filename, &sha256)),
+                Provenance::Document(document) => Some(document.clone()),
+            },
             sha256,
             filename: artifact.filename,
             bytes: artifact.bytes,

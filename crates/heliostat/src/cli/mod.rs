@@ -4,6 +4,7 @@
 //! derives both from these definitions, so an option is declared once.
 
 mod attack;
+mod attestations;
 mod bundle;
 mod client;
 mod filter;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use attack::AttackLabArgs;
+pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use filter::FilterArgs;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::filter::parse_size;
-use super::{SigningArgs, UpstreamArgs};
+use super::{AttestationArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat serve`.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +31,8 @@ pub(crate) struct ServeArgs {
     pub(crate) drain: u64,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) attestations: AttestationArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
     #[command(flatten)]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::UpstreamArgs;
 use super::filter::parse_size;
+use super::{AttestationArgs, UpstreamArgs};
 
 /// Options of `heliostat verify`.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +28,8 @@ pub(crate) struct VerifyArgs {
     /// Files hashed at once [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: Option<u16>,
+    #[command(flatten)]
+    pub(crate) attestations: AttestationArgs,
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,
 }

@@ -46,8 +46,12 @@ fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
     let program = args.command.first().map(PathBuf::from).unwrap_or_default();
     let name = program.file_stem().unwrap_or_default().to_string_lossy();
     let mut sources = doctor::files(directory)?;
-    // pip's files are not read under `exec`, nor is what pdm has stored.
-    sources.retain(|source| !matches!(source.kind, SourceKind::PipConf | SourceKind::PdmToml));
+    // pip's files are not read under `exec`, nor what pdm stores for a user.
+    sources.retain(|source| match source.kind {
+        SourceKind::PipConf => false,
+        SourceKind::PdmToml => Path::new(&source.place).ends_with("pdm.toml"),
+        _ => true,
+    });
     let judged = Judged {
         // Where it is known, nothing else on loopback is taken for it.
         proxy: args.index.clone(),
@@ -75,6 +79,17 @@ fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
         reporter::talk(
             "poetry takes no index from the environment: it needs the plugin poetry-plugin-pypi-mirror, or the \
              proxy as a primary source in pyproject.toml",
+        );
+    }
+    // Its hash stands in the lock file, so it cannot be mended afterwards.
+    if name == "pipenv"
+        && !directory
+            .ancestors()
+            .any(|above| above.join("Pipfile").exists())
+    {
+        reporter::talk(
+            "pipenv writes the index that it is told of into a Pipfile that it makes: begin with one that names the \
+             canonical index, and it stays as it is",
         );
     }
     Ok(fine)
@@ -225,9 +240,10 @@ fn environment(root: &str, no_proxy: Option<&str>) -> Vec<(&'static str, Option<
         ("PIP_FIND_LINKS", None),
         ("PIP_TRUSTED_HOST", None),
         ("PIP_NO_INDEX", None),
-        // Spelt as in the lock file, or uv takes it for another index.
-        ("UV_DEFAULT_INDEX", set(root)),
-        ("UV_INDEX_URL", None),
+        // Spelt as in the lock file, or uv takes it for another index. The older of two variables that say the same:
+        // `uv add` writes the newer one's index into pyproject.toml.
+        ("UV_INDEX_URL", set(root)),
+        ("UV_DEFAULT_INDEX", None),
         ("UV_INDEX", None),
         ("UV_EXTRA_INDEX_URL", None),
         ("UV_FIND_LINKS", None),
@@ -235,7 +251,9 @@ fn environment(root: &str, no_proxy: Option<&str>) -> Vec<(&'static str, Option<
         ("UV_INSECURE_HOST", None),
         ("UV_INDEX_STRATEGY", set("first-index")),
         ("PDM_PYPI_URL", set(&index)),
-        ("PDM_IGNORE_STORED_INDEX", set("1")),
+        // Indexes may be stored in a user's file; without any pdm would not take ours, were they only ignored.
+        ("PDM_CONFIG_FILE", set("/dev/null")),
+        ("PDM_IGNORE_STORED_INDEX", None),
         ("PDM_PYPI_VERIFY_SSL", None),
         ("PIPENV_PYPI_MIRROR", set(&index)),
         ("POETRY_PYPI_MIRROR_URL", set(&index)),
@@ -380,13 +398,13 @@ mod tests {
                 .as_deref()
         };
         assert_eq!(of("PIP_INDEX_URL"), Some("http://127.0.0.1:4000/simple/"));
-        assert_eq!(of("UV_DEFAULT_INDEX"), Some("http://127.0.0.1:4000/simple"));
+        assert_eq!(of("UV_INDEX_URL"), Some("http://127.0.0.1:4000/simple"));
         assert_eq!(of("NO_PROXY"), Some("corp.example,127.0.0.1,localhost"));
         for name in [
             "PIP_EXTRA_INDEX_URL",
             "PIP_TRUSTED_HOST",
             "UV_INDEX",
-            "UV_INDEX_URL",
+            "UV_DEFAULT_INDEX",
             "UV_EXTRA_INDEX_URL",
             "UV_FIND_LINKS",
         ] {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use heliostat_engine::publish::{Publisher, Urge};
-use heliostat_engine::{Events, OnDemand, OnDemandOptions};
+use heliostat_engine::{Context, Events, OnDemand, OnDemandOptions};
 use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
+use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, signals};
@@ -40,7 +41,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         let on_demand = if args.offline {
             None
         } else {
-            let context = wire::context(store.clone(), wire::upstream(&args.upstream)?, events);
+            let context = context(store.clone(), args, events)?;
             Some(OnDemand::new(context, on_demand_options(args)?))
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -107,6 +108,14 @@ fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {
                 .map_err(|error| UsageError(format!("`--pin`: {error}")).into())
         })
         .collect()
+}
+
+/// What taking on demand works with.
+fn context(store: Store, args: &ServeArgs, events: Events) -> anyhow::Result<Context> {
+    Ok(Context {
+        attestations: wire::attestations(&args.attestations)?,
+        ..wire::context(store, wire::upstream(&args.upstream)?, events)
+    })
 }
 
 fn on_demand_options(args: &ServeArgs) -> anyhow::Result<OnDemandOptions> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use heliostat_engine::publish::SigningStatus;
 use heliostat_engine::{MirrorStatus, status};
-use heliostat_store::{ErrorKind, Origin, RoleState, Store, StoreError};
+use heliostat_store::{ErrorKind, LedgerEntry, Origin, RoleState, Store, StoreError};
 
 use crate::cli::{CommonArgs, StatusArgs};
 use crate::outcome::Outcome;
@@ -113,7 +113,34 @@ fn text(status: &MirrorStatus, data: &str) -> String {
             "  … and {more} more; `heliostat status --json` has them all"
         );
     }
+    warnings(&status.warnings, &mut text);
     text
+}
+
+/// What is held and doubted, where anything is.
+fn warnings(warnings: &[LedgerEntry], text: &mut String) {
+    if warnings.is_empty() {
+        return;
+    }
+    let count = render::count(warnings.len() as u64);
+    let _infallible = writeln!(text, "{:<12} {count}", "warnings");
+    for warning in warnings.iter().take(FAILURES_SHOWN_MAX) {
+        let _infallible = writeln!(
+            text,
+            "  {} {}: {} (since {})",
+            warning.project,
+            warning.item,
+            warning.reason,
+            render::moment(warning.first_failed_at)
+        );
+    }
+    let more = warnings.len().saturating_sub(FAILURES_SHOWN_MAX);
+    if more > 0 {
+        let _infallible = writeln!(
+            text,
+            "  … and {more} more; `heliostat status --json` has them all"
+        );
+    }
 }
 
 fn freshness(status: &MirrorStatus) -> String {

@@ -10,7 +10,7 @@ use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
 };
 use heliostat_engine::{Context, EngineError, RunSummary};
-use heliostat_store::Run as FinishedRun;
+use heliostat_store::{LedgerEntry, Run as FinishedRun};
 use tokio_util::sync::CancellationToken;
 
 use super::{selection, signals};
@@ -50,6 +50,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,
+        attestations: wire::attestations(&args.attestations)?,
         ..wire::context(store, upstream, events)
     };
     let runtime = wire::runtime()?;
@@ -249,27 +250,32 @@ fn summary(report: &SyncReport) -> String {
             report.held_back
         ));
     }
-    if !report.failures.is_empty() {
-        lines.push(format!(
-            "{} in the ledger:",
-            plural(report.failures.len() as u64, "failure")
-        ));
-        for entry in report.failures.iter().take(LISTED_MAX) {
-            let item = if entry.item.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", entry.item)
-            };
-            lines.push(format!("  {}{item}: {}", entry.project, entry.reason));
-        }
-        if report.failures.len() > LISTED_MAX {
-            lines.push(format!(
-                "  … and {} more; `heliostat status --json` has them all",
-                report.failures.len() - LISTED_MAX
-            ));
-        }
-    }
+    entries("failure", &report.failures, &mut lines);
+    entries("warning", &report.warnings, &mut lines);
     lines.join("\n") + "\n"
+}
+
+/// What stands in the ledger, as far as it is worth reading.
+fn entries(what: &str, entries: &[LedgerEntry], lines: &mut Vec<String>) {
+    if entries.is_empty() {
+        return;
+    }
+    let count = plural(entries.len() as u64, what);
+    lines.push(format!("{count} in the ledger:"));
+    for entry in entries.iter().take(LISTED_MAX) {
+        let item = if entry.item.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", entry.item)
+        };
+        lines.push(format!("  {}{item}: {}", entry.project, entry.reason));
+    }
+    if entries.len() > LISTED_MAX {
+        lines.push(format!(
+            "  … and {} more; `heliostat status --json` has them all",
+            entries.len() - LISTED_MAX
+        ));
+    }
 }
 
 fn plan_text(preview: &Preview) -> String {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use heliostat_engine::verify::{
     Problem, Repair, Repaired, Start, VerifyOptions, VerifyReport, verify,
 };
+use heliostat_engine::{AttestationPolicy, Context};
 use heliostat_pypi::ProjectName;
 use tokio_util::sync::CancellationToken;
 
@@ -37,13 +38,20 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
             return Err(UsageError(format!("the mirror does not hold `{name}`")).into());
         }
     }
-    let context = wire::context(store, upstream, events);
+    let context = Context {
+        attestations: wire::attestations(&args.attestations)?,
+        ..wire::context(store, upstream, events)
+    };
+    let policy = context.attestations.policy();
     let runtime = wire::runtime()?;
     let report = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let tell = |problem: &Problem| match output {
-            Output::JsonLines => reporter::json_line(&serde_json::json!({ "event": "problem", "problem": problem })),
-            Output::Text => reporter::print(&line(problem)),
+            Output::JsonLines => {
+                let event = if problem.is_warning(policy) { "warning" } else { "problem" };
+                reporter::json_line(&serde_json::json!({ "event": event, "problem": problem }));
+            }
+            Output::Text => reporter::print(&line(problem, policy)),
         };
         let report = tokio::select! {
             report = verify(&context, &options, &cancel, tell) => report?,
@@ -94,8 +102,13 @@ fn options(args: &VerifyArgs) -> anyhow::Result<VerifyOptions> {
     })
 }
 
-fn line(problem: &Problem) -> String {
-    let mut text = format!("{}: {}", problem.path, problem.kind.text());
+fn line(problem: &Problem, policy: AttestationPolicy) -> String {
+    let warning = if problem.is_warning(policy) {
+        "warning: "
+    } else {
+        ""
+    };
+    let mut text = format!("{warning}{}: {}", problem.path, problem.kind.text());
     if let Some(expected) = &problem.expected {
         let _infallible = write!(text, "; expected {expected}");
     }
@@ -116,8 +129,16 @@ fn summary(report: &VerifyReport) -> String {
     } else {
         ""
     };
+    let warnings = match report.warnings {
+        0 => String::new(),
+        count => format!(", {} of provenance", plural(count, "warning")),
+    };
+    let proved = match report.proved {
+        0 => String::new(),
+        count => format!(", {} proved", plural(count, "provenance document")),
+    };
     format!(
-        "{}, {} ({}) checked; {} found, {} made good{stopped}\n",
+        "{}, {} ({}) checked{proved}; {} found, {} made good{warnings}{stopped}\n",
         plural(report.projects, "project"),
         plural(report.files, "file"),
         render::bytes(report.size_bytes),

@@ -180,7 +180,7 @@ fn exec_passes_codes_and_signals_through() {
     let exec =
         |script: &str| heliostat("exec --index http://127.0.0.1:1/simple/ -- sh -c").arg(script);
     exec("exit 7").run().assert_code(7);
-    let said = exec("echo $PIP_INDEX_URL $UV_DEFAULT_INDEX").run();
+    let said = exec("echo $PIP_INDEX_URL $UV_INDEX_URL").run();
     assert_eq!(
         said.stdout,
         "http://127.0.0.1:1/simple/ http://127.0.0.1:1/simple\n"

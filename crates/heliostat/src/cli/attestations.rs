@@ -1,0 +1,24 @@
+//! The option of commands that take or hold provenance.
+
+use clap::{Args, ValueEnum};
+
+/// What follows where provenance does not hold.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Attestations")]
+pub(crate) struct AttestationArgs {
+    /// What to do about a file whose provenance (PEP 740) does not hold: carry it unseen, carry it and warn, or leave
+    /// the file out
+    #[arg(long, value_name = "POLICY", default_value = "warn")]
+    pub(crate) attestations: AttestationsWord,
+}
+
+/// What follows where provenance does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AttestationsWord {
+    /// Nobody looks.
+    Ignore,
+    /// It is told, and stands in the ledger as a warning.
+    Warn,
+    /// The file is not taken, and its project fails.
+    Refuse,
+}
