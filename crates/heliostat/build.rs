@@ -1,16 +1,32 @@
 //! Puts the commit into `--version`, where there is a commit to name.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    let commit = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .map_or_else(|| "no commit".to_owned(), |text| text.trim().to_owned());
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+    let commit = commit.as_deref().unwrap_or("no commit");
     println!("cargo:rustc-env=HELIOSTAT_COMMIT={commit}");
-    println!("cargo:rerun-if-changed=../../.git/HEAD");
-    println!("cargo:rerun-if-changed=../../.git/refs/heads");
+    println!("cargo:rerun-if-changed=build.rs");
+    // What names the commit: HEAD, and the branch that it stands for. Git tells where they are, which in a worktree is
+    // elsewhere; a path that is not there would make every build start anew.
+    let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
+    for name in [Some("HEAD".to_owned()), branch].into_iter().flatten() {
+        if let Some(path) = git(&["rev-parse", "--git-path", &name])
+            && Path::new(&path).exists()
+        {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+}
+
+/// What git prints, in one line; `None` where there is no repository, or no git.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output
+        .status
+        .success()
+        .then(|| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
