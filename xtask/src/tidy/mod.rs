@@ -3,6 +3,7 @@
 //! Every rule is a function of text or of `cargo metadata` that returns what it found; nothing here changes a file.
 
 mod edges;
+mod fuzz;
 mod layout;
 mod links;
 mod source;
@@ -71,6 +72,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let files = workspace.files()?;
     let mut findings = edges::check(&workspace.metadata.packages);
     findings.extend(layout::check(&files));
+    findings.extend(fuzz::check(&workspace.root, &files));
     let mut documents = BTreeMap::new();
     for file in &files {
         let Some(text) = workspace.text(file)? else {
