@@ -46,6 +46,8 @@ impl Catalog {
         work: impl FnOnce(&mut Applier<'_>) -> Result<T, CatalogFault>,
     ) -> Result<T, StoreError> {
         let mut writer = self.writer();
+        // The log can be left out only while nobody else has the file open, and readers are kept for the next one.
+        self.close_idle_readers();
         let filled = (|| {
             writer.pragma_update(None, "journal_mode", "off")?;
             writer.pragma_update(None, "synchronous", "off")?;

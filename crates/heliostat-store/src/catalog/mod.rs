@@ -188,6 +188,12 @@ impl Catalog {
         opened.map_err(|error| fault(operation, &self.path, error))
     }
 
+    #[cfg(feature = "bulk-fill")]
+    fn close_idle_readers(&self) {
+        let state = self.readers.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).idle.clear();
+    }
+
     fn give_back(&self, connection: Connection) {
         let mut state = self
             .readers
