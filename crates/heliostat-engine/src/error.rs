@@ -79,6 +79,28 @@ pub enum EngineError {
         /// How many.
         lacks: u64,
     },
+    /// A bundle is not what a notary signed.
+    #[error("the bundle does not prove what it holds: {reason}")]
+    BundleUnproven {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A bundle was right once.
+    #[error("the bundle proves nothing as of {as_of}: {reason}")]
+    BundleExpired {
+        /// What had expired.
+        reason: String,
+        /// The moment that was asked about.
+        as_of: String,
+    },
+    /// The signed state of a bundle does not fit what is here.
+    #[error(
+        "the mirror holds {pages} pages otherwise than the bundle's signed state has them, and the bundle does not bring them"
+    )]
+    BundleUnlike {
+        /// How many.
+        pages: u64,
+    },
     /// A bundle does not fit on the disk.
     #[error("the bundle brings {wanted_bytes} bytes, and the disk has {free_bytes} free")]
     NoRoom {

@@ -7,6 +7,7 @@
 pub mod adopt;
 mod attestations;
 pub mod bundle;
+mod carry;
 mod check_tree;
 mod closure;
 mod context;

@@ -60,7 +60,7 @@ fn encode(
     queue: &SyncSender<Result<Encoded, CatalogFault>>,
 ) {
     for record in records {
-        let signed = (copies == Copies::Signed).then(|| signed_as(&published(&record)).0);
+        let signed = (copies != Copies::None).then(|| signed_as(&published(&record)).0);
         let encoded = encode_body(&record).map(|body| Encoded {
             record,
             body,

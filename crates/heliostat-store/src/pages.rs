@@ -12,6 +12,7 @@ use crate::intake::Incoming;
 use crate::kill::kill_point;
 use crate::layout::{self, Layout, PageKind};
 use crate::record::ProjectRecord;
+use crate::signed::Origin;
 
 /// From `pypi/<project>/json` to the tree's root, for the legacy document's addresses.
 pub(crate) const LEGACY_FILES_BASE: &str = "../..";
@@ -31,6 +32,18 @@ pub(crate) enum Copies {
     None,
     /// Beside each page stands its signed copy.
     Signed,
+    /// The same, where the upstream signs: what it signed is its page, with the files that are hidden here.
+    Carried,
+}
+
+impl Copies {
+    /// What a tree of this origin has.
+    pub(crate) const fn of(origin: Origin) -> Self {
+        match origin {
+            Origin::Own => Self::Signed,
+            Origin::Carried => Self::Carried,
+        }
+    }
 }
 
 /// The page that we publish for a record: what is hidden is left out, and the serial is the one we answer for.
@@ -92,7 +105,7 @@ impl<'a> Pages<'a> {
         let page = published(record);
         let name = &page.name;
         let signed = match self.copies {
-            Copies::Signed => Some(self.publish_json(&page, unsynced)?),
+            Copies::Signed | Copies::Carried => Some(self.publish_signed(record, &page, unsynced)?),
             Copies::None => {
                 let json = render_page(&page, Format::Json);
                 self.replace(&layout::page(name, PageKind::Json), &json, unsynced)?;
@@ -118,15 +131,21 @@ impl<'a> Pages<'a> {
         Ok(signed)
     }
 
-    /// Replaces a project's JSON page, with its signed copy beside it where it can be signed.
-    pub(crate) fn publish_json(
+    /// Replaces a project's JSON page, `page` being what is published of the record, with its signed copy beside it
+    /// where it can be signed.
+    pub(crate) fn publish_signed(
         &self,
+        record: &ProjectRecord,
         page: &ProjectPage,
         unsynced: &mut Unsynced,
     ) -> Result<SignedAs, StoreError> {
         let name = &page.name;
         let (signed, json) = signed_as(page);
         let place = layout::page(name, PageKind::Json);
+        if self.copies == Copies::Carried && *page != record.page {
+            self.replace(&place, &json, unsynced)?;
+            return self.publish_whole(&record.page, unsynced);
+        }
         match &signed {
             SignedAs::Nothing(_) => self.replace(&place, &json, unsynced)?,
             SignedAs::Page { sha256, .. } => {
@@ -134,6 +153,21 @@ impl<'a> Pages<'a> {
                 self.replace_with_copy(&place, &copy, &json, unsynced)?;
                 kill_point("one-page-signed");
             }
+        }
+        Ok(signed)
+    }
+
+    /// Writes the signed copy of a page that is published otherwise.
+    fn publish_whole(
+        &self,
+        page: &ProjectPage,
+        unsynced: &mut Unsynced,
+    ) -> Result<SignedAs, StoreError> {
+        let (signed, json) = signed_as(page);
+        if let SignedAs::Page { sha256, .. } = &signed {
+            let copy = layout::signed_page(&page.name, *sha256);
+            self.replace(&copy, &json, unsynced)?;
+            kill_point("one-page-signed");
         }
         Ok(signed)
     }

@@ -291,7 +291,7 @@ impl Store {
 
     /// Makes signed copies of pages and puts them among the targets. The caller holds the commit lock.
     fn index(&self, records: Vec<crate::read::NamedRecord>, now: i64) -> Result<(), StoreError> {
-        let pages = Pages::new(&self.inner.layout, &self.inner.incoming);
+        let pages = self.pages()?;
         let mut unsynced = Unsynced::default();
         let mut signed: Vec<(ProjectName, SignedAs)> = Vec::with_capacity(records.len());
         for (name, record) in records {
@@ -299,7 +299,7 @@ impl Store {
                 signed.push((name, SignedAs::Nothing("its record is damaged".to_owned())));
                 continue;
             };
-            let found = pages.publish_json(&published(&record), &mut unsynced)?;
+            let found = pages.publish_signed(&record, &published(&record), &mut unsynced)?;
             signed.push((name, found));
         }
         unsynced.sync(&self.inner.web)?;

@@ -98,7 +98,10 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
                 EngineError::Store(error) => store_code(error),
                 EngineError::Bundle(error) => bundle_code(error),
-                EngineError::NotAsHeld(_) | EngineError::Untrusted { .. } => Code::Integrity,
+                EngineError::NotAsHeld(_)
+                | EngineError::Untrusted { .. }
+                | EngineError::BundleUnproven { .. }
+                | EngineError::BundleExpired { .. } => Code::Integrity,
                 EngineError::Trust(error) => trust_code(error),
                 _ => Code::CouldNotRun,
             };
@@ -236,6 +239,21 @@ fn bundle_hint(error: &EngineError) -> Option<String> {
         EngineError::BundleLacks { .. } => Some(
             "import the bundle that this one was made `--since` first, or give the output of `heliostat export \
              --manifest-only` from here to `heliostat export --since`; nothing was changed"
+                .to_owned(),
+        ),
+        EngineError::BundleUnproven { .. } => Some(
+            "nothing was changed; bring the file over again, or check `--root`; without `--root` a bundle is taken \
+             unproved"
+                .to_owned(),
+        ),
+        EngineError::BundleExpired { .. } => Some(
+            "nothing was changed; bring a newer bundle, or give the day on which you know that this one was new, as \
+             in `--as-of 2026-11-25`"
+                .to_owned(),
+        ),
+        EngineError::BundleUnlike { .. } => Some(
+            "nothing was changed; export these projects as well, or `--since` the output of `heliostat export \
+             --manifest-only` from here"
                 .to_owned(),
         ),
         EngineError::NoRoom { .. } => {

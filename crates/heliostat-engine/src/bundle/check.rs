@@ -1,15 +1,19 @@
 //! The first pass of an import: the whole bundle is read and checked, and held against what the mirror has. Changes
 //! nothing, so that a bundle that is refused leaves everything as it was.
 
+use std::collections::BTreeSet;
+
 use heliostat_pypi::bundle::{
     BundleError, Content, Contents, Item, Line, PartKind, Place, Project, contents,
 };
 use heliostat_pypi::page::{CoreMetadata, ProjectPage, read_signed};
-use heliostat_pypi::{RelPath, Sha256};
+use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Keeper, PageKind, Part, ProjectRecord, Store, document};
 use tokio_util::sync::CancellationToken;
 
+use super::proof::{self, Against, Prover};
 use super::{Bundle, Lack};
+use crate::carry::Proven;
 use crate::error::EngineError;
 use crate::events::{Event, Events};
 
@@ -30,6 +34,14 @@ pub(super) struct Checked {
     pub(super) lacks: u64,
     /// What the manifest counts.
     pub(super) end: heliostat_pypi::bundle::End,
+    /// Projects that stand as the bundle has them, once it is taken.
+    pub(super) settled: BTreeSet<ProjectName>,
+    /// Projects that go with it.
+    pub(super) leaving: BTreeSet<ProjectName>,
+    /// Files of its pages that it has or that what it builds on has.
+    pub(super) files: u64,
+    /// What is signed, where the bundle was held against a root.
+    pub(super) proven: Option<Proven>,
 }
 
 /// What is held of a project, against what the bundle has.
@@ -56,15 +68,23 @@ pub(super) struct Checker<'a, F> {
     events: &'a Events,
     /// Hears of everything that the bundle builds on and the mirror has not.
     tell: F,
+    /// Collects metadata until there is no more of it.
+    prover: Option<Prover<'a>>,
     checked: Checked,
 }
 
 impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
-    pub(super) fn new(store: &'a Store, events: &'a Events, tell: F) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        events: &'a Events,
+        against: Option<&'a Against>,
+        tell: F,
+    ) -> Self {
         Self {
             store,
             events,
             tell,
+            prover: against.map(Prover::new),
             checked: Checked::default(),
         }
     }
@@ -79,33 +99,61 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
             if cancel.is_cancelled() {
                 return Err(EngineError::Stopped);
             }
+            if !matches!(line, Line::Trust(_)) {
+                self.prove()?;
+            }
             match line {
                 Line::Trust(item) => self.trust(bundle, &item)?,
-                Line::Removed(name) => {
-                    let is_held = self.store.project_state(&name)?.is_some();
-                    self.checked.removed += u64::from(is_held);
-                }
+                Line::Removed(name) => self.removed(name)?,
                 Line::Project(project) => self.project(bundle, &project)?,
                 Line::Header(_) | Line::End(_) => {}
             }
         }
+        self.prove()?;
         self.checked.end = bundle.counted();
         Ok(self.checked)
     }
 
-    fn trust(&mut self, bundle: &mut Bundle, item: &Item) -> Result<(), EngineError> {
-        if item.place == Place::Bundle {
-            bundle.document(item)?;
-            return Ok(());
+    /// Verifies the metadata, of which no more comes, unless that was done.
+    fn prove(&mut self) -> Result<(), EngineError> {
+        if let Some(prover) = self.prover.take() {
+            self.checked.proven = Some(prover.prove(self.store)?);
         }
-        let bytes = super::read_public(self.store, &item.path, item.size_bytes).ok();
-        if bytes.flatten().map(|bytes| Sha256::of(&bytes)) != Some(item.sha256) {
-            self.lacks(None, &item.path);
+        Ok(())
+    }
+
+    fn removed(&mut self, name: ProjectName) -> Result<(), EngineError> {
+        if let Some(proven) = &self.checked.proven {
+            proof::is_gone(&proven.pages, &name)?;
+        }
+        let is_held = self.store.project_state(&name)?.is_some();
+        self.checked.removed += u64::from(is_held);
+        self.checked.leaving.insert(name);
+        Ok(())
+    }
+
+    fn trust(&mut self, bundle: &mut Bundle, item: &Item) -> Result<(), EngineError> {
+        let bytes = match item.place {
+            Place::Bundle => Some(bundle.document(item)?),
+            // Of use only where it is held against a root.
+            Place::Base if self.prover.is_none() => return Ok(()),
+            Place::Base => super::read_public(self.store, &item.path, item.size_bytes)
+                .ok()
+                .flatten()
+                .filter(|bytes| Sha256::of(bytes) == item.sha256),
+        };
+        match (bytes, &mut self.prover) {
+            (Some(bytes), Some(prover)) => prover.keep(item, bytes),
+            (Some(_), None) => {}
+            (None, _) => self.lacks(None, &item.path),
         }
         Ok(())
     }
 
     fn project(&mut self, bundle: &mut Bundle, project: &Project) -> Result<(), EngineError> {
+        if let Some(proven) = &self.checked.proven {
+            proof::page_is_signed(&proven.pages, project)?;
+        }
         let held = Held::of(self.store, project)?;
         let Some(page) = page(bundle, project, &held)? else {
             self.lacks(Some(project), &project.page.path);
@@ -121,6 +169,7 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
         let standing = held.standing(project, &page, &contents);
         for content in &contents.parts {
             let is_held = held.has(content);
+            self.checked.files += u64::from(content.kind == PartKind::File);
             let item = &content.item;
             match item.place {
                 Place::Bundle => {
@@ -139,6 +188,9 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
             }
         }
         self.checked.count(standing);
+        if standing != Standing::Newer {
+            self.checked.settled.insert(project.name.clone());
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Checked, Checker};
+use super::proof::{self, Against, Leaving, Proof};
 use super::take::{Taken, Taker};
 use super::{Bundle, ImportOptions, ImportReport, Lack, Mode, Open, Others, SOURCE};
 use crate::error::EngineError;
@@ -25,7 +26,7 @@ pub fn import(
     open: Open<'_>,
     options: &ImportOptions,
     (events, cancel): (&Events, &CancellationToken),
-    tell: impl FnMut(&Lack),
+    mut tell: impl FnMut(&Lack),
 ) -> Result<ImportReport, EngineError> {
     let stage = |stage, projects, size_bytes| {
         events.tell(Event::Stage {
@@ -36,7 +37,8 @@ pub fn import(
     };
     stage(Stage::Checking, 0, 0);
     let mut bundle = reader(open)?;
-    let checked = Checker::new(store, events, tell).check(&mut bundle, cancel)?;
+    let against = options.against.as_ref();
+    let checked = Checker::new(store, events, against, &mut tell).check(&mut bundle, cancel)?;
     if checked.lacks > 0 {
         return Err(EngineError::BundleLacks {
             lacks: checked.lacks,
@@ -50,35 +52,37 @@ pub fn import(
         });
     }
     let header = bundle.header().clone();
-    let mut report = ImportReport {
-        manifest: bundle.manifest(),
-        made_at: header.made_at.as_second(),
-        coverage: header.coverage,
-        serial: None,
-        updated: checked.updated,
-        unchanged: checked.unchanged,
-        removed: checked.removed,
-        newer: checked.newer,
-        not_in_it: 0,
-        files: 0,
-        size_bytes: checked.wanted_bytes,
-        refused: Vec::new(),
-        stopped: false,
-    };
+    let mut report = ImportReport::of(&bundle, &checked);
     let absent = match header.since {
         None => absent(store, open)?,
         Some(_) => Vec::new(),
     };
     report.not_in_it = absent.len() as u64;
+    if let Some(against) = against {
+        let leaving = Leaving {
+            absent: &absent,
+            others: options.others,
+            removed: &checked.leaving,
+        };
+        report.proof = prove(
+            store,
+            (against, header.coverage),
+            (&checked, &leaving),
+            tell,
+        )?;
+    }
     if options.mode == Mode::CheckOnly {
         return Ok(report);
     }
-    let Checked { end, .. } = checked;
+    let Checked { end, proven, .. } = checked;
     stage(
         Stage::Taking,
         end.projects + end.removed,
         checked.wanted_bytes,
     );
+    if proven.is_some() {
+        proof::begin(store, options.now)?;
+    }
     select(store, open)?;
     let taken = Taker::new(store, events, options.now).take(&mut reader(open)?, cancel)?;
     report.add(taken);
@@ -89,8 +93,32 @@ pub fn import(
         report.refused.extend(removed.refused);
         report.not_in_it = 0;
     }
+    if let Some(proven) = proven.filter(|_| report.is_complete()) {
+        proof::settle(store, &proven, options.now)?;
+    }
     report.serial = publish(store, &report, header.serial, events)?;
     Ok(report)
+}
+
+/// Holds the bundle as a whole against what is signed, and what the mirror holds beyond it.
+fn prove(
+    store: &Store,
+    (against, promise): (&Against, Coverage),
+    (checked, leaving): (&Checked, &Leaving<'_>),
+    tell: impl FnMut(&Lack),
+) -> Result<Option<Proof>, EngineError> {
+    let Some(proven) = &checked.proven else {
+        return Ok(None);
+    };
+    let (pages, settled) = (&proven.pages, &checked.settled);
+    proof::keeps_promise(pages, promise, (checked.end.projects, settled))?;
+    let unsigned = if proof::signs_itself(store)? {
+        0
+    } else {
+        proof::look_beyond(store, pages, (settled, leaving), tell)?
+    };
+    let counts = (checked.end.projects, checked.files, unsigned);
+    proof::proof((store, against), proven, counts).map(Some)
 }
 
 fn reader(open: Open<'_>) -> Result<Bundle, EngineError> {
@@ -182,6 +210,27 @@ fn publish(
 }
 
 impl ImportReport {
+    /// What is known before anything is taken.
+    fn of(bundle: &Bundle, checked: &Checked) -> Self {
+        let header = bundle.header();
+        Self {
+            manifest: bundle.manifest(),
+            made_at: header.made_at.as_second(),
+            coverage: header.coverage,
+            serial: None,
+            updated: checked.updated,
+            unchanged: checked.unchanged,
+            removed: checked.removed,
+            newer: checked.newer,
+            not_in_it: 0,
+            files: 0,
+            size_bytes: checked.wanted_bytes,
+            refused: Vec::new(),
+            stopped: false,
+            proof: None,
+        }
+    }
+
     fn add(&mut self, taken: Taken) {
         self.updated = taken.updated;
         self.unchanged = taken.unchanged;

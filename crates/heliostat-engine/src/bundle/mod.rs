@@ -8,6 +8,8 @@ mod check;
 mod import;
 mod pack;
 mod plan;
+mod proof;
+mod signed;
 mod take;
 
 use std::io::{self, Read};
@@ -24,6 +26,7 @@ use crate::error::EngineError;
 pub use import::import;
 pub use pack::pack;
 pub use plan::plan;
+pub use proof::{Against, Claim, Proof, Signatures};
 
 /// The source under which projects that came by bundle stay selected.
 pub(crate) const SOURCE: &str = "bundle";
@@ -64,15 +67,32 @@ pub struct ExportPlan {
     pub end: End,
     /// Projects that are held otherwise than whole (on demand, or pages only) and are left out.
     pub left_out: u64,
+    /// Projects that are not part of what was signed last and are left out.
+    pub unsigned: u64,
     /// Projects that stand in the ledger: the mirror is behind with them.
     pub behind: u64,
+    /// What was signed, where somebody signs here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedExport>,
+}
+
+/// The signed state that an export carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignedExport {
+    /// Pages that it names.
+    pub pages: u64,
+    /// The timestamp, which by now may be another one in the tree.
+    #[serde(skip)]
+    pub timestamp: Vec<u8>,
 }
 
 /// How an import goes about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ImportOptions {
     /// Seconds since 1970.
     pub now: i64,
+    /// What it must be proved against; without it nothing is proved.
+    pub against: Option<Against>,
     /// What happens to projects that earlier bundles brought and this one, which is whole, has not.
     pub others: Others,
     /// Whether anything is changed.
@@ -138,6 +158,9 @@ pub struct ImportReport {
     pub refused: Vec<String>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+    /// What was proved; nothing without a root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// Reads a whole manifest, to know it is sound and what it is called.

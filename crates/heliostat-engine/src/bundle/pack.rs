@@ -2,17 +2,19 @@
 
 use std::io::Write;
 
-use heliostat_pypi::bundle::{BundleError, Item, Line, Packer, Place};
+use heliostat_pypi::RelPath;
+use heliostat_pypi::bundle::{BundleError, Item, Line, Packer, Place, Project};
 use heliostat_store::Store;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::signed::{TIMESTAMP, copy_path};
 use super::{ExportPlan, Open};
 use crate::error::EngineError;
 use crate::events::{Event, Events, ProjectOutcome, Stage};
 
 /// Packs what a manifest, opened by `manifest`, says goes along. What is in the tree is checked on the way: a bundle of
-/// damaged files is not made. The caller holds the sync lock since the manifest was planned.
+/// damaged files is not made. Where nobody signs, the caller holds the sync lock since the manifest was planned.
 pub fn pack<W: Write>(
     store: &Store,
     plan: &ExportPlan,
@@ -35,10 +37,11 @@ pub fn pack<W: Write>(
             return Err(EngineError::Stopped);
         }
         match line {
-            Line::Trust(item) => add(store, &mut packer, &item, events)?,
+            Line::Trust(item) => trust(store, &mut packer, &item, (plan, events))?,
             Line::Project(project) => {
-                for item in std::iter::once(&project.page).chain(&project.parts) {
-                    add(store, &mut packer, item, events)?;
+                page(store, &mut packer, &project, (plan, events))?;
+                for item in &project.parts {
+                    add(store, &mut packer, item, (&item.path, events))?;
                 }
                 let has_news = std::iter::once(&project.page)
                     .chain(&project.parts)
@@ -58,17 +61,52 @@ pub fn pack<W: Write>(
     Ok(packer.finish()?)
 }
 
+/// A metadata file. The timestamp is the one that was planned.
+fn trust<W: Write>(
+    store: &Store,
+    packer: &mut Packer<W>,
+    item: &Item,
+    (plan, events): (&ExportPlan, &Events),
+) -> Result<(), EngineError> {
+    match &plan.signed {
+        Some(signed) if item.path.as_str() == TIMESTAMP && item.place == Place::Bundle => packer
+            .add(item, signed.timestamp.as_slice())
+            .map_err(|error| EngineError::not_as_held(error.into())),
+        _ => add(store, packer, item, (&item.path, events)),
+    }
+}
+
+/// A page: its signed copy, where somebody signs.
+fn page<W: Write>(
+    store: &Store,
+    packer: &mut Packer<W>,
+    project: &Project,
+    (plan, events): (&ExportPlan, &Events),
+) -> Result<(), EngineError> {
+    let item = &project.page;
+    let copy = match plan.signed {
+        Some(_) => copy_path(&project.name, item.sha256),
+        None => None,
+    };
+    add(
+        store,
+        packer,
+        item,
+        (copy.as_ref().unwrap_or(&item.path), events),
+    )
+}
+
 fn add<W: Write>(
     store: &Store,
     packer: &mut Packer<W>,
     item: &Item,
-    events: &Events,
+    (path, events): (&RelPath, &Events),
 ) -> Result<(), EngineError> {
     if item.place == Place::Base {
         return Ok(());
     }
-    let Some(open) = store.open_public(&item.path)? else {
-        let gone = BundleError::entry(item.path.as_str(), "it is not in the tree");
+    let Some(open) = store.open_public(path)? else {
+        let gone = BundleError::entry(path.as_str(), "it is not in the tree");
         return Err(EngineError::NotAsHeld(gone));
     };
     packer

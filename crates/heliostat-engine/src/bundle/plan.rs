@@ -1,7 +1,7 @@
 //! Decides what is exported and writes it down as a manifest: the whole state, and of each thing whether its bytes go
 //! along or are on the other side already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
 
 use heliostat_pypi::bundle::{
@@ -15,7 +15,8 @@ use heliostat_store::{Keeper, PageKind, ProjectRecord, Store, StoreError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{ExportPlan, ExportRequest, Open};
+use super::signed::{SignedState, copy_path};
+use super::{ExportPlan, ExportRequest, Open, SignedExport};
 use crate::error::EngineError;
 use crate::events::{Event, Events, Stage};
 use crate::sync::{Files, Wishes};
@@ -28,7 +29,8 @@ const WORDS_MAX: usize = 1_000;
 const WORD_CHARS_MAX: usize = 200;
 
 /// Writes the manifest of an export. `since` opens the bundle or manifest whose content the other side has. Changes
-/// nothing; the caller holds the sync lock, so that what is planned stays.
+/// nothing. Of a signed tree it is the state that was signed last; of others, the caller holds the sync lock, so that
+/// what is planned stays.
 pub fn plan<W: Write>(
     store: &Store,
     request: &ExportRequest,
@@ -37,7 +39,8 @@ pub fn plan<W: Write>(
     (events, cancel): (&Events, &CancellationToken),
 ) -> Result<ExportPlan, EngineError> {
     let made_at = Timestamp::from_second(request.now).unwrap_or(Timestamp::UNIX_EPOCH);
-    let header = header(store, request, made_at, since)?;
+    let signed = SignedState::read(store)?;
+    let header = header(store, request, (made_at, signed.as_ref()), since)?;
     events.tell(Event::Stage {
         stage: Stage::Planning,
         projects: store.totals()?.projects,
@@ -53,8 +56,11 @@ pub fn plan<W: Write>(
         upstream: header.upstream.clone(),
         older,
         writer: ManifestWriter::start(out, header.clone())?,
+        signed: signed.as_ref(),
         left_out: 0,
+        unsigned: 0,
     };
+    planner.trust()?;
     let mut after = None;
     loop {
         let records = store.projects_after(after.as_ref(), PROJECTS_AT_ONCE)?;
@@ -71,6 +77,7 @@ pub fn plan<W: Write>(
     }
     planner.check_named()?;
     planner.removed_before(None)?;
+    planner.check_complete(header.coverage)?;
     let ledger = store.ledger()?;
     let mut behind: Vec<_> = ledger.iter().map(|entry| &entry.project).collect();
     behind.dedup();
@@ -83,14 +90,19 @@ pub fn plan<W: Write>(
         since: header.since,
         end,
         left_out: planner.left_out,
+        unsigned: planner.unsigned,
         behind: behind.len() as u64,
+        signed: signed.map(|state| SignedExport {
+            pages: state.pages.len() as u64,
+            timestamp: state.timestamp,
+        }),
     })
 }
 
 fn header(
     store: &Store,
     request: &ExportRequest,
-    made_at: Timestamp,
+    (made_at, signed): (Timestamp, Option<&SignedState>),
     since: Option<Open<'_>>,
 ) -> Result<Header, EngineError> {
     let wishes = Wishes::load(store)?;
@@ -98,7 +110,8 @@ fn header(
     let is_complete = request.selection.is_none()
         && selection == Selection::everything()
         && wishes.files == Files::Take
-        && wishes.filter == heliostat_pypi::filter::FileFilter::default();
+        && wishes.filter == heliostat_pypi::filter::FileFilter::default()
+        && signed.is_none_or(|state| state.is_complete);
     let words = match &request.selection {
         Some(_) => request.words.clone(),
         None if is_complete => Vec::new(),
@@ -153,7 +166,9 @@ struct Planner<'a, W: Write> {
     upstream: Option<String>,
     older: Older,
     writer: ManifestWriter<W>,
+    signed: Option<&'a SignedState>,
     left_out: u64,
+    unsigned: u64,
 }
 
 impl<W: Write> Planner<'_, W> {
@@ -176,9 +191,13 @@ impl<W: Write> Planner<'_, W> {
             self.left_out += 1;
             return Ok(());
         }
+        let Some(page) = self.page(name, &record)? else {
+            self.unsigned += 1;
+            return Ok(());
+        };
         self.removed_before(Some(name))?;
         let mut project =
-            describe(self.store, &record, &wanted).map_err(EngineError::not_as_held)?;
+            describe(self.store, &record, &wanted, &page).map_err(EngineError::not_as_held)?;
         if self.upstream.as_ref() == project.upstream.as_ref() {
             project.upstream = None;
         }
@@ -194,6 +213,70 @@ impl<W: Write> Planner<'_, W> {
             }
         }
         Ok(self.writer.write(&Line::Project(project))?)
+    }
+
+    /// Writes the lines of what proves the pages.
+    fn trust(&mut self) -> Result<(), EngineError> {
+        for item in self.signed.iter().flat_map(|state| &state.items) {
+            let mut item = item.clone();
+            if self
+                .older
+                .trust
+                .get(&item.path)
+                .is_some_and(|old| old.is_same(&item))
+            {
+                item.place = Place::Base;
+            }
+            self.writer.write(&Line::Trust(item))?;
+        }
+        Ok(())
+    }
+
+    /// The page that goes along: the one that was signed, or as it stands where nobody signs. `None` where it is not
+    /// part of what was signed.
+    fn page(
+        &self,
+        name: &ProjectName,
+        record: &ProjectRecord,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let standing = heliostat_store::document(record, PageKind::Json).unwrap_or_default();
+        let Some(state) = self.signed else {
+            return Ok(Some(standing));
+        };
+        let Some(&(sha256, size_bytes)) = state.pages.get(name) else {
+            if self.is_named(name) {
+                return Err(EngineError::NotMirrored {
+                    project: name.clone(),
+                    reason: "its page is not part of what was signed last",
+                });
+            }
+            return Ok(None);
+        };
+        if Sha256::of(&standing) == sha256 {
+            return Ok(Some(standing));
+        }
+        // The tree has moved on, or lists less than what was signed; the signed copy stays.
+        let gone = || BundleError::project(name, "the signed copy of its page is not in the tree");
+        let path = copy_path(name, sha256).ok_or_else(gone)?;
+        let copy = super::read_public(self.store, &path, size_bytes)?;
+        let copy = copy.filter(|copy| Sha256::of(copy) == sha256);
+        Ok(Some(copy.ok_or_else(|| EngineError::NotAsHeld(gone()))?))
+    }
+
+    /// What claims to be everything must have every page that was signed.
+    fn check_complete(&self, coverage: Coverage) -> Result<(), EngineError> {
+        let (Some(state), Coverage::Complete) = (self.signed, coverage) else {
+            return Ok(());
+        };
+        let signed = state.pages.len() as u64;
+        let written = self.writer.counted().projects;
+        if written == signed {
+            return Ok(());
+        }
+        let reason = format!(
+            "{signed} pages were signed, and {written} of them are held: try again once the sync that runs is through"
+        );
+        Err(EngineError::NotAsHeld(BundleError::entry("simple", reason)))
     }
 
     fn wanted(&self, name: &ProjectName) -> Option<Wanted> {
@@ -235,7 +318,10 @@ impl<W: Write> Planner<'_, W> {
     /// Notes what the older state has before `name`, or at all, and this one has not.
     fn removed_before(&mut self, name: Option<&ProjectName>) -> Result<(), EngineError> {
         while let Some(gone) = self.older.next_before(name)? {
-            if self.wanted(&gone.name).is_some() {
+            let is_signed = self
+                .signed
+                .is_some_and(|state| state.pages.contains_key(&gone.name));
+            if self.wanted(&gone.name).is_some() && !is_signed {
                 self.writer.write(&Line::Removed(gone.name))?;
             }
         }
@@ -243,20 +329,22 @@ impl<W: Write> Planner<'_, W> {
     }
 }
 
-/// A project as it is now, with all bytes to go along.
+/// A project with this page, with all bytes to go along.
 fn describe(
     store: &Store,
     record: &ProjectRecord,
     wanted: &Wanted,
+    bytes: &[u8],
 ) -> Result<Project, EngineError> {
     let name = &record.page.name;
-    let bytes = heliostat_store::document(record, PageKind::Json).unwrap_or_default();
     let page =
-        read_signed(name, &bytes).map_err(|error| BundleError::project(name, error.to_string()))?;
+        read_signed(name, bytes).map_err(|error| BundleError::project(name, error.to_string()))?;
     let mut parts = Vec::new();
     let mut files = 0;
     for file in &page.files {
-        if wanted.want(file.filename(), file.parsed(name).ok().as_ref()) == Want::No {
+        let is_wanted = wanted.want(file.filename(), file.parsed(name).ok().as_ref()) != Want::No;
+        // What was signed may list files that this mirror has left out.
+        if !is_wanted || record.hidden.contains(file.filename()) {
             continue;
         }
         files += 1;
@@ -279,7 +367,7 @@ fn describe(
         upstream: Some(record.upstream.clone()),
         page: Item::new(
             rel_path(name, format!("simple/{name}/index.v1_json"))?,
-            Sha256::of(&bytes),
+            Sha256::of(bytes),
             bytes.len() as u64,
         ),
         parts,
@@ -338,11 +426,17 @@ fn rel_path(project: &ProjectName, text: String) -> Result<RelPath, EngineError>
 struct Older {
     reader: Option<ManifestReader<Box<dyn BufRead>>>,
     next: Option<Box<Project>>,
+    /// What proves others; its lines come first.
+    trust: BTreeMap<RelPath, Item>,
 }
 
 impl Older {
     fn new(reader: Option<ManifestReader<Box<dyn BufRead>>>) -> Result<Self, EngineError> {
-        let mut older = Self { reader, next: None };
+        let mut older = Self {
+            reader,
+            next: None,
+            trust: BTreeMap::new(),
+        };
         older.advance()?;
         Ok(older)
     }
@@ -351,9 +445,15 @@ impl Older {
         let mut next = None;
         if let Some(reader) = &mut self.reader {
             while let Some(line) = reader.next_line()? {
-                if let Line::Project(project) = line {
-                    next = Some(Box::new(project));
-                    break;
+                match line {
+                    Line::Trust(item) => {
+                        self.trust.insert(item.path.clone(), item);
+                    }
+                    Line::Project(project) => {
+                        next = Some(Box::new(project));
+                        break;
+                    }
+                    _ => {}
                 }
             }
         }

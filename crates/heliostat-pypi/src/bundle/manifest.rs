@@ -56,6 +56,11 @@ impl<W: Write> ManifestWriter<W> {
         self.out.write_all(&text).map_err(BundleError::Write)
     }
 
+    /// What was counted so far.
+    pub const fn counted(&self) -> End {
+        self.end
+    }
+
     /// Writes the last line; tells what was counted, the manifest's sha256 and its length in bytes.
     pub fn finish(mut self) -> Result<(End, Sha256, u64), BundleError> {
         let end = self.end;

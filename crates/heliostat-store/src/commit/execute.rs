@@ -196,10 +196,9 @@ impl Store {
 
     /// Whether this store makes signed copies of pages.
     pub(crate) fn copies(&self) -> Result<Copies, StoreError> {
-        Ok(match self.notary()? {
-            Some(_) => Copies::Signed,
-            None => Copies::None,
-        })
+        Ok(self
+            .notary()?
+            .map_or(Copies::None, |notary| Copies::of(notary.origin)))
     }
 
     fn make_durable(&self, batch: &Batch) -> Result<(), StoreError> {

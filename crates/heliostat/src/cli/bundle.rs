@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// Options of `heliostat export`. Without a selection everything that is mirrored is exported.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +39,12 @@ pub(crate) struct ImportArgs {
     /// The bundle
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
+    /// Prove the bundle against this root of the notary, and carry its signatures; what does not verify is refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    /// The day, or the moment, on which nothing in the bundle may have expired [default: now]
+    #[arg(long, value_name = "DATE", requires = "root", value_parser = moment)]
+    pub(crate) as_of: Option<Timestamp>,
     /// Check the bundle, tell what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -45,4 +54,15 @@ pub(crate) struct ImportArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `2026-11-25`, which is when that day begins in UTC, or `2026-11-25T12:00:00Z`.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    text.parse::<Date>()
+        .and_then(|day| day.to_zoned(TimeZone::UTC))
+        .map(|day| day.timestamp())
+        .map_err(|_| "a day as in 2026-11-25, or a moment as in 2026-11-25T12:00:00Z".to_owned())
 }

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use heliostat_engine::Events;
 use heliostat_engine::bundle::{ExportPlan, ExportRequest, pack, plan};
 use heliostat_pypi::bundle::Coverage;
-use heliostat_store::Store;
+use heliostat_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, selection, signals};
@@ -56,7 +56,15 @@ pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<Outc
     let events = reporter::events(output);
     let store = wire::open_store(common, &events)?;
     // So that a sync does not take away what was planned.
-    let lock = store.lock_sync("heliostat export", request.now)?;
+    let lock = match store.lock_sync("heliostat export", request.now) {
+        Ok(lock) => Some(lock),
+        // What was signed stays as it is while others go on.
+        Err(StoreError::LockHeld { .. }) if store.notary()?.is_some() => {
+            reporter::talk("a sync runs; what was signed before it is exported");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let args = args.clone();
     signals::run_blocking(move |cancel| {
         let plan = write(&store, &args, &request, (&events, cancel))?;
@@ -171,6 +179,18 @@ fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
             since.made_at,
             plural(end.in_base, "file"),
             plural(end.removed, "project")
+        ));
+    }
+    if let Some(signed) = &plan.signed {
+        lines.push(format!(
+            "carries the signed state, which names {}",
+            plural(signed.pages, "page")
+        ));
+    }
+    if plan.unsigned > 0 {
+        lines.push(format!(
+            "{} left out that were not signed; see `heliostat trust status`",
+            plural(plan.unsigned, "project")
         ));
     }
     if plan.left_out > 0 {

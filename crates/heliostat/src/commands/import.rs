@@ -1,7 +1,10 @@
 //! `heliostat import`: checks a bundle and takes it over.
 
+use anyhow::Context as _;
 use heliostat_engine::Events;
-use heliostat_engine::bundle::{ImportOptions, ImportReport, Lack, Mode, Others, import};
+use heliostat_engine::bundle::{
+    Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Signatures, import,
+};
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +53,10 @@ fn act(
     output: Output,
     tools: (&Events, &CancellationToken),
 ) -> anyhow::Result<ImportReport> {
+    let now = wire::clock().now();
     let options = ImportOptions {
-        now: wire::clock().now(),
+        now,
+        against: against(args, now)?,
         others: if args.prune {
             Others::Remove
         } else {
@@ -71,6 +76,20 @@ fn act(
         Output::Text => reporter::print(&format!("lacks {}\n", lack.path.as_str())),
     };
     Ok(import(store, &open, &options, tools, tell)?)
+}
+
+/// What the bundle is held against.
+fn against(args: &ImportArgs, now: i64) -> anyhow::Result<Option<Against>> {
+    let Some(path) = &args.root else {
+        return Ok(None);
+    };
+    let as_of = args.as_of.map_or(now, jiff::Timestamp::as_second);
+    if as_of > now {
+        return Err(UsageError("`--as-of` lies in the future".to_owned()).into());
+    }
+    let root = wire::read_small(path)
+        .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
+    Ok(Some(Against { root, as_of }))
 }
 
 fn summary(report: &ImportReport, args: &ImportArgs) -> String {
@@ -95,6 +114,7 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         "the bundle was made at {}",
         render::moment(report.made_at)
     ));
+    lines.extend(proved(report, args));
     if report.newer > 0 {
         lines.push(format!(
             "{} newer here than in the bundle, left as they are",
@@ -111,4 +131,45 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         lines.push("stopped; the next run goes on from here".to_owned());
     }
     lines.join("\n") + "\n"
+}
+
+/// What was proved of the bundle, and what that means for the mirror.
+fn proved(report: &ImportReport, args: &ImportArgs) -> Vec<String> {
+    let Some(proof) = &report.proof else {
+        return vec![
+            "nothing was proved: without `--root` a bundle is taken on the word of whoever brought it"
+                .to_owned(),
+        ];
+    };
+    let claim = match proof.coverage {
+        Claim::Complete => ", which are all there are",
+        Claim::Selection => ", of what the notary has selected",
+        Claim::Partial => "",
+    };
+    let mut lines = vec![format!(
+        "proved as of {}: {} of the {} that are signed{claim}, and {}",
+        render::moment(proof.as_of),
+        render::count(proof.pages),
+        plural(proof.signed_pages, "page"),
+        plural(proof.files, "file"),
+    )];
+    if report.is_complete() && !args.dry_run {
+        lines.push(match proof.signatures {
+            Signatures::Carried => format!(
+                "the mirror carries the signed state {}, which expires at {}",
+                proof.timestamp,
+                render::moment(proof.expires_at)
+            ),
+            Signatures::Own => {
+                "the mirror signs it with its own keys when it publishes next".to_owned()
+            }
+        });
+    }
+    if proof.unsigned_here > 0 {
+        lines.push(format!(
+            "{} held here that are not signed",
+            plural(proof.unsigned_here, "project")
+        ));
+    }
+    lines
 }

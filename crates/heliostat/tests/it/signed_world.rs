@@ -27,6 +27,8 @@ pub(crate) struct Notary {
     pub(crate) extent: Extent,
     /// For how long what it signs has been signed, as it says; `None` says nothing.
     pub(crate) age: Option<SignedDuration>,
+    /// When it signs, against now.
+    pub(crate) shift: SignedDuration,
 }
 
 /// A mirror's tree, signed, and a proxy that trusts its notary.
@@ -47,6 +49,7 @@ impl Notary {
             online_seed: 9,
             extent: Extent::Complete,
             age: Some(SignedDuration::ZERO),
+            shift: SignedDuration::ZERO,
         };
         notary.sign_root();
         notary.sign();
@@ -62,8 +65,9 @@ impl Notary {
         SigningKey::from_seed(&[seed; 32])
     }
 
-    fn expires() -> Expiry {
-        Expiry::after(jiff::Timestamp::now(), SignedDuration::from_hours(24)).unwrap()
+    fn expires(&self) -> Expiry {
+        let now = jiff::Timestamp::now() + self.shift;
+        Expiry::after(now, SignedDuration::from_hours(24)).unwrap()
     }
 
     fn write(&self, name: &str, unsigned: Unsigned, seed: u8) -> Vec<u8> {
@@ -98,7 +102,7 @@ impl Notary {
         let targets = Targets {
             role: RoleName::targets(),
             version: now,
-            expires: Self::expires(),
+            expires: self.expires(),
             targets: BTreeMap::new(),
             delegations: vec![Delegation {
                 name: RoleName::bins(),
@@ -135,7 +139,7 @@ impl Notary {
         }
         let snapshot = Snapshot {
             version: now,
-            expires: Self::expires(),
+            expires: self.expires(),
             roles,
             coverage: Some(Coverage {
                 extent: self.extent.clone(),
@@ -150,7 +154,7 @@ impl Notary {
         );
         let timestamp = Timestamp {
             version: now,
-            expires: Self::expires(),
+            expires: self.expires(),
             snapshot: Pin::exact(now, &file),
             signed_at: self.age.map(|age| jiff::Timestamp::now() - age),
         };

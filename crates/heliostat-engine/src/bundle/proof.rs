@@ -1,0 +1,319 @@
+//! What proves a bundle: the chain of metadata from a root that is trusted to the digest of every page. Nothing of it is
+//! taken on the word of whoever carried the bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heliostat_pypi::bundle::{BundleError, Coverage as Promise, Item, Project};
+use heliostat_pypi::{ProjectName, RelPath, Sha256};
+use heliostat_store::{Origin, PageKind, ProjectRecord, Store, document};
+use heliostat_trust::check::{Check, Limits, ProblemKind, Report};
+use heliostat_trust::metadata::Extent;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Lack, Others};
+use crate::carry::{self, Gathered, Known, Proven, SignedPages, TIMESTAMP};
+use crate::error::EngineError;
+
+/// The last timestamp that was proved, in a tree that signs with keys of its own and does not carry it.
+const FLOOR_KEY: &str = "bundle-timestamp";
+/// Records looked through at a time.
+const PROJECTS_AT_ONCE: usize = 256;
+
+/// What a bundle is held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Against {
+    /// The root that is trusted because of where it comes from.
+    pub root: Vec<u8>,
+    /// The moment as of which nothing may have expired, in seconds since 1970.
+    pub as_of: i64,
+}
+
+/// What was proved of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The moment as of which everything was valid, in seconds since 1970.
+    pub as_of: i64,
+    /// The version of the root that the chain ends with.
+    pub root: u64,
+    /// The version of the timestamp.
+    pub timestamp: u64,
+    /// The version of the snapshot.
+    pub snapshot: u64,
+    /// When the timestamp expires, in seconds since 1970.
+    pub expires_at: i64,
+    /// What the notary claims to hold.
+    pub coverage: Claim,
+    /// Pages that are signed.
+    pub signed_pages: u64,
+    /// Pages of the bundle, all of which are signed.
+    pub pages: u64,
+    /// Files that these pages name and that the bundle, or what it builds on, has.
+    pub files: u64,
+    /// Pages that stand in the mirror and are not part of what was signed.
+    pub unsigned_here: u64,
+    /// Whose signatures stand in the tree.
+    pub signatures: Signatures,
+}
+
+/// What a notary claims to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Claim {
+    /// Everything.
+    Complete,
+    /// What was selected.
+    Selection,
+    /// What was asked for, or nothing in particular.
+    Partial,
+}
+
+/// Whose signatures stand in the tree after an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signatures {
+    /// Those of the bundle.
+    Carried,
+    /// Those of the mirror's own keys, which sign what was proved.
+    Own,
+}
+
+/// Collects the metadata of a bundle.
+#[derive(Debug)]
+pub(super) struct Prover<'a> {
+    against: &'a Against,
+    documents: BTreeMap<String, Vec<u8>>,
+}
+
+impl<'a> Prover<'a> {
+    pub(super) const fn new(against: &'a Against) -> Self {
+        Self {
+            against,
+            documents: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps a metadata file.
+    pub(super) fn keep(&mut self, item: &Item, bytes: Vec<u8>) {
+        if let Some(file) = item.path.as_str().strip_prefix("tuf/") {
+            self.documents.insert(file.to_owned(), bytes);
+        }
+    }
+
+    /// Verifies all of it. What the bundle leaves out is taken from the tree; it is verified like the rest.
+    pub(super) fn prove(mut self, store: &Store) -> Result<Proven, EngineError> {
+        let Against { root, as_of } = self.against;
+        if !self.documents.contains_key(TIMESTAMP) {
+            let reason = "it carries no signed state; it was exported from a tree that nobody signs, or somebody took the metadata out";
+            return Err(unproven(reason));
+        }
+        let now = Timestamp::from_second(*as_of).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut check = Check::begin(root, now, Limits::default())?;
+        if let Some((timestamp, snapshot)) = floor(store)? {
+            check.with_known(&timestamp, snapshot.as_deref());
+        }
+        let mut gathered = Gathered::new(store, root)?;
+        while let Some(wanted) = check.wanted() {
+            let held = store.read_metadata(&wanted.file, wanted.max_bytes)?;
+            let brought = self.documents.remove(&wanted.file);
+            let bytes = brought.or_else(|| held.clone());
+            gathered.take(&mut check, wanted.file, (bytes, held.as_deref()));
+        }
+        let report = check.finish();
+        judge(&report, now)?;
+        Ok(gathered.proven(report))
+    }
+}
+
+/// Anything wrong ends the import before it begins. What is merely old says so.
+fn judge(report: &Report, as_of: Timestamp) -> Result<(), EngineError> {
+    let Some(reason) = carry::wrong(report) else {
+        return Ok(());
+    };
+    let is_old = |kind| matches!(kind, ProblemKind::Expired | ProblemKind::Odd);
+    if report.problems.iter().all(|problem| is_old(problem.kind)) {
+        let as_of = as_of.to_string();
+        return Err(EngineError::BundleExpired { reason, as_of });
+    }
+    Err(unproven(reason))
+}
+
+fn unproven(reason: impl Into<String>) -> EngineError {
+    EngineError::BundleUnproven {
+        reason: reason.into(),
+    }
+}
+
+/// The page of a project must be the one that was signed.
+pub(super) fn page_is_signed(pages: &SignedPages, project: &Project) -> Result<(), EngineError> {
+    let item = &project.page;
+    let reason = match pages.get(&project.name) {
+        Some(&signed) if signed == (item.sha256, item.size_bytes) => return Ok(()),
+        Some(_) => "its page is not the one that was signed",
+        None => "its page is not among those that were signed",
+    };
+    Err(BundleError::project(&project.name, reason).into())
+}
+
+/// A project that is said to be gone must not be one that was signed.
+pub(super) fn is_gone(pages: &SignedPages, name: &ProjectName) -> Result<(), EngineError> {
+    if !pages.contains_key(name) {
+        return Ok(());
+    }
+    let reason = "it is said to be removed, and its page is among those that were signed";
+    Err(BundleError::project(name, reason).into())
+}
+
+/// What promises everything must have every page that was signed. `projects` counts those of the bundle, each of which
+/// was seen to be signed.
+pub(super) fn keeps_promise(
+    pages: &SignedPages,
+    promise: Promise,
+    (projects, settled): (u64, &BTreeSet<ProjectName>),
+) -> Result<(), EngineError> {
+    let lacking = (pages.len() as u64).saturating_sub(projects);
+    if promise != Promise::Complete || lacking == 0 {
+        return Ok(());
+    }
+    let first = pages.keys().find(|name| !settled.contains(*name));
+    let first = first.map(ToString::to_string).unwrap_or_default();
+    let more = lacking - 1;
+    Err(unproven(format!(
+        "it promises everything and has no `{first}`, which was signed, nor {more} others"
+    )))
+}
+
+/// The last state that this mirror has seen proved.
+fn floor(store: &Store) -> Result<Option<Known>, EngineError> {
+    if signs_itself(store)? {
+        let timestamp = store.meta::<String>(FLOOR_KEY)?;
+        return Ok(timestamp.map(|text| (text.into_bytes(), None)));
+    }
+    carry::known(store)
+}
+
+/// Whether the mirror signs with keys of its own.
+pub(super) fn signs_itself(store: &Store) -> Result<bool, EngineError> {
+    crate::publish::signs_here(store)
+}
+
+/// Looks through what the mirror holds beyond the bundle: each page must be the one that was signed, or else the signed
+/// state would name pages that are not here any more. Answers how many were not signed at all.
+pub(super) fn look_beyond(
+    store: &Store,
+    pages: &SignedPages,
+    (settled, others): (&BTreeSet<ProjectName>, &Leaving<'_>),
+    mut tell: impl FnMut(&Lack),
+) -> Result<u64, EngineError> {
+    let (mut unlike, mut unsigned) = (0, 0);
+    let mut after = None;
+    loop {
+        let records = store.projects_after(after.as_ref(), PROJECTS_AT_ONCE)?;
+        let Some((last, _)) = records.last() else {
+            break;
+        };
+        after = Some(last.clone());
+        for (name, record) in records {
+            if settled.contains(&name) || others.goes(&name) {
+                continue;
+            }
+            let Some(&signed) = pages.get(&name) else {
+                unsigned += 1;
+                continue;
+            };
+            if held_as(record.ok().as_ref()) != Some(signed) {
+                unlike += 1;
+                tell(&Lack {
+                    path: RelPath::try_from(format!("simple/{name}/index.v1_json"))
+                        .map_err(|error| BundleError::project(&name, error.to_string()))?,
+                    project: Some(name),
+                });
+            }
+        }
+    }
+    if unlike > 0 {
+        return Err(EngineError::BundleUnlike { pages: unlike });
+    }
+    Ok(unsigned)
+}
+
+/// Which projects are about to go.
+#[derive(Debug)]
+pub(super) struct Leaving<'a> {
+    /// Sorted.
+    pub(super) absent: &'a [ProjectName],
+    pub(super) others: Others,
+    pub(super) removed: &'a BTreeSet<ProjectName>,
+}
+
+impl Leaving<'_> {
+    fn goes(&self, name: &ProjectName) -> bool {
+        self.removed.contains(name)
+            || (self.others == Others::Remove && self.absent.binary_search(name).is_ok())
+    }
+}
+
+/// The page of a record as its upstream has it.
+fn held_as(record: Option<&ProjectRecord>) -> Option<(Sha256, u64)> {
+    let whole = ProjectRecord {
+        hidden: BTreeSet::new(),
+        published_serial: record?.page.serial,
+        ..record?.clone()
+    };
+    let bytes = document(&whole, PageKind::Json)?;
+    Some((Sha256::of(&bytes), bytes.len() as u64))
+}
+
+/// Switches the tree to carrying what others signed, so that the pages that are committed get their signed copies.
+pub(super) fn begin(store: &Store, now: i64) -> Result<(), EngineError> {
+    store.begin_notary(Origin::Carried, now)?;
+    store.index_targets(now)?;
+    Ok(())
+}
+
+/// Puts the signed state into the tree, or remembers it where the mirror signs with keys of its own.
+pub(super) fn settle(store: &Store, proven: &Proven, now: i64) -> Result<(), EngineError> {
+    if signs_itself(store)? {
+        let timestamp = proven.files.iter().find(|file| file.name == TIMESTAMP);
+        let text = timestamp.map(|file| String::from_utf8_lossy(&file.bytes));
+        return Ok(store.set_meta(FLOOR_KEY, &text.unwrap_or_default())?);
+    }
+    let _lock = store.lock_publish()?;
+    carry::carry(store, proven, now)
+}
+
+/// What was proved, in numbers.
+pub(super) fn proof(
+    (store, against): (&Store, &Against),
+    proven: &Proven,
+    (pages, files, unsigned_here): (u64, u64, u64),
+) -> Result<Proof, EngineError> {
+    let report = &proven.report;
+    let version = |role: &str| {
+        let found = report.roles.iter().find(|found| found.role == role);
+        found.map_or(0, |found| found.version.get())
+    };
+    let timestamp = report.roles.iter().find(|found| found.role == "timestamp");
+    let extent = report.coverage.as_ref().map(|coverage| &coverage.extent);
+    Ok(Proof {
+        as_of: against.as_of,
+        root: report.root.version.get(),
+        timestamp: version("timestamp"),
+        snapshot: version("snapshot"),
+        expires_at: timestamp.map_or(0, |found| found.expires.instant().as_second()),
+        coverage: match extent {
+            Some(Extent::Complete) => Claim::Complete,
+            Some(Extent::Selection(_) | Extent::LongSelection(_)) => Claim::Selection,
+            Some(Extent::Partial) | None => Claim::Partial,
+        },
+        signed_pages: proven.pages.len() as u64,
+        pages,
+        files,
+        unsigned_here,
+        signatures: if signs_itself(store)? {
+            Signatures::Own
+        } else {
+            Signatures::Carried
+        },
+    })
+}
