@@ -39,5 +39,5 @@ pub use on_demand::{
     FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
     Passing,
 };
-pub use status::{MirrorStatus, RunSummary, status};
+pub use status::{MirrorStatus, RunKind, RunSummary, status};
 pub use take::TakeError;

@@ -4,6 +4,7 @@ use heliostat_pypi::Serial;
 use heliostat_store::{LedgerEntry, Store};
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::ImportReport;
 use crate::error::EngineError;
 use crate::publish::{self, SigningStatus};
 use crate::sync::SyncReport;
@@ -27,7 +28,7 @@ pub struct MirrorStatus {
     /// The age of the oldest change we know to lack, in seconds: 0 when the last sync was complete, `None` when none
     /// ever was.
     pub behind_seconds: Option<u64>,
-    /// The last syncs, the oldest first.
+    /// The last syncs and imports, the oldest first.
     pub runs: Vec<RunSummary>,
     /// Everything in the ledger that is not held and should be.
     pub failures: Vec<LedgerEntry>,
@@ -45,9 +46,26 @@ impl MirrorStatus {
     }
 }
 
-/// One finished sync.
+/// What a run was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    /// The upstream was followed.
+    #[default]
+    Sync,
+    /// A bundle was taken.
+    Import,
+}
+
+/// One finished sync or import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
+    /// What it was.
+    #[serde(default)]
+    pub kind: RunKind,
+    /// When what it brought was current, where that was before its end: when the bundle was made, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<i64>,
     /// Seconds since 1970.
     pub started_at: i64,
     /// Seconds since 1970.
@@ -72,6 +90,8 @@ impl RunSummary {
     /// What is remembered of a sync.
     pub fn of(report: &SyncReport, started_at: i64, finished_at: i64) -> Self {
         Self {
+            kind: RunKind::Sync,
+            as_of: None,
             started_at,
             finished_at,
             complete: report.is_complete(),
@@ -82,6 +102,28 @@ impl RunSummary {
             size_bytes: report.size_bytes,
             serial: report.serial,
         }
+    }
+
+    /// What is remembered of an import.
+    pub fn of_import(report: &ImportReport, started_at: i64, finished_at: i64) -> Self {
+        Self {
+            kind: RunKind::Import,
+            as_of: Some(report.made_at),
+            started_at,
+            finished_at,
+            complete: report.is_complete(),
+            updated: report.updated,
+            dropped: report.removed,
+            failed: report.refused.len() as u64,
+            files: report.files,
+            size_bytes: report.size_bytes,
+            serial: report.serial,
+        }
+    }
+
+    /// When what it brought was current.
+    fn current_at(&self) -> i64 {
+        self.as_of.unwrap_or(self.finished_at)
     }
 }
 
@@ -117,11 +159,13 @@ fn behind_seconds(runs: &[RunSummary], failures: &[LedgerEntry], now: i64) -> Op
     let last_complete = runs
         .iter()
         .filter(|run| run.complete)
-        .map(|run| run.finished_at)
+        .map(RunSummary::current_at)
         .max();
     let last = runs.last()?;
     let since = match (oldest_failure, last.complete) {
         (Some(failed_at), _) => failed_at,
+        // Of a bundle it is not known what has changed since it was made.
+        (None, true) if last.as_of.is_some() => last.current_at(),
         (None, true) => return Some(0),
         (None, false) => last_complete?,
     };
@@ -134,6 +178,8 @@ mod tests {
 
     fn run(finished_at: i64, complete: bool) -> RunSummary {
         RunSummary {
+            kind: RunKind::Sync,
+            as_of: None,
             started_at: finished_at - 1,
             finished_at,
             complete,
@@ -155,6 +201,11 @@ mod tests {
             Some(90)
         );
         assert_eq!(behind_seconds(&[run(50, false)], &[], 100), None);
+        let import = RunSummary {
+            as_of: Some(30),
+            ..run(80, true)
+        };
+        assert_eq!(behind_seconds(&[import], &[], 100), Some(70));
         let failed = crate::ledger::failure(&[], &"a".parse().unwrap(), "", "", 70);
         assert_eq!(behind_seconds(&[run(80, false)], &[failed], 100), Some(30));
     }

@@ -217,6 +217,8 @@ impl ImportReport {
             manifest: bundle.manifest(),
             made_at: header.made_at.as_second(),
             coverage: header.coverage,
+            selection: header.selection.clone(),
+            promised: checked.end,
             serial: None,
             updated: checked.updated,
             unchanged: checked.unchanged,

@@ -138,6 +138,11 @@ pub struct ImportReport {
     pub made_at: i64,
     /// How much of the upstream it speaks for.
     pub coverage: Coverage,
+    /// What was asked for when it was made, where that was not everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub selection: Vec<String>,
+    /// What its manifest promises: counts, bytes and the digest of the list. All of it was there.
+    pub promised: End,
     /// The serial that the root list claims now.
     pub serial: Option<Serial>,
     /// Projects that are new or changed; where nothing is changed, those that would be.

@@ -63,7 +63,11 @@ impl<W: Write> ManifestWriter<W> {
 
     /// Writes the last line; tells what was counted, the manifest's sha256 and its length in bytes.
     pub fn finish(mut self) -> Result<(End, Sha256, u64), BundleError> {
-        let end = self.end;
+        let list = Sha256::from_bytes(self.hasher.clone().finalize().into());
+        let end = End {
+            list: Some(list),
+            ..self.end
+        };
         self.write(&Line::End(end))?;
         self.out.flush().map_err(BundleError::Write)?;
         let sha256 = Sha256::from_bytes(self.hasher.finalize().into());
@@ -136,6 +140,7 @@ impl<R: BufRead> ManifestReader<R> {
         if self.is_over {
             return Ok(None);
         }
+        let before = self.sha256();
         let text = self.text()?;
         let line = self.parse(&text)?;
         match &line {
@@ -147,6 +152,12 @@ impl<R: BufRead> ManifestReader<R> {
                 self.check_project(project)?;
             }
             Line::End(end) => {
+                if end.list.is_some_and(|list| list != before) {
+                    return Err(
+                        self.refuse("the last line has another digest than the lines that came")
+                    );
+                }
+                self.end.list = end.list;
                 if *end != self.end {
                     return Err(self.refuse("the last line counts otherwise than what came"));
                 }

@@ -169,6 +169,9 @@ pub struct End {
     pub size_bytes: u64,
     /// Items with their bytes in the state that it builds on.
     pub in_base: u64,
+    /// The sha256 of all lines before this one. Manifests that were made before there was this have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Sha256>,
 }
 
 /// What is read of a bundle at most.

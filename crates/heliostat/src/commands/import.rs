@@ -1,11 +1,11 @@
 //! `heliostat import`: checks a bundle and takes it over.
 
 use anyhow::Context as _;
-use heliostat_engine::Events;
 use heliostat_engine::bundle::{
     Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Signatures, import,
 };
-use heliostat_store::Store;
+use heliostat_engine::{Events, RunSummary};
+use heliostat_store::{Run as FinishedRun, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, export, signals};
@@ -17,6 +17,8 @@ use crate::wire;
 
 /// Problems listed in the summary.
 const LISTED_MAX: usize = 50;
+/// Words of a selection shown in the summary.
+const WORDS_SHOWN_MAX: usize = 10;
 
 pub(super) fn run(common: &CommonArgs, args: ImportArgs) -> anyhow::Result<Outcome> {
     if !args.bundle.is_file() {
@@ -29,9 +31,22 @@ pub(super) fn run(common: &CommonArgs, args: ImportArgs) -> anyhow::Result<Outco
     };
     let events = reporter::events(output);
     let store = wire::open_store(common, &events)?;
-    let lock = store.lock_sync("heliostat import", wire::clock().now())?;
+    let started_at = wire::clock().now();
+    let lock = store.lock_sync("heliostat import", started_at)?;
     signals::run_blocking(move |cancel| {
         let report = act(&store, &args, output, (&events, cancel))?;
+        if !args.dry_run {
+            let finished_at = wire::clock().now();
+            store.record_run(&FinishedRun {
+                started_at,
+                finished_at,
+                outcome: serde_json::to_value(RunSummary::of_import(
+                    &report,
+                    started_at,
+                    finished_at,
+                ))?,
+            })?;
+        }
         drop(lock);
         match output {
             Output::JsonLines => {
@@ -114,6 +129,7 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         "the bundle was made at {}",
         render::moment(report.made_at)
     ));
+    lines.push(promised(report));
     lines.extend(proved(report, args));
     if report.newer > 0 {
         lines.push(format!(
@@ -131,6 +147,30 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         lines.push("stopped; the next run goes on from here".to_owned());
     }
     lines.join("\n") + "\n"
+}
+
+/// What the bundle says it holds, all of which was found in it or here.
+fn promised(report: &ImportReport) -> String {
+    let end = &report.promised;
+    let of = if report.is_of_everything() {
+        ", everything the upstream had".to_owned()
+    } else if report.selection.is_empty() {
+        String::new()
+    } else {
+        let words = &report.selection[..report.selection.len().min(WORDS_SHOWN_MAX)];
+        let more = match report.selection.len() - words.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(" of `{}`{more}", words.join(" "))
+    };
+    format!(
+        "the bundle keeps what it promises: {}{of}, {} in it ({}) and {} held before",
+        plural(end.projects, "project"),
+        plural(end.entries, "file"),
+        render::bytes(end.size_bytes),
+        render::count(end.in_base)
+    )
 }
 
 /// What was proved of the bundle, and what that means for the mirror.
@@ -167,7 +207,7 @@ fn proved(report: &ImportReport, args: &ImportArgs) -> Vec<String> {
     }
     if proof.unsigned_here > 0 {
         lines.push(format!(
-            "{} held here that are not signed",
+            "{} held here without a signature",
             plural(proof.unsigned_here, "project")
         ));
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use heliostat_engine::publish::SigningStatus;
-use heliostat_engine::{MirrorStatus, status};
+use heliostat_engine::{MirrorStatus, RunKind, RunSummary, status};
 use heliostat_store::{ErrorKind, LedgerEntry, Origin, RoleState, Store, StoreError};
 
 use crate::cli::{CommonArgs, StatusArgs};
@@ -73,22 +73,13 @@ fn text(status: &MirrorStatus, data: &str) -> String {
             "incomplete"
         };
         line(
-            "last sync",
+            match last.kind {
+                RunKind::Sync => "last sync",
+                RunKind::Import => "last import",
+            },
             format!("{} ({how})", render::moment(last.finished_at)),
         );
-        let changed: Vec<u64> = status
-            .runs
-            .iter()
-            .map(|run| run.updated + run.dropped)
-            .collect();
-        line(
-            "changes",
-            format!(
-                "{}  in the last {}",
-                render::sparkline(&changed),
-                render::plural(changed.len() as u64, "sync")
-            ),
-        );
+        line("changes", changes(&status.runs));
     }
     line("failures", render::count(status.failures.len() as u64));
     for failure in status.failures.iter().take(FAILURES_SHOWN_MAX) {
@@ -146,11 +137,35 @@ fn warnings(warnings: &[LedgerEntry], text: &mut String) {
 fn freshness(status: &MirrorStatus) -> String {
     match status.behind_seconds {
         None => "never in step yet".to_owned(),
+        Some(seconds) if status.failures.is_empty() && is_import(status) => {
+            format!("as a bundle that was made {} ago", render::span(seconds))
+        }
         Some(0) if status.failures.is_empty() => {
             "in step with the upstream at the last sync".to_owned()
         }
         Some(seconds) => format!("the oldest change we lack is {} old", render::span(seconds)),
     }
+}
+
+/// How much the last runs changed, as a small picture.
+fn changes(runs: &[RunSummary]) -> String {
+    let changed: Vec<u64> = runs.iter().map(|run| run.updated + run.dropped).collect();
+    let what = if runs.iter().all(|run| run.kind == RunKind::Sync) {
+        "sync"
+    } else {
+        "run"
+    };
+    format!(
+        "{}  in the last {}",
+        render::sparkline(&changed),
+        render::plural(changed.len() as u64, what)
+    )
+}
+
+/// Whether what is held came with a bundle, whole.
+fn is_import(status: &MirrorStatus) -> bool {
+    let last = status.runs.last();
+    last.is_some_and(|run| run.kind == RunKind::Import && run.complete)
 }
 
 fn add_signing(text: &mut String, signing: &SigningStatus, now: i64) {

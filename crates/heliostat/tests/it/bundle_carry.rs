@@ -24,6 +24,12 @@ fn a_whole_mirror_arrives_byte_for_byte_and_serves_pip_and_uv() {
     assert_says(&import.stdout, &["7 projects updated", "serial"]);
     gap.assert_same();
     assert_no_litter(gap.far.data());
+    let status = gap.far.command("status").run();
+    status.assert_code(0);
+    assert_says(&status.stdout, &["last import", "complete", "as a bundle"]);
+    let status = gap.far.command("status").arg("--json").run().json();
+    assert_eq!(status["runs"][0]["kind"], "import");
+    assert_eq!(status["runs"][0]["updated"], 7);
     gap.near.pypi.stop();
     let offline = gap.far.serve(["--offline"]);
     let index = offline.index_url();

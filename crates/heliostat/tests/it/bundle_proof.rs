@@ -1,16 +1,20 @@
 //! Bundles that prove themselves: a signed mirror carried over an air gap, refused where anything of it is not what the
 //! notary signed, and served to real clients through a proxy that trusts nobody.
 
-use heliostat_testkit::process::Finished;
+use heliostat_testkit::clients::{Pip, or_skip};
+use heliostat_testkit::mirror::TreeMirror;
+use heliostat_testkit::process::{Finished, Invocation, Serving};
 use heliostat_testkit::universe::{Release, Universe};
 use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 
 use crate::bundle_world::{Gap, Piece};
-use crate::notary_world::{begin, root};
+use crate::http::get_json;
+use crate::notary_world::{begin, root, take};
 use crate::signed_world::Notary;
 use crate::sync_world::{assert_no_litter, digests, small};
-use crate::world::{World, assert_says, bare};
+use crate::world::{World, assert_says, bare, heliostat};
 
 /// A signed mirror, and nothing beyond the gap but its root.
 struct Signed {
@@ -319,4 +323,183 @@ fn without_a_root_nothing_is_proved_and_nothing_is_carried() {
     import.assert_code(0);
     assert_says(&import.stdout, &["0 projects updated", "proved as of"]);
     signed.verify().assert_code(0);
+}
+
+#[test]
+fn a_part_of_a_complete_mirror_is_served_and_never_with_a_wrong_404() {
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    gap.export("some.bundle", &["alpha", "beta", "epsilon==1.1"])
+        .assert_code(0);
+    let import = signed.import("some.bundle", &[]);
+    import.assert_code(0);
+    assert_says(&import.stdout, &["3 of the 6 pages that are signed"]);
+    // The check of a whole tree says what lacks, and that nothing is wrong.
+    let verify = signed.verify();
+    verify.assert_code(1);
+    assert_says(
+        &verify.stdout,
+        &["\"integrity\":0", "missing", "simple/zeta/"],
+    );
+    // Beyond a proxy nothing is taken for absent that is only not here.
+    let mirror = TreeMirror::serve(gap.far.web());
+    let client = heliostat(&gap.near.place("client"));
+    let proxy = client.command("proxy").args(["--listen", "127.0.0.1:0"]);
+    let proxy = proxy.arg("--root").arg(&signed.root);
+    let proxy = Serving::wait(proxy.args(["--mirror", &mirror.url()]).start());
+    let index = proxy.index_url();
+    let status = |path: &str| get_json(&format!("{}{path}", proxy.url)).status;
+    // What is signed and what no mirror gives is refused, and pip does not go on to another index.
+    assert_eq!(status("/simple/zeta/"), 422);
+    assert_eq!(status("/simple/nothing-like-it/"), 404);
+    // The page lists both releases, as it was signed; one of them is here.
+    let page = get_json(&format!("{}/simple/epsilon/", proxy.url));
+    assert_eq!(page.filenames().len(), 2);
+    if let Some(pip) = or_skip(Pip::newest()) {
+        let place = gap.near.place("pip");
+        pip.install(&index, &["alpha", "epsilon"], &place)
+            .assert_code(0);
+        let init = std::fs::read_to_string(place.join("epsilon/__init__.py")).unwrap();
+        assert_eq!(init, "__version__ = \"1.1\"\n");
+        for lacking in ["epsilon==1.0", "zeta"] {
+            let place = gap.near.place("pip-nothing");
+            let refused = pip.install(&index, &[lacking], &place);
+            assert!(!refused.status.success(), "{refused}");
+        }
+    }
+    proxy.stop().assert_code(0);
+    // Clients that verify nothing see only what is here.
+    let plain = std::fs::read(gap.far.web().join("simple/epsilon/index.v1_json")).unwrap();
+    let plain: Value = serde_json::from_slice(&plain).unwrap();
+    assert_eq!(plain["files"].as_array().unwrap().len(), 1);
+    gap.far
+        .command("verify")
+        .arg("--upstream=http://127.0.0.1:9/simple/")
+        .run()
+        .assert_code(0);
+    // The rest comes later, from the same state, and then nothing lacks.
+    gap.export("all.bundle", &[]).assert_code(0);
+    signed.import("all.bundle", &[]).assert_code(0);
+    signed.verify().assert_code(0);
+}
+
+#[test]
+fn a_state_that_does_not_fit_what_is_here_is_told_before_anything_changes() {
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    gap.export("first.bundle", &[]).assert_code(0);
+    signed.import("first.bundle", &[]).assert_code(0);
+    signed.move_on();
+    // The new state names another page of a project that this bundle does not bring.
+    gap.export("less.bundle", &["epsilon"]).assert_code(0);
+    let before = gap.far_state();
+    let import = signed.import("less.bundle", &[]);
+    import.assert_code(3);
+    assert_says(&import.stdout, &["lacks simple/alpha/index.v1_json"]);
+    assert_says(&import.stderr, &["1 page", "nothing was changed"]);
+    assert_eq!(gap.far_state(), before);
+    gap.export("enough.bundle", &["epsilon", "alpha"])
+        .assert_code(0);
+    let import = signed.import("enough.bundle", &[]);
+    import.assert_code(0);
+    assert_says(&import.stdout, &["1 project held here without a signature"]);
+    same_metadata(gap);
+    let verify = signed.verify();
+    verify.assert_code(1);
+    assert_says(&verify.stdout, &["unsigned", "simple/delta/"]);
+}
+
+#[test]
+fn a_mirror_that_signs_with_keys_of_its_own_signs_what_was_proved() {
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    gap.export("first.bundle", &[]).assert_code(0);
+    signed.move_on();
+    gap.export("second.bundle", &[]).assert_code(0);
+    begin(&gap.far, 1);
+    let import = signed.import("second.bundle", &[]);
+    import.assert_code(0);
+    assert_says(&import.stdout, &["signs it with its own keys"]);
+    // An older state of the notary's is refused here, too.
+    signed.refuse("first.bundle", &["timestamp.json"]);
+    let serving = gap.far.serve(["--offline"]);
+    let far_root = root(&gap.far);
+    take(&gap.near, &far_root, &serving, "far-client", "alpha").assert_code(0);
+    serving.stop().assert_code(0);
+}
+
+#[test]
+fn what_was_signed_is_exported_also_while_a_sync_runs_and_after_it_went_on() {
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    let tuf = gap.near.heliostat.web().join("tuf");
+    let timestamp = std::fs::read(tuf.join("timestamp.json")).unwrap();
+    gap.near
+        .pypi
+        .add_release("alpha", &Release::simple("6.0").provenance());
+    gap.near.sync(&[]).assert_code(0);
+    // As if the pages were committed and nothing was published yet.
+    std::fs::write(tuf.join("timestamp.json"), timestamp).unwrap();
+    let store = heliostat_store::Store::open(gap.near.heliostat.data()).unwrap();
+    let lock = store.lock_sync("a test", 0).unwrap();
+    let export = gap.export("all.bundle", &[]);
+    export.assert_code(0);
+    assert_says(&export.stderr, &["a sync runs"]);
+    drop(lock);
+    let import = signed.import("all.bundle", &[]);
+    import.assert_code(0);
+    assert_says(&import.stdout, &["6 of the 6 pages"]);
+    signed.verify().assert_code(0);
+    let page = std::fs::read_to_string(gap.far.web().join("simple/alpha/index.v1_json")).unwrap();
+    assert!(!page.contains("alpha-6.0"), "{page}");
+}
+
+#[test]
+fn a_proved_import_killed_at_any_step_is_finished_by_the_next() {
+    if !cfg!(feature = "kill-points") {
+        return;
+    }
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    gap.export("first.bundle", &[]).assert_code(0);
+    signed.move_on();
+    let first = gap.near.place("first.bundle");
+    gap.export("delta.bundle", &["--since", first.to_str().unwrap()])
+        .assert_code(0);
+    signed.import("first.bundle", &[]).assert_code(0);
+    let mut killed = Vec::new();
+    for step in heliostat_store::KILL_POINTS {
+        let data = gap.near.place(step);
+        let copy = Invocation::new("cp").arg("-r").arg(gap.far.data());
+        copy.arg(&data).run().assert_code(0);
+        let far = heliostat(&data);
+        let import = || {
+            let import = far.command("import").arg("--root").arg(&signed.root);
+            import.arg(first.with_file_name("delta.bundle"))
+        };
+        let run = import().env("HELIOSTAT_KILL_AT", step).run();
+        if run.status.signal() == Some(6) {
+            killed.push(*step);
+        }
+        let verify = || {
+            let verify = bare().args(["trust", "verify", "--json", "--root"]);
+            verify.arg(&signed.root).arg(far.web()).run()
+        };
+        // Readers see the state before or after, and nothing that nobody signed.
+        assert_says(&verify().stdout, &["\"integrity\":0"]);
+        import().run().assert_code(0);
+        verify().assert_code(0);
+        let timestamp = |web: PathBuf| std::fs::read(web.join("tuf/timestamp.json")).unwrap();
+        assert_eq!(timestamp(gap.near.heliostat.web()), timestamp(far.web()));
+        std::fs::remove_dir_all(&data).unwrap();
+    }
+    for step in [
+        "one-page-signed",
+        "bins-written",
+        "snapshot-written",
+        "timestamp-written",
+        "publication-noted",
+    ] {
+        assert!(killed.contains(&step), "{step} was not met: {killed:?}");
+    }
 }

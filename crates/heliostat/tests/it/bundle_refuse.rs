@@ -134,6 +134,13 @@ fn entries_in_another_order_twice_or_unknown() {
     refuse(&gap, "unsorted.bundle", &["in its place"]);
     relined(&gap, "endless.bundle", |lines| drop(lines.pop()));
     refuse(&gap, "endless.bundle", &["cut off"]);
+    edited(&gap, "other-list.bundle", |pieces| {
+        let text = String::from_utf8(pieces[0].bytes.clone()).unwrap();
+        let text = text.replacen("\"list\":\"", "\"list\":\"0123", 1);
+        let (head, tail) = text.split_once("\"list\":\"0123").unwrap();
+        pieces[0].bytes = format!("{head}\"list\":\"0123{}", &tail[4..]).into_bytes();
+    });
+    refuse(&gap, "other-list.bundle", &["another digest"]);
     relined(&gap, "miscounted.bundle", |lines| {
         lines.last_mut().unwrap()["end"]["projects"] = json!(1);
     });
