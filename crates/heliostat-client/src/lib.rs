@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod clock;
+mod compare;
 #[cfg(test)]
 mod corpus;
 mod coverage;
@@ -26,6 +27,7 @@ mod tuf;
 pub use answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
 pub use client::Client;
 pub use clock::Clock;
+pub use compare::{Comparison, Conflict, Document, Source, View, compare};
 pub use error::{Answers, ClientError, ErrorKind};
 pub use failure::{Attack, Failure, Refusal, Verdict};
 pub use limits::Limits;

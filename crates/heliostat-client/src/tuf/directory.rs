@@ -115,6 +115,11 @@ impl MetadataDirectory {
         self.path.join("roots").join(format!("{version}.root.json"))
     }
 
+    /// Every bound.
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The largest file of a role.
     pub(crate) fn limit(&self, role: &str) -> u64 {
         match role {

@@ -42,7 +42,7 @@ pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, Verif
 pub(crate) use trust::{
     DelegateCommand, DraftsArgs, FilesWanted, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs,
     RootCommand, RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TreePlace, TrustCommand,
-    TrustInitArgs, TrustVerifyArgs,
+    TrustCompareArgs, TrustInitArgs, TrustVerifyArgs,
 };
 pub(crate) use upstream::UpstreamArgs;
 

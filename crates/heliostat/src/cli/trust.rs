@@ -35,6 +35,9 @@ pub(crate) enum TrustCommand {
     },
     /// Check a signed tree or a running mirror against a root: metadata, every page, files
     Verify(TrustVerifyArgs),
+    /// Compare what several mirrors, trees or proxies' states show: ends with 4 where the notary's key says different
+    /// things, and writes the proof down
+    Compare(TrustCompareArgs),
     /// Draft what gives the online role to other keys, and say what to do
     #[command(subcommand)]
     Rotate(RotateCommand),
@@ -85,6 +88,29 @@ pub(crate) struct TrustVerifyArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Url>,
     /// One JSON object a line: findings, then what was seen
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `trust compare`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustCompareArgs {
+    /// Mirrors by their address; trees, and what a proxy trusts (`DATA/proxy`), by the directory in which `tuf/` is
+    #[arg(value_name = "DIR|URL", num_args = 2.., required = true)]
+    pub(crate) places: Vec<TreePlace>,
+    /// The root that everything is checked against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: PathBuf,
+    /// Where the documents go that contradict each other
+    #[arg(long, value_name = "DIR", default_value = "heliostat-proof")]
+    pub(crate) proof: PathBuf,
+    /// Trust the certificates in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Reach the mirrors through this proxy [default: what the environment's usual variables say]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Url>,
+    /// One JSON object a line: what each showed, then contradictions
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -162,6 +162,12 @@ impl Notary {
         self.version = now.next();
     }
 
+    /// Signs the tree as it is once more as the first version.
+    pub(crate) fn sign_the_first_version_again(&mut self) {
+        self.version = version(1);
+        self.sign();
+    }
+
     /// Every page as a target, with its signed copy beside it.
     fn pages(&self) -> BTreeMap<String, TargetFile> {
         let mut pages = BTreeMap::new();

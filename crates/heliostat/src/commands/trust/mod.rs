@@ -2,6 +2,7 @@
 
 mod ceremony;
 mod change;
+mod compare;
 mod expiry;
 mod files;
 mod init;
@@ -58,6 +59,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Install { files } => init::install(common, files)?,
         TrustCommand::Status { json } => return status::run(common, *json),
         TrustCommand::Verify(args) => return verify::run(args),
+        TrustCommand::Compare(args) => return compare::run(args),
         TrustCommand::Rotate(command) => change::rotate(common, command)?,
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
         TrustCommand::Rebin(args) => rebin::run(common, args)?,
