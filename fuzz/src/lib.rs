@@ -12,17 +12,7 @@ pub mod trust_targets;
 #[expect(dead_code, reason = "the fuzz targets use a part")]
 #[path = "../../crates/heliostat-serve/src/conditional.rs"]
 mod conditional;
-#[expect(dead_code, reason = "the fuzz targets use a part")]
 #[path = "../../crates/heliostat-serve/src/range.rs"]
 mod range;
 
-/// `heliostat_client::tuf`, without what fetches and keeps.
-mod tuf {
-    #[path = "../../../crates/heliostat-client/src/tuf/strict.rs"]
-    mod strict;
-    #[expect(dead_code, reason = "the fuzz targets use a part")]
-    #[path = "../../../crates/heliostat-client/src/tuf/trusted.rs"]
-    mod trusted;
-
-    pub(crate) use trusted::{Naming, Step, Trusted};
-}
+mod tuf;
