@@ -100,6 +100,21 @@ fn a_downstream_needs_neither_serials_nor_trust_and_takes_the_delta() {
     let serving = chain.downstream.serve(["--offline"]);
     take(&chain.world, &chain.root, &serving, "client", "alpha").assert_code(0);
     drop(serving.stop());
+    let status = chain.downstream.command("status").run();
+    status.assert_code(0);
+    assert_says(
+        &status.stdout,
+        &["pages by the notary upstream", "snapshot     version "],
+    );
+    // Its bins are for the notary's people to mend.
+    chain
+        .downstream
+        .command("trust status")
+        .run()
+        .assert_code(0);
+    let rebin = chain.downstream.command("trust rebin").run();
+    rebin.assert_code(2);
+    assert_says(&rebin.stderr, &["not signed with keys of its own"]);
     let settled = chain.sync(&[]);
     settled.assert_code(0);
 }
