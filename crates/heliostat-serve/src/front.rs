@@ -112,6 +112,8 @@ async fn mirror(site: &Arc<Site>, route: Route, asked: &Asked<'_>) -> Result<Rep
         Route::LastModified | Route::LocalStats(_) | Route::WellKnown(_) | Route::Signed(_) => {
             handlers::public::public(site, route, asked).await
         }
+        Route::ServerKey => handlers::server_signature::key(site),
+        Route::ServerSignature(name) => handlers::server_signature::signature(site, name).await,
         Route::Home => handlers::home::home(site, asked).await,
         Route::Readiness => handlers::health::readiness(site).await,
         _ => Err(Problem::not_found()),

@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use heliostat_engine::Clock;
 use heliostat_engine::on_demand::OnDemand;
+use heliostat_engine::publish::Notary;
 use heliostat_store::Store;
 
 pub use error::ServeError;
@@ -58,6 +59,7 @@ pub struct Server {
     options: ServeOptions,
     store: Store,
     on_demand: Option<OnDemand>,
+    notary: Option<Arc<Notary>>,
     clock: Clock,
 }
 
@@ -73,8 +75,15 @@ impl Server {
             options,
             store,
             on_demand,
+            notary: None,
             clock,
         }
+    }
+
+    /// With the notary whose keys are at hand: `/serverkey` and `/serversig/` are answered with them.
+    #[must_use]
+    pub fn with_notary(self, notary: Option<Arc<Notary>>) -> Self {
+        Self { notary, ..self }
     }
 
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime with time and network.
@@ -83,9 +92,10 @@ impl Server {
             options,
             store,
             on_demand,
+            notary,
             clock,
         } = self;
-        let site = site::Site::new(&options, store, on_demand, clock);
+        let site = site::Site::new(&options, store, on_demand, notary, clock);
         Bound::new(&options, front::Front::Mirror(Arc::new(site)))
     }
 }

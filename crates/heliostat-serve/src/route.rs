@@ -41,6 +41,10 @@ pub(crate) enum Route {
     /// `/tuf/<file>.json` (TUF metadata) and `/simple/<project>/<sha256>.index.v1_json` (the signed pages). Clients
     /// that verify.
     Signed(RelPath),
+    /// `/serverkey` (PEP 381): the notary's public key. People with `openssl` and no client of ours.
+    ServerKey,
+    /// `/serversig/<project>` (PEP 381): a detached signature of the project's page. The same.
+    ServerSignature(ProjectName),
     /// `/.well-known/…`: who runs this mirror.
     WellKnown(RelPath),
     /// `/healthz`: the process answers. Supervisors.
@@ -149,6 +153,8 @@ impl Route {
             | Self::LocalStats(_)
             | Self::WellKnown(_)
             | Self::Signed(_)
+            | Self::ServerKey
+            | Self::ServerSignature(_)
             | Self::Liveness
             | Self::Readiness
             | Self::Metrics
@@ -167,6 +173,7 @@ impl Route {
             "simple/" => return Some(Self::SimpleList),
             "simple" => return Some(Self::Moved("/simple/".to_owned())),
             "last-modified" => return Some(Self::LastModified),
+            "serverkey" => return Some(Self::ServerKey),
             "healthz" => return Some(Self::Liveness),
             "readyz" => return Some(Self::Readiness),
             "metrics" => return Some(Self::Metrics),
@@ -181,6 +188,7 @@ impl Route {
             "pypi" => Self::legacy(rest),
             "integrity" => Self::provenance(rest),
             "local-stats" => Self::local_stats(encoded),
+            "serversig" => Self::server_signature(rest),
             "tuf" => Self::metadata(encoded),
             ".well-known" => Some(Self::WellKnown(decode(encoded)?.parse().ok()?)),
             _ => None,
@@ -217,6 +225,16 @@ impl Route {
             return Some(Self::SimplePage(project));
         }
         Some(Self::Moved(format!("/simple/{project}/")))
+    }
+
+    /// `<name>`, without a slash at its end, as PEP 381 has it.
+    fn server_signature(rest: &str) -> Option<Self> {
+        let project =
+            ProjectName::from_str(&decode(rest.strip_suffix('/').unwrap_or(rest))?).ok()?;
+        if project.as_str() == rest {
+            return Some(Self::ServerSignature(project));
+        }
+        Some(Self::Moved(format!("/serversig/{project}")))
     }
 
     /// `tuf/<name>.json`, one segment, which keeps its escapes: they are part of a role's file name.
@@ -388,6 +406,11 @@ mod tests {
                 "/.well-known/heliostat-mirror.json",
                 Route::WellKnown(known),
             ),
+            ("/serverkey", Route::ServerKey),
+            (
+                "/serversig/zope-interface",
+                Route::ServerSignature("zope-interface".parse().unwrap()),
+            ),
             ("/healthz", Route::Liveness),
             ("/readyz", Route::Readiness),
             ("/metrics", Route::Metrics),
@@ -410,6 +433,8 @@ mod tests {
                 "/simple/zope-interface/index.v1_json",
             ),
             ("/pypi/Zope.Interface/json", "/pypi/zope-interface/json"),
+            ("/serversig/Zope.Interface", "/serversig/zope-interface"),
+            ("/serversig/zope-interface/", "/serversig/zope-interface"),
             ("/pypi/A_b/1.0%2Bl/json", "/pypi/a-b/1.0%2Bl/json"),
             (
                 "/integrity/A_b/1.0/a.whl/provenance",
@@ -432,6 +457,9 @@ mod tests {
             "/simple/_x/",
             "/simple/x-/",
             "/simple/a/b/",
+            "/serversig/",
+            "/serversig/a/b",
+            "/serversig/a%2Fb",
             "/simple/a%2Fb/",
             "/simple/a/index.v2_json",
             "/simple/a/b/index.v1_json",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use heliostat_engine::Clock;
 use heliostat_engine::on_demand::OnDemand;
+use heliostat_engine::publish::Notary;
 use heliostat_store::Store;
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) downloads: Arc<Downloads>,
     /// What `/metrics` tells.
     pub(crate) metrics: Arc<Metrics>,
+    /// Who signs here, where somebody does.
+    pub(crate) notary: Option<Arc<Notary>>,
     /// The time.
     pub(crate) clock: Clock,
     /// Every bound.
@@ -46,6 +49,7 @@ impl Site {
         options: &ServeOptions,
         store: Store,
         on_demand: Option<OnDemand>,
+        notary: Option<Arc<Notary>>,
         clock: Clock,
     ) -> Self {
         let limits = options.limits.clone();
@@ -57,6 +61,7 @@ impl Site {
             downloads: Arc::new(Downloads::new(limits.download_rows_max)),
             tree: Tree { store },
             metrics,
+            notary,
             clock,
             version: options.version.clone(),
             page_cache_control: HeaderValue::try_from(cache_control)

@@ -1,5 +1,6 @@
 //! The read side: opening what stands in the tree, and asking the catalog. Nothing here changes anything.
 
+use std::io::Read as _;
 use std::ops::ControlFlow;
 
 use heliostat_pypi::{ProjectName, RelPath, TreePath};
@@ -29,6 +30,17 @@ impl Store {
         kind: PageKind,
     ) -> Result<Option<OpenFile>, StoreError> {
         self.open_relative(&layout::page(name, kind))
+    }
+
+    /// One of a project's documents, whole. Of a longer one than `limit_bytes` comes one byte more than that, so that it
+    /// is not taken for its own beginning.
+    pub fn page_bytes(
+        &self,
+        name: &ProjectName,
+        kind: PageKind,
+        limit_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.bytes_of(&layout::page(name, kind), limit_bytes)
     }
 
     /// What identifies the present state of one of a project's documents, from one cheap call.
@@ -204,6 +216,24 @@ impl Store {
         self.inner.catalog.least_used(bytes, |project| {
             pinned.iter().any(|name| name.as_str() == project)
         })
+    }
+
+    /// A document of the tree, whole, or one byte more of it than `limit_bytes`.
+    pub(crate) fn bytes_of(
+        &self,
+        relative: &str,
+        limit_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(document) = self.open_relative(relative)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        document
+            .file
+            .take(limit_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| StoreError::io("read", self.inner.layout.in_web(relative), error))?;
+        Ok(Some(bytes))
     }
 
     fn open_relative(&self, relative: &str) -> Result<Option<OpenFile>, StoreError> {

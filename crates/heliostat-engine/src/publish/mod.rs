@@ -3,6 +3,7 @@
 //! Owns when something is signed and in which order it is written: changed bins, snapshot, timestamp. What keys are and
 //! how metadata looks is `heliostat-trust`; the files and what is pending are `heliostat-store`.
 
+mod by_hand;
 mod coverage;
 mod held;
 mod keep;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use heliostat_store::{Origin, Store};
 use serde::{Deserialize, Serialize};
 
+pub use by_hand::{PageSignature, sign_page};
 pub use coverage::{claim, claimed};
 pub use heliostat_trust::ceremony::Lives;
 pub use offline::{OfflineFiles, install};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat_trust::ceremony::Lives;
-use heliostat_trust::keys::{PublicKey, Signature, SigningKey};
+use heliostat_trust::keys::{PublicKey, Scheme, Signature, SigningKey};
 use heliostat_trust::metadata::{Authority, Unsigned};
 
 use crate::error::EngineError;
@@ -28,6 +28,16 @@ type Sign = dyn Fn(&[u8]) -> Result<Signature, String> + Send + Sync;
 pub struct Signer {
     public: PublicKey,
     sign: Arc<Sign>,
+    held: Held,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Here: a signature takes microseconds.
+    InMemory,
+    /// Behind a program, which may ask somebody to touch something.
+    Elsewhere,
 }
 
 impl Signer {
@@ -37,6 +47,7 @@ impl Signer {
         Self {
             public,
             sign: Arc::new(move |bytes| Ok(key.sign(bytes))),
+            held: Held::InMemory,
         }
     }
 
@@ -48,6 +59,7 @@ impl Signer {
         Self {
             public,
             sign: Arc::new(sign),
+            held: Held::Elsewhere,
         }
     }
 
@@ -119,6 +131,14 @@ impl Notary {
                 .map_err(EngineError::Trust)?;
         }
         Ok(unsigned.to_file())
+    }
+
+    /// The key that signs single pages for whoever asks: one in memory, so that nobody outside can keep a program, or a
+    /// person, busy, and ed25519, which every tool verifies alike.
+    pub fn by_hand(&self) -> Option<&Signer> {
+        self.signers.iter().find(|signer| {
+            signer.held == Held::InMemory && signer.public.scheme() == Scheme::Ed25519
+        })
     }
 
     /// The signers of a role that are at hand.

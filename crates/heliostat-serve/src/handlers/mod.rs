@@ -5,6 +5,7 @@ pub(crate) mod health;
 pub(crate) mod home;
 pub(crate) mod legacy;
 pub(crate) mod public;
+pub(crate) mod server_signature;
 pub(crate) mod simple;
 
 use std::sync::Arc;

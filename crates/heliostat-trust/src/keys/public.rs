@@ -16,6 +16,11 @@ const LABEL_MAX_CHARS: usize = 100;
 /// The field of a key object that carries its label; not part of what the id is computed over.
 const LABEL_FIELD: &str = "x-heliostat-label";
 
+/// What stands before the 32 bytes of an ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410 section 4).
+const ED25519_SPKI: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
 /// How a key signs; the names are TUF's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
@@ -156,6 +161,21 @@ impl PublicKey {
         text
     }
 
+    /// As a PEM `SubjectPublicKeyInfo`, which other tools read; without the label.
+    pub fn to_pem(&self) -> String {
+        match hex::decode(&self.public) {
+            Ok(raw) if self.scheme == Scheme::Ed25519 => {
+                let der = [&ED25519_SPKI[..], &raw].concat();
+                sigstore_types::DerPublicKey::new(der).to_pem().replace(
+                    "
+", "
+",
+                )
+            }
+            _ => self.public.clone(),
+        }
+    }
+
     /// Whether the signature is this key's over exactly these bytes.
     ///
     /// # Errors
@@ -259,10 +279,8 @@ fn from_pem(text: &str) -> Result<PublicKey, TrustError> {
 
 /// The 32 bytes of an ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410 section 4).
 fn ed25519_of_spki(der: &[u8]) -> Option<&[u8]> {
-    const PREFIX: [u8; 12] = [
-        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-    ];
-    der.strip_prefix(&PREFIX).filter(|raw| raw.len() == 32)
+    der.strip_prefix(&ED25519_SPKI)
+        .filter(|raw| raw.len() == 32)
 }
 
 fn fault(reason: &str) -> TrustError {

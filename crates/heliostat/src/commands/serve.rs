@@ -56,7 +56,10 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits,
         };
-        let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock()).bind()?;
+        let notary = publisher.as_ref().map(|publisher| publisher.notary.clone());
+        let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock())
+            .with_notary(notary)
+            .bind()?;
         // Whoever reads the line may ask us to stop right away.
         let signals = signals::Signals::listen();
         reporter::print(&format!(

@@ -36,6 +36,7 @@ mod serve_files;
 mod serve_operate;
 mod serve_pages;
 mod serve_shared;
+mod server_signature;
 mod signed_world;
 mod sync_attestations;
 mod sync_chain;
