@@ -82,6 +82,7 @@ pub fn adopt(store: &Store, root: &Path, now: i64) -> Result<AdoptReport, StoreE
             .merge(adoption.adopted);
         wishes.save(store)?;
         store.publish_root(None, now)?;
+        crate::about::describe(store)?;
     }
     Ok(adoption.report)
 }

@@ -4,6 +4,7 @@
 //! Does not parse pages (`heliostat-pypi`), write files (`heliostat-store`), speak HTTP (`heliostat-upstream`,
 //! `heliostat-serve`) or print (`heliostat`).
 
+pub mod about;
 pub mod adopt;
 mod attestations;
 pub mod bundle;

@@ -30,6 +30,7 @@ pub const KILL_POINTS: &[&str] = &[
     "root-html",
     "root-stamped",
     "root-recorded",
+    "described",
 ];
 
 #[cfg(feature = "kill-points")]

@@ -37,6 +37,9 @@ pub(crate) struct Layout {
 /// PEP 381's stamp, relative to the tree.
 pub(crate) const LAST_MODIFIED: &str = "last-modified";
 
+/// What the mirror says of itself.
+pub(crate) const DESCRIPTION: &str = ".well-known/heliostat-mirror.json";
+
 impl Layout {
     pub(crate) fn new(data: &Path) -> Self {
         Self {

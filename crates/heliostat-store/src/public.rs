@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::catalog::Run;
 use crate::disk::Unsynced;
 use crate::error::StoreError;
+use crate::kill::kill_point;
 use crate::layout;
 use crate::pages::Pages;
 use crate::store::Store;
@@ -33,6 +34,28 @@ impl Store {
             &mut unsynced,
         )?;
         unsynced.sync(&self.inner.web)
+    }
+
+    /// Replaces what the mirror says of itself, `.well-known/heliostat-mirror.json`, where it would be another document.
+    /// `make` is called within the commit lock, so that of two writers the later one has read the later state.
+    pub fn describe(
+        &self,
+        make: impl FnOnce() -> Result<Vec<u8>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let _guard = self.inner.commit_lock.hold()?;
+        let document = make()?;
+        let limit_bytes = document.len() as u64;
+        if self.bytes_of(layout::DESCRIPTION, limit_bytes)?.as_ref() != Some(&document) {
+            let mut unsynced = Unsynced::default();
+            Pages::new(&self.inner.layout, &self.inner.incoming).replace(
+                layout::DESCRIPTION,
+                &document,
+                &mut unsynced,
+            )?;
+            unsynced.sync(&self.inner.web)?;
+        }
+        kill_point("described");
+        Ok(())
     }
 
     /// Replaces one day's download counts: `package,filename,useragent,count` as CSV, compressed with bzip2 (PEP 381).

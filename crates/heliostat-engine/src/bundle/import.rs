@@ -204,6 +204,7 @@ fn publish(
     if root.is_none() || serial != before || store.is_root_behind()? {
         // The tree is as fresh as the bundle, not as its import.
         store.publish_root(serial, report.made_at)?;
+        crate::about::describe(store)?;
         events.tell(Event::Published { serial });
     }
     Ok(serial)

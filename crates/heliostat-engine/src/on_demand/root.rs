@@ -42,7 +42,10 @@ pub(super) fn changed(inner: &Arc<Inner>) {
         let now = work.context.clock.now();
         if let Err(error) = work
             .context
-            .on_disk(move |store| store.refresh_root(now))
+            .on_disk(move |store| {
+                store.refresh_root(now)?;
+                crate::about::describe(store)
+            })
             .await
         {
             tracing::warn!(error = %error, "the list of projects cannot be written");

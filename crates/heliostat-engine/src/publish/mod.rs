@@ -155,6 +155,7 @@ pub fn publish_now(
         },
     )?;
     published.swept = store.sweep_retired(now)?;
+    crate::about::describe(store)?;
     Ok(Some(published))
 }
 

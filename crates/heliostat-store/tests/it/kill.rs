@@ -91,6 +91,7 @@ fn script(store: &Store) {
     // Long after, so that something is due; and once more, because what a kill kept from being noted is due only then.
     store.sweep_retired(NOW + 10_000_000).unwrap();
     store.publish_root(Some(Serial(5)), NOW + 1).unwrap();
+    store.describe(|| Ok(b"{}".to_vec())).unwrap();
 }
 
 /// What the tree lists when the script has run to its end.

@@ -205,6 +205,7 @@ pub(crate) fn assert_whole(store: &Store) {
         "simple/index.v1_html",
         "simple/index.html",
         "last-modified",
+        ".well-known/heliostat-mirror.json",
     ] {
         let content = Foreign::new(&store.web())
             .read(&root.parse().unwrap(), 1 << 24)

@@ -166,11 +166,8 @@ impl PublicKey {
         match hex::decode(&self.public) {
             Ok(raw) if self.scheme == Scheme::Ed25519 => {
                 let der = [&ED25519_SPKI[..], &raw].concat();
-                sigstore_types::DerPublicKey::new(der).to_pem().replace(
-                    "
-", "
-",
-                )
+                let pem = sigstore_types::DerPublicKey::new(der).to_pem();
+                pem.replace("\r\n", "\n")
             }
             _ => self.public.clone(),
         }

@@ -10,6 +10,7 @@ mod accepted;
 mod attest;
 mod clients;
 mod corpus;
+mod openssl;
 mod python_tuf;
 mod refused;
 mod repository;

@@ -10,6 +10,7 @@ mod client;
 mod filter;
 mod installers;
 mod migrate;
+mod mirror;
 mod serve;
 mod signing;
 mod sync;
@@ -35,6 +36,7 @@ pub(crate) use migrate::{
     MigrateRedirectArgs, MigrateScanArgs, MigrateTargetArgs, MigrateTimelineCommand,
     MigrateTrafficArgs,
 };
+pub(crate) use mirror::MirrorArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::filter::parse_size;
-use super::{AttestationArgs, SigningArgs, UpstreamArgs};
+use super::{AttestationArgs, MirrorArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat serve`.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +33,8 @@ pub(crate) struct ServeArgs {
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) attestations: AttestationArgs,
+    #[command(flatten)]
+    pub(crate) mirror: MirrorArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{AttestationArgs, FilterArgs, SigningArgs, UpstreamArgs};
+use super::{AttestationArgs, FilterArgs, MirrorArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat sync`. What is selected is remembered: a later `sync` without a selection brings the same up
 /// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
@@ -43,6 +43,8 @@ pub(crate) struct SyncArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) attestations: AttestationArgs,
+    #[command(flatten)]
+    pub(crate) mirror: MirrorArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
     #[command(flatten)]

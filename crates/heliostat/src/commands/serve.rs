@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heliostat_engine::about;
 use heliostat_engine::publish::{Publisher, Urge};
 use heliostat_engine::{Context, Events, OnDemand, OnDemandOptions};
 use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
@@ -29,13 +30,9 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
     if tls.is_none() && !args.listen.ip().is_loopback() {
         tracing::warn!(listen = %args.listen, "listening beyond this machine without TLS: give --tls-cert and --tls-key, or put a TLS server in front");
     }
-    let publisher =
-        signing::notary(&store, &args.signing, Duration::ZERO)?.map(|notary| Publisher {
-            store: store.clone(),
-            notary,
-            clock: wire::clock(),
-            events: events.clone(),
-        });
+    about::introduce(&store, &args.mirror.operator())?;
+    about::describe(&store)?;
+    let publisher = publisher(&store, args, &events)?;
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
         let on_demand = if args.offline {
@@ -100,6 +97,21 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         }
         None => Ok(Outcome::Findings),
     }
+}
+
+/// Who signs what is taken on demand, where the tree is signed here.
+fn publisher(
+    store: &Store,
+    args: &ServeArgs,
+    events: &Events,
+) -> anyhow::Result<Option<Publisher>> {
+    let notary = signing::notary(store, &args.signing, Duration::ZERO)?;
+    Ok(notary.map(|notary| Publisher {
+        store: store.clone(),
+        notary,
+        clock: wire::clock(),
+        events: events.clone(),
+    }))
 }
 
 fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {

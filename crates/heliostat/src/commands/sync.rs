@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use heliostat_engine::about;
 use heliostat_engine::downstream::sync_signed;
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
@@ -47,6 +48,9 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         .transpose()?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
+    if !args.dry_run {
+        about::introduce(&store, &args.mirror.operator())?;
+    }
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,
@@ -146,6 +150,7 @@ async fn act(run: &Run<'_>) -> anyhow::Result<Outcome> {
         finished_at,
         outcome: summary_of_run,
     })?;
+    about::describe(&context.store)?;
     match output {
         Output::JsonLines => {
             reporter::json_line(&serde_json::json!({ "event": "done", "report": report }));

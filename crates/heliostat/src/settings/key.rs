@@ -12,7 +12,14 @@ use crate::cli::Cli;
 pub(crate) const CONFIGURABLE_COMMANDS: &[&str] = &["serve", "sync", "verify", "proxy"];
 
 /// Option groups that have a table of their own because several commands share them.
-const SHARED_TABLES: &[&str] = &["Upstream", "Cache", "Filters", "Selection", "Signing"];
+const SHARED_TABLES: &[&str] = &[
+    "Upstream",
+    "Cache",
+    "Filters",
+    "Selection",
+    "Mirror",
+    "Signing",
+];
 
 /// Options that belong to one call and make no sense as a standing wish.
 const NOT_CONFIGURABLE: &[&str] = &[

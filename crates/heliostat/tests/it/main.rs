@@ -24,6 +24,7 @@ mod http;
 mod installers;
 mod migrate_apply;
 mod migrate_redirect;
+mod mirror_about;
 mod notary_downstream;
 mod notary_keys;
 mod notary_rebin;
