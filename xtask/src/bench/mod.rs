@@ -2,6 +2,7 @@
 //!
 //! It prints tables and writes nothing; docs/benchmarks.md is kept by people. No test depends on a time taken here.
 
+mod bundle;
 mod cores;
 mod dataset;
 mod load;
@@ -39,6 +40,8 @@ pub(crate) struct Arguments {
 enum Bench {
     /// First sync, nothing new, 1 % changed; beside bandersnatch.
     Sync(sync::Arguments),
+    /// Carrying a signed mirror in one file, whole and 1 % of it; beside tar.
+    Bundle(bundle::Arguments),
     /// Pages and files, plain and over TLS, warm and cold; beside nginx, devpi and proxpi.
     Serve(serve::Arguments),
     /// Planning and rendering with as many projects and files as PyPI has.
@@ -74,6 +77,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Bench::Sync(arguments) => {
             ground.prepare(&["heliostat", "heliostat-testkit"])?;
             sync::run(&ground, arguments)
+        }
+        Bench::Bundle(arguments) => {
+            ground.prepare(&["heliostat", "heliostat-testkit"])?;
+            bundle::run(&ground, arguments)
         }
         Bench::Serve(arguments) => {
             ground.prepare(&["heliostat", "heliostat-testkit"])?;
