@@ -120,10 +120,16 @@ impl<F: FnMut(&Finding)> Looker<F> {
     }
 
     fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        match path.parse::<RelPath>() {
-            // One byte more is read than is allowed, so that what is too long is seen to be.
-            Ok(path) => self.tree.read(&path, limit_bytes.saturating_add(1)),
-            Err(_) => Ok(None),
+        let Ok(path) = path.parse::<RelPath>() else {
+            return Ok(None);
+        };
+        // One byte more than is allowed stands for what is too long, so that it is seen to be, and told as a finding.
+        let length = limit_bytes.saturating_add(1);
+        match self.tree.read(&path, length) {
+            Err(StoreError::TooLarge { .. }) => {
+                Ok(Some(vec![0; usize::try_from(length).unwrap_or_default()]))
+            }
+            read => read,
         }
     }
 
