@@ -204,6 +204,8 @@ impl PublicKey {
         if public.len() > PUBLIC_MAX_CHARS {
             return Err(fault("it is too long"));
         }
+        // As for verifying: a caller that forgot to install one would get a panic.
+        crate::crypto::install();
         let key = Self::new(scheme, public.to_owned());
         let tuf: sigstore_tuf::Key =
             serde_json::from_value(key.to_value()).map_err(|error| fault(&error.to_string()))?;
