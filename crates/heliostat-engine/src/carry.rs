@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use heliostat_pypi::{ProjectName, Sha256};
 use heliostat_store::{MetadataFile, MetadataStep, Places, Publication, RoleState, Store};
+use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 use heliostat_trust::check::{Check, Limits, ProblemKind, Report};
-use heliostat_trust::metadata::{Root, Signed};
+use heliostat_trust::metadata::{Root, Signed, TargetFile};
 
 use crate::error::EngineError;
 use crate::publish::Lives;
@@ -30,6 +31,8 @@ pub(crate) struct Proven {
     pub(crate) report: Report,
     /// The files that our tree lacks, and the timestamp.
     pub(crate) files: Vec<MetadataFile>,
+    /// Sigstore's trusted root, as `targets` names it.
+    pub(crate) trusted_root: Option<TargetFile>,
     /// Digest and size of every file.
     seen: BTreeMap<String, (Sha256, u64)>,
 }
@@ -38,6 +41,7 @@ pub(crate) struct Proven {
 #[derive(Debug)]
 pub(crate) struct Gathered {
     pages: SignedPages,
+    trusted_root: Option<TargetFile>,
     files: Vec<MetadataFile>,
     seen: BTreeMap<String, (Sha256, u64)>,
 }
@@ -50,6 +54,7 @@ impl Gathered {
         let held = store.read_metadata(&name, Limits::default().root_bytes)?;
         let mut gathered = Self {
             pages: SignedPages::new(),
+            trusted_root: None,
             files: Vec::new(),
             seen: BTreeMap::new(),
         };
@@ -68,6 +73,8 @@ impl Gathered {
         for (path, page) in check.take_targets() {
             if let Some(name) = project_of(&path) {
                 self.pages.insert(name, (page.sha256, page.size_bytes));
+            } else if path == TRUSTED_ROOT_TARGET {
+                self.trusted_root = Some(page);
             }
         }
         if let Some(bytes) = bytes {
@@ -89,6 +96,7 @@ impl Gathered {
             pages: self.pages,
             report,
             files: self.files,
+            trusted_root: self.trusted_root,
             seen: self.seen,
         }
     }

@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
+use heliostat_pypi::Sha256;
 use heliostat_store::Origin;
+use heliostat_trust::attest::ATTEST_LIMITS;
 use heliostat_trust::check::{Check, Limits, Wanted};
+use heliostat_trust::metadata::TargetFile;
 use heliostat_upstream::{Attested, Coding, UpstreamError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +19,9 @@ use url::Url;
 use crate::carry::{self, Gathered, Proven};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::publish::trusted_root_path;
 use crate::sync::{SyncReport, SyncRequest, sync};
+use crate::trusted_root::consistent;
 
 /// How long one metadata file may take.
 const METADATA_DEADLINE: Duration = Duration::from_mins(2);
@@ -49,15 +54,54 @@ pub async fn sync_signed(
     };
     let report = sync(&verified, request, cancel).await?;
     if report.is_complete() {
+        let trusted_root = match proven.trusted_root {
+            Some(file) => take_trusted_root(context, file).await?,
+            None => None,
+        };
         let store = context.store.clone();
         let carrying = move || {
             let _lock = store.lock_publish()?;
             carry::all_are_signed(&store, &proven.pages)?;
+            if let Some(bytes) = trusted_root {
+                store.write_target(&trusted_root_path()?, &bytes)?;
+            }
             carry::carry(&store, &proven, now)
         };
         crate::context::blocking(carrying).await??;
     }
     Ok(report)
+}
+
+/// The trusted root that is named, unless our tree has it.
+async fn take_trusted_root(
+    context: &Context,
+    file: TargetFile,
+) -> Result<Option<Vec<u8>>, EngineError> {
+    let place = trusted_root_path()?;
+    let held = context
+        .on_disk(move |store| store.read_target(&place, file.sha256, file.size_bytes))
+        .await?;
+    if held.is_some() {
+        return Ok(None);
+    }
+    let address = consistent(file.sha256);
+    let wrong = |reason: &str| EngineError::Untrusted {
+        reason: format!("{address}: {reason}"),
+    };
+    let tree = context.upstream.tree();
+    let url = tree.and_then(|tree| tree.join(&address).ok());
+    let url = url.ok_or_else(|| wrong("it has no address"))?;
+    let limit = file
+        .size_bytes
+        .min(ATTEST_LIMITS.trusted_root_bytes_max as u64);
+    let got = context
+        .upstream
+        .get(&url, limit, Coding::Compressed, METADATA_DEADLINE)
+        .await?;
+    if Sha256::of(&got.body) != file.sha256 {
+        return Err(wrong("it is not what was signed"));
+    }
+    Ok(Some(got.body.to_vec()))
 }
 
 /// Reads and verifies all metadata.

@@ -24,6 +24,7 @@ mod status;
 pub mod sync;
 mod take;
 mod take_parts;
+mod trusted_root;
 mod validators;
 pub mod verify;
 
@@ -42,3 +43,4 @@ pub use on_demand::{
 };
 pub use status::{MirrorStatus, RunKind, RunSummary, status};
 pub use take::TakeError;
+pub use trusted_root::signed_trusted_root;

@@ -38,8 +38,8 @@ pub(crate) enum Route {
     LastModified,
     /// `/local-stats/days/<day>.bz2` (PEP 381). Mirror monitors.
     LocalStats(RelPath),
-    /// `/tuf/<file>.json` (TUF metadata) and `/simple/<project>/<sha256>.index.v1_json` (the signed pages). Clients
-    /// that verify.
+    /// `/tuf/<file>.json` (TUF metadata), `/simple/<project>/<sha256>.index.v1_json` (the signed pages) and
+    /// `/heliostat/[<sha256>.]trusted_root.json` (Sigstore's trusted root). Clients that verify.
     Signed(RelPath),
     /// `/serverkey` (PEP 381): the notary's public key. People with `openssl` and no client of ours.
     ServerKey,
@@ -190,6 +190,7 @@ impl Route {
             "local-stats" => Self::local_stats(encoded),
             "serversig" => Self::server_signature(rest),
             "tuf" => Self::metadata(encoded),
+            "heliostat" => Self::trusted_root(rest),
             ".well-known" => Some(Self::WellKnown(decode(encoded)?.parse().ok()?)),
             _ => None,
         }
@@ -241,6 +242,18 @@ impl Route {
     fn metadata(encoded: &str) -> Option<Self> {
         let name = encoded.strip_prefix("tuf/")?.strip_suffix(".json")?;
         (!name.contains('/')).then(|| encoded.parse().ok().map(Self::Signed))?
+    }
+
+    /// `heliostat/trusted_root.json`, and the same with its digest.
+    fn trusted_root(rest: &str) -> Option<Self> {
+        let digest = rest.strip_suffix("trusted_root.json")?;
+        if let Some(digest) = digest.strip_suffix('.') {
+            let is_normal = digest == Sha256::from_str(digest).ok()?.to_hex();
+            return is_normal
+                .then(|| format!("heliostat/{rest}").parse().ok().map(Self::Signed))?;
+        }
+        let is_plain = digest.is_empty();
+        is_plain.then(|| format!("heliostat/{rest}").parse().ok().map(Self::Signed))?
     }
 
     fn file(encoded: &str) -> Option<Self> {

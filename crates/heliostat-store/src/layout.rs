@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use heliostat_pypi::{FileName, ProjectName, Sha256, TreePath};
+use heliostat_pypi::{FileName, ProjectName, RelPath, Sha256, TreePath};
 
 use crate::record::Part;
 
@@ -112,6 +112,14 @@ pub(crate) fn page_index(name: &ProjectName) -> String {
 /// The signed copy of a project's page (TUF's consistent snapshots), relative to the tree.
 pub(crate) fn signed_page(name: &ProjectName, sha256: Sha256) -> String {
     format!("simple/{name}/{sha256}.index.v1_json")
+}
+
+/// The name that a signed target has besides its own (TUF's consistent snapshots), relative to the tree.
+pub(crate) fn signed_target(path: &RelPath, sha256: Sha256) -> String {
+    match path.as_str().rsplit_once('/') {
+        Some((directory, name)) => format!("{directory}/{sha256}.{name}"),
+        None => format!("{sha256}.{path}"),
+    }
 }
 
 /// Where TUF metadata stands, relative to the tree.

@@ -5,7 +5,7 @@
 //! Only the timestamp makes the others count, so a kill on the way leaves readers at the state before; versions that
 //! were given out are not given out again, and what was pending stays so.
 
-use heliostat_pypi::ProjectName;
+use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{NOTARY_NOTE, SignedAs};
@@ -206,14 +206,44 @@ impl Store {
         Ok(())
     }
 
+    /// Writes a signed target that is no page, under its own name and under that of a consistent snapshot; both are on
+    /// the disk when this returns. Metadata that names it is written after it.
+    pub fn write_target(&self, path: &RelPath, bytes: &[u8]) -> Result<(), StoreError> {
+        let pages = Pages::new(&self.inner.layout, &self.inner.incoming);
+        let mut unsynced = Unsynced::default();
+        for place in [
+            &layout::signed_target(path, Sha256::of(bytes)),
+            path.as_str(),
+        ] {
+            pages.replace(place, bytes, &mut unsynced)?;
+        }
+        unsynced.sync(&self.inner.web)
+    }
+
+    /// The bytes of a signed target that is no page, where the tree has those that were signed.
+    pub fn read_target(
+        &self,
+        path: &RelPath,
+        sha256: Sha256,
+        limit_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let place = layout::signed_target(path, sha256);
+        let bytes = self.read_small(&place, limit_bytes)?;
+        Ok(bytes.filter(|bytes| Sha256::of(bytes) == sha256))
+    }
+
     /// Reads a metadata file, up to a limit.
     pub fn read_metadata(
         &self,
         name: &str,
         limit_bytes: u64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_small(&layout::metadata(name), limit_bytes)
+    }
+
+    /// Reads a small public file, up to a limit.
+    fn read_small(&self, relative: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
         use std::io::Read as _;
-        let relative = layout::metadata(name);
         let Ok(path) = relative.parse() else {
             return Ok(None);
         };
@@ -227,7 +257,7 @@ impl Store {
         open.file
             .take(limit_bytes)
             .read_to_end(&mut bytes)
-            .map_err(|error| StoreError::io("read", self.inner.layout.in_web(&relative), error))?;
+            .map_err(|error| StoreError::io("read", self.inner.layout.in_web(relative), error))?;
         Ok(Some(bytes))
     }
 

@@ -93,13 +93,48 @@ pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Conte
 
 /// What is done about provenance that does not hold, as the options say.
 pub(crate) fn attestations(args: &AttestationArgs) -> anyhow::Result<Attestations> {
+    attestations_by(args, || verifier(args.trusted_root.as_deref()))
+}
+
+/// The same with Sigstore's trusted root from elsewhere. It is not looked for where nobody wants to know.
+pub(crate) fn attestations_by(
+    args: &AttestationArgs,
+    verifier: impl FnOnce() -> anyhow::Result<AttestVerifier>,
+) -> anyhow::Result<Attestations> {
     let policy = match args.attestations {
         AttestationsWord::Ignore => return Ok(Attestations::default()),
         AttestationsWord::Warn => AttestationPolicy::Warn,
         AttestationsWord::Refuse => AttestationPolicy::Refuse,
     };
+    Ok(Attestations::checked(policy, verifier()?))
+}
+
+/// Verifies attestations against this trusted root of Sigstore's, else the one that the program was built with.
+pub(crate) fn verifier(trusted_root: Option<&Path>) -> anyhow::Result<AttestVerifier> {
     heliostat_trust::crypto::install();
-    Ok(Attestations::checked(policy, AttestVerifier::embedded()?))
+    let Some(path) = trusted_root else {
+        return Ok(AttestVerifier::embedded()?);
+    };
+    let bytes = read_small(path)
+        .with_context(|| format!("cannot read `--trusted-root` `{}`", path.display()))?;
+    AttestVerifier::from_json(&bytes)
+        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
+}
+
+/// Verifies attestations against the trusted root that a signed tree names, verified from this root of its notary.
+pub(crate) fn verifier_of_tree(tree: &Path, root: &Path) -> anyhow::Result<AttestVerifier> {
+    heliostat_trust::crypto::install();
+    let root_file =
+        read_small(root).with_context(|| format!("cannot read `--root` `{}`", root.display()))?;
+    let carried = heliostat_engine::signed_trusted_root(tree, &root_file, clock().now())?;
+    let carried = carried.ok_or_else(|| {
+        UsageError(format!(
+            "the signed tree `{}` names no trusted root; leave `--root` out, or have its notary run \
+             `heliostat trust trusted-root`",
+            tree.display()
+        ))
+    })?;
+    Ok(AttestVerifier::from_json(&carried)?)
 }
 
 fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {

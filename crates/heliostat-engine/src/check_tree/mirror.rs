@@ -51,7 +51,11 @@ pub async fn check_mirror(
     for problem in &state.metadata.problems {
         teller.find(&Finding::from(problem));
     }
-    teller.report.pages = state.targets.len() as u64;
+    let pages = state
+        .targets
+        .keys()
+        .filter(|path| project_of(path).is_some());
+    teller.report.pages = pages.count() as u64;
     let mut doubts = Doubts::default();
     remote.content(&state, &mut teller, &mut doubts).await?;
     // Without valid metadata everything would count as unsigned. A tree of what somebody asked for may list what its

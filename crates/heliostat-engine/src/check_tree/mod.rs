@@ -136,8 +136,8 @@ impl<F: FnMut(&Finding)> Looker<F> {
     /// One signed target: its consistent copy, and what that names.
     fn target(&mut self, path: &str, file: TargetFile) -> Result<(), EngineError> {
         let copy = consistent(path, file);
-        self.teller.report.pages += 1;
         let project = project_of(path);
+        self.teller.report.pages += u64::from(project.is_some());
         self.signed
             .extend(project.as_ref().map(ToString::to_string));
         let Some(bytes) = self.read(&copy, file.size_bytes)? else {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use by_hand::{PageSignature, sign_page};
 pub use coverage::{claim, claimed};
 pub use heliostat_trust::ceremony::Lives;
+pub(crate) use offline::trusted_root_path;
 pub use offline::{OfflineFiles, install};
 pub use signer::{Notary, Signer};
 pub(crate) use state::signing;

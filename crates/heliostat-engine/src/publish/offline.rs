@@ -1,7 +1,8 @@
 //! The roles that people sign: read from the tree, and put there once they have been checked.
 
-use heliostat_pypi::Sha256;
+use heliostat_pypi::{RelPath, Sha256};
 use heliostat_store::{MetadataFile, MetadataStep, Origin, Publication, RoleState, Store};
+use heliostat_trust::attest::{TRUSTED_ROOT_TARGET, embedded_trusted_root};
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets};
 
@@ -21,6 +22,8 @@ pub struct OfflineFiles {
     pub targets: Option<Vec<u8>>,
     /// A new `bins` role.
     pub bins: Option<Vec<u8>>,
+    /// Sigstore's trusted root, where `targets` names another than the tree has and the program was built with.
+    pub trusted_root: Option<Vec<u8>>,
 }
 
 /// The roles that people sign, as they stand in the tree.
@@ -68,6 +71,7 @@ pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), Engi
     let delegation = bins.as_ref().ok_or_else(|| missing("bins"))?;
     check(bins_authority(top)?, "bins", delegation)?;
     count_of(delegation)?;
+    let trusted_root = named_trusted_root(store, &top.value, files.trusted_root.as_deref())?;
     let replaced = new.iter().filter_map(|(role, _)| {
         let old = roles.iter().find(|old| old.name == role.name)?;
         // Every root stays for ever: clients walk from the one they know.
@@ -79,11 +83,56 @@ pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), Engi
         generation: 0,
         keep_until: now.saturating_add(super::Lives::default().keep.as_secs()),
     };
+    if let Some(bytes) = trusted_root {
+        store.write_target(&trusted_root_path()?, bytes)?;
+    }
     let written: Vec<MetadataFile> = new.into_iter().map(|(_, file)| file).collect();
     store.write_metadata(MetadataStep::Offline, &written)?;
     store.note_published(&publication)?;
     store.begin_notary(Origin::Own, now)?;
     Ok(())
+}
+
+/// The trusted root that `targets` names, where the tree does not have it yet: it must be there before it is named.
+fn named_trusted_root<'a>(
+    store: &Store,
+    targets: &Targets,
+    given: Option<&'a [u8]>,
+) -> Result<Option<&'a [u8]>, EngineError> {
+    let mut needed = None;
+    for (path, file) in &targets.targets {
+        let refuse = |reason: &str| EngineError::Metadata {
+            file: path.clone(),
+            reason: reason.to_owned(),
+        };
+        if path != TRUSTED_ROOT_TARGET {
+            return Err(refuse("`targets` names it, and heliostat has no such file"));
+        }
+        let known = given.into_iter().chain([embedded_trusted_root()]);
+        let mut known = known.filter(|bytes| Sha256::of(bytes) == file.sha256);
+        let place = trusted_root_path()?;
+        if let Some(bytes) = known.next() {
+            needed = Some(bytes);
+        } else if store
+            .read_target(&place, file.sha256, file.size_bytes)?
+            .is_none()
+        {
+            return Err(refuse(
+                "`targets` names one that is not here; give the file too",
+            ));
+        }
+    }
+    Ok(needed)
+}
+
+/// Where the trusted root stands in a tree.
+pub(crate) fn trusted_root_path() -> Result<RelPath, EngineError> {
+    TRUSTED_ROOT_TARGET
+        .parse()
+        .map_err(|error| EngineError::Metadata {
+            file: TRUSTED_ROOT_TARGET.to_owned(),
+            reason: format!("{error}"),
+        })
 }
 
 impl Offline {

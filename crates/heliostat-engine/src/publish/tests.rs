@@ -133,6 +133,7 @@ impl House {
                 .collect(),
             targets: Some(targets.unsigned().sign(&key).to_file()),
             bins: Some(bins.unsigned().sign(&key).to_file()),
+            trusted_root: None,
         }
     }
 

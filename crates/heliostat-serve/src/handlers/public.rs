@@ -41,11 +41,12 @@ pub(crate) async fn public(
         .ok_or_else(Problem::not_found)
 }
 
-/// `/tuf/…` and `/simple/<project>/<sha256>.index.v1_json`: what other clients check us by. All but the timestamp
-/// never change under their name.
+/// `/tuf/…`, `/simple/<project>/<sha256>.index.v1_json` and `/heliostat/…`: what other clients check us by. All but the
+/// timestamp and the plain trusted root never change under their name.
 async fn signed(site: &Arc<Site>, path: RelPath, asked: &Asked<'_>) -> Result<Reply, Problem> {
     let is_page = path.as_str().starts_with("simple/");
-    let is_immutable = is_page || path.as_str() != "tuf/timestamp.json";
+    let is_mutable = ["tuf/timestamp.json", "heliostat/trusted_root.json"].contains(&path.as_str());
+    let is_immutable = !is_mutable;
     let label = Label {
         content_type: if is_page {
             "application/vnd.pypi.simple.v1+json"

@@ -8,11 +8,12 @@ use super::{Expect, Held, Orphans, Paths, Problem, What, disk};
 use crate::fixture::{blake2b_256_hex, normalise, sha256_hex};
 
 /// What a tree has at its top besides `simple` and `packages`.
-const TOP: [&str; 11] = [
+const TOP: [&str; 12] = [
     "pypi",
     "json",
     "integrity",
     "tuf",
+    "heliostat",
     "directory",
     "local-stats",
     ".well-known",

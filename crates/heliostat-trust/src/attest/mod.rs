@@ -18,6 +18,17 @@ use sigstore_verify::{VerificationPolicy, Verifier};
 
 pub use publisher::Publisher;
 
+/// Where a signed tree carries Sigstore's trusted root: a target that the role `targets` itself names, so that it takes
+/// the people who sign that one to change it.
+pub const TRUSTED_ROOT_TARGET: &str = "heliostat/trusted_root.json";
+
+/// Sigstore's trusted root as it was when this program was built: `trusted_root.json` of its public instance.
+pub fn embedded_trusted_root() -> &'static [u8] {
+    SigstoreInstance::PublicGood
+        .embedded_trusted_root_json()
+        .as_bytes()
+}
+
 /// What is believed of a provenance document's size.
 #[derive(Debug, Clone, Copy)]
 pub struct AttestLimits {
@@ -171,11 +182,7 @@ impl fmt::Debug for AttestVerifier {
 impl AttestVerifier {
     /// With Sigstore's public instance as it was when this program was built.
     pub fn embedded() -> Result<Self, AttestError> {
-        Self::from_json(
-            SigstoreInstance::PublicGood
-                .embedded_trusted_root_json()
-                .as_bytes(),
-        )
+        Self::from_json(embedded_trusted_root())
     }
 
     /// With a `trusted_root.json` (Sigstore's protobuf-specs), such as the signed target `heliostat/trusted_root.json`.

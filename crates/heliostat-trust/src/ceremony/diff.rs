@@ -73,8 +73,9 @@ fn describe_keys(text: &mut String, new: &Authority, old: Option<&Authority>) {
 fn describe_targets(text: &mut String, targets: &Targets) {
     line(text, &format!("{} {}", targets.role, targets.version));
     line(text, &format!("  expires {}", targets.expires));
-    for path in targets.targets.keys() {
-        line(text, &format!("  names {}", path.escape_debug()));
+    for (path, file) in &targets.targets {
+        let (path, sha256) = (path.escape_debug(), file.sha256);
+        line(text, &format!("  names {path}, sha256 {sha256}"));
     }
     if let Some(count) = BinCount::of_delegations(&targets.delegations)
         && let Some(first) = targets.delegations.first()

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::bins::BinCount;
 use crate::error::TrustError;
 use crate::metadata::{
-    Authority, Delegation, Expiry, Metadata, RoleName, Root, Scope, Signed, Targets, Unsigned,
-    Version,
+    Authority, Delegation, Expiry, Metadata, RoleName, Root, Scope, Signed, TargetFile, Targets,
+    Unsigned, Version,
 };
 
 /// The version of the draft file.
@@ -61,12 +61,27 @@ pub fn root(before: Option<&Root>, wish: &RootWish) -> Draft {
 }
 
 /// Drafts `targets` and `bins` as a root has it: the same people sign both, the root's online keys sign so many bins.
-/// `before` are the versions that there are.
+/// `before` are the versions that there are; `named` are the targets that `targets` itself names, by path.
 pub fn delegations(
     root: &Root,
     count: BinCount,
     expires: Expiry,
     before: (Option<Version>, Option<Version>),
+    named: BTreeMap<String, TargetFile>,
+) -> Draft {
+    let top = targets(root, expires, before.0, named).documents;
+    let below = bins(root, count, expires, before.1).documents;
+    Draft {
+        documents: [top, below].concat(),
+    }
+}
+
+/// Drafts `targets` alone: the same people, perhaps other files that it names. `before` is the version that there is.
+pub fn targets(
+    root: &Root,
+    expires: Expiry,
+    before: Option<Version>,
+    named: BTreeMap<String, TargetFile>,
 ) -> Draft {
     let to_bins = Delegation {
         name: RoleName::bins(),
@@ -76,14 +91,13 @@ pub fn delegations(
     };
     let targets = Targets {
         role: RoleName::targets(),
-        version: next_version(before.0),
+        version: next_version(before),
         expires,
-        targets: BTreeMap::new(),
+        targets: named,
         delegations: vec![to_bins],
     };
-    let Draft { documents } = bins(root, count, expires, before.1);
     Draft {
-        documents: [vec![Document::Targets(targets)], documents].concat(),
+        documents: vec![Document::Targets(targets)],
     }
 }
 

@@ -12,7 +12,7 @@ mod signatures;
 
 pub use assemble::{Assembled, Existing, assemble};
 pub use diff::describe;
-pub use draft::{Document, Draft, RootWish, bins, delegations, root};
+pub use draft::{Document, Draft, RootWish, bins, delegations, root, targets};
 pub use lives::{Due, Lives, due};
 pub use signatures::{DraftSignatures, sign};
 

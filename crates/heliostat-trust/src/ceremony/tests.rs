@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::bins::BinCount;
 use crate::check::Found;
@@ -57,7 +59,13 @@ fn two_of_three_make_a_first_root_and_its_delegations() {
     sigstore_tuf::TrustedMetadataSet::from_root(&made[0].bytes).unwrap();
 
     let expires = "2027-11-26T00:00:00Z".parse().unwrap();
-    let draft = delegations(&first(), BinCount::new(16).unwrap(), expires, (None, None));
+    let draft = delegations(
+        &first(),
+        BinCount::new(16).unwrap(),
+        expires,
+        (None, None),
+        BTreeMap::new(),
+    );
     let made = assemble(&draft, &signed_by(&draft, &[2, 3]), &existing()).unwrap();
     let names: Vec<_> = made.iter().map(|made| made.file.as_str()).collect();
     assert_eq!(names, ["1.targets.json", "1.bins.json"]);
@@ -153,7 +161,13 @@ fn a_draft_says_who_gains_and_who_loses() {
     let draft = root(Some(&first()), &wish(&[2, 3, 4], 8));
     insta::assert_snapshot!(describe(&draft, Some(&first())));
     let expires = "2027-11-26T00:00:00Z".parse().unwrap();
-    let draft = delegations(&first(), BinCount::new(256).unwrap(), expires, (None, None));
+    let draft = delegations(
+        &first(),
+        BinCount::new(256).unwrap(),
+        expires,
+        (None, None),
+        BTreeMap::new(),
+    );
     insta::assert_snapshot!(describe(&draft, None));
     let single = RootWish {
         people: people(&[1], 1),

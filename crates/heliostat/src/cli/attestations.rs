@@ -1,5 +1,7 @@
 //! The option of commands that take or hold provenance.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 /// What follows where provenance does not hold.
@@ -10,6 +12,9 @@ pub(crate) struct AttestationArgs {
     /// the file out
     #[arg(long, value_name = "POLICY", default_value = "warn")]
     pub(crate) attestations: AttestationsWord,
+    /// Verify provenance against this `trusted_root.json` of Sigstore's [default: the one this program was built with]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
 }
 
 /// What follows where provenance does not hold.

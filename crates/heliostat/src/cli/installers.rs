@@ -59,6 +59,17 @@ pub(crate) struct AttestVerifyArgs {
     /// Sigstore's trusted root [default: its public instance, as this program was built with it]
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
+    /// Take Sigstore's trusted root from this signed tree, a directory with `tuf/`
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "root",
+        conflicts_with = "trusted_root"
+    )]
+    pub(crate) tree: Option<PathBuf>,
+    /// The root of the notary who signed `--tree`
+    #[arg(long, value_name = "FILE", requires = "tree")]
+    pub(crate) root: Option<PathBuf>,
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

@@ -44,7 +44,7 @@ pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, Verif
 pub(crate) use trust::{
     DelegateCommand, DraftsArgs, FilesWanted, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs,
     RootCommand, RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TreePlace, TrustCommand,
-    TrustCompareArgs, TrustInitArgs, TrustVerifyArgs,
+    TrustCompareArgs, TrustInitArgs, TrustVerifyArgs, TrustedRootArgs,
 };
 pub(crate) use upstream::UpstreamArgs;
 

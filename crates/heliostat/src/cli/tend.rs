@@ -30,6 +30,10 @@ pub(crate) struct VerifyArgs {
     pub(crate) readers: Option<u16>,
     #[command(flatten)]
     pub(crate) attestations: AttestationArgs,
+    /// Verify provenance against the trusted root that this tree's own signed metadata names, verified from this root of
+    /// its notary
+    #[arg(long, value_name = "FILE", conflicts_with = "trusted_root")]
+    pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,
 }

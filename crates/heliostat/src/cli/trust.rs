@@ -23,7 +23,7 @@ pub(crate) enum TrustCommand {
     Delegate(DelegateCommand),
     /// Put what people signed into the tree of this data directory, and sign its pages from now on
     Install {
-        /// Roots, targets and bins roles, as `assemble` wrote them
+        /// Roots, targets and bins roles, as `assemble` wrote them, and the trusted root that `targets` names
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
@@ -45,6 +45,9 @@ pub(crate) enum TrustCommand {
     Revoke(RevokeArgs),
     /// Spread the pages over another number of bins: at once where the single key is kept here, else as a draft to sign
     Rebin(RebinArgs),
+    /// Sign another trusted root of Sigstore's, against which attestations are verified, where the single key is kept
+    /// here; else write the draft that people sign
+    TrustedRoot(TrustedRootArgs),
     /// Go through a whole ceremony, a theft and the recovery in a temporary directory
     Rehearse,
 }
@@ -169,6 +172,10 @@ pub(crate) struct TrustInitArgs {
     /// How long root, targets and bins hold: days as in `365d`, to the end of the day, or a time
     #[arg(long, value_name = "EXPIRY", default_value = "365d")]
     pub(crate) expires: String,
+    /// Sign this file of Sigstore's as its trusted root, against which attestations are verified [default: none; `trust
+    /// trusted-root` signs one later]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
 }
 
 /// What can be done with keys.
@@ -285,6 +292,10 @@ pub(crate) enum DelegateCommand {
         /// How long they hold: days as in `365d`, to the end of the day, or a time
         #[arg(long, value_name = "EXPIRY", default_value = "365d")]
         expires: String,
+        /// Have this file of Sigstore's as its trusted root, against which attestations are verified [default: the one
+        /// that `targets` before names]
+        #[arg(long, value_name = "FILE")]
+        trusted_root: Option<PathBuf>,
         /// Where the draft goes
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
@@ -358,6 +369,22 @@ pub(crate) struct RebinArgs {
     #[arg(long, value_name = "N", conflicts_with = "bins")]
     pub(crate) projects: Option<u64>,
     /// How long `bins` holds: days as in `365d`, to the end of the day, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "365d")]
+    pub(crate) expires: String,
+    /// Sign nothing; write a draft for the people who sign into this directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// Options of `trust trusted-root`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustedRootArgs {
+    /// The `trusted_root.json` [default: the one this program was built with]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// How long `targets` holds: days as in `365d`, to the end of the day, or a time
     #[arg(long, value_name = "EXPIRY", default_value = "365d")]
     pub(crate) expires: String,
     /// Sign nothing; write a draft for the people who sign into this directory

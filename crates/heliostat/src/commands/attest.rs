@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_pypi::Sha256;
-use heliostat_trust::attest::{AttestVerifier, Attested, Subject};
+use heliostat_trust::attest::{Attested, Subject};
 use sha2::Digest as _;
 
 use super::{UsageError, attest_memory};
@@ -25,11 +25,9 @@ fn verify(args: &AttestVerifyArgs) -> anyhow::Result<Outcome> {
     if args.provenance.is_some() && args.files.len() > 1 {
         return Err(UsageError("`--provenance` goes with one FILE".to_owned()).into());
     }
-    heliostat_trust::crypto::install();
-    let verifier = match &args.trusted_root {
-        None => AttestVerifier::embedded()?,
-        Some(path) => AttestVerifier::from_json(&read("--trusted-root", path)?)
-            .map_err(|error| UsageError(format!("`{}`: {error}", path.display())))?,
+    let verifier = match (&args.tree, &args.root) {
+        (Some(tree), Some(root)) => wire::verifier_of_tree(tree, root)?,
+        _ => wire::verifier(args.trusted_root.as_deref())?,
     };
     let mut outcome = Outcome::Done;
     for path in &args.files {

@@ -38,8 +38,12 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
             return Err(UsageError(format!("the mirror does not hold `{name}`")).into());
         }
     }
+    let web = store.web();
     let context = Context {
-        attestations: wire::attestations(&args.attestations)?,
+        attestations: wire::attestations_by(&args.attestations, || match &args.root {
+            Some(root) => wire::verifier_of_tree(&web, root),
+            None => wire::verifier(args.attestations.trusted_root.as_deref()),
+        })?,
         ..wire::context(store, upstream, events)
     };
     let policy = context.attestations.policy();

@@ -56,6 +56,7 @@ mod sync_upstreams;
 mod sync_world;
 mod trust_ceremony;
 mod trust_compare;
+mod trust_trusted_root;
 mod trust_verify;
 mod verify_find;
 mod verify_repair;

@@ -13,10 +13,10 @@ use crate::http::get;
 use crate::world::{World, assert_says};
 
 /// A real file with its real provenance.
-struct Pair {
+pub(crate) struct Pair {
     project: &'static str,
     version: &'static str,
-    filename: &'static str,
+    pub(crate) filename: &'static str,
 }
 
 const PAIRS: [Pair; 3] = [
@@ -36,14 +36,14 @@ const PAIRS: [Pair; 3] = [
         filename: "circleci_sign_publish_example-0.0.1.dev137-py3-none-any.whl",
     },
 ];
-const GITHUB: &Pair = &PAIRS[0];
+pub(crate) const GITHUB: &Pair = &PAIRS[0];
 const GOOGLE: &Pair = &PAIRS[1];
 
 fn read(oracle: &PypiAttestations, name: &str) -> Vec<u8> {
     std::fs::read(oracle.asset(name)).unwrap()
 }
 
-fn provenance(oracle: &PypiAttestations, pair: &Pair) -> Vec<u8> {
+pub(crate) fn provenance(oracle: &PypiAttestations, pair: &Pair) -> Vec<u8> {
     read(oracle, &format!("{}.provenance", pair.filename))
 }
 
@@ -58,7 +58,7 @@ fn wheel_metadata(oracle: &PypiAttestations, pair: &Pair) -> Option<Vec<u8>> {
 }
 
 /// An index of the real files, each with its own provenance.
-fn universe(oracle: &PypiAttestations) -> Universe {
+pub(crate) fn universe(oracle: &PypiAttestations) -> Universe {
     let mut universe = Universe::new();
     for pair in &PAIRS {
         let artifact = Artifact {

@@ -1,5 +1,6 @@
 //! The steps that people carry out, each from files to a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use heliostat_trust::keys::{PublicKey, SigningKey};
 use heliostat_trust::metadata::{Authority, RoleName, Root, Targets, Version};
 
 use super::files::{self, Readers};
-use super::{expiry, passphrase};
+use super::{expiry, passphrase, trusted_root};
 use crate::cli::{RootDraftArgs, ShowArgs, SignArgs};
 use crate::commands::UsageError;
 use crate::reporter;
@@ -36,6 +37,7 @@ pub(super) struct DelegationWish<'a> {
     pub(super) projects: u64,
     pub(super) previous: &'a [PathBuf],
     pub(super) expires: &'a str,
+    pub(super) trusted_root: Option<&'a Path>,
 }
 
 pub(super) fn draft_root(args: &RootDraftArgs) -> anyhow::Result<Said> {
@@ -60,10 +62,12 @@ pub(super) fn draft_root(args: &RootDraftArgs) -> anyhow::Result<Said> {
 
 pub(super) fn draft_delegations(wish: &DelegationWish<'_>, output: &Path) -> anyhow::Result<Said> {
     let mut versions: (Option<Version>, Option<Version>) = (None, None);
+    let mut named = BTreeMap::new();
     for path in wish.previous {
         let targets = files::metadata::<Targets>(path)?.value;
         if targets.role == RoleName::targets() {
             versions.0 = Some(targets.version);
+            named = targets.targets;
         } else if targets.role == RoleName::bins() {
             versions.1 = Some(targets.version);
         } else {
@@ -74,7 +78,10 @@ pub(super) fn draft_delegations(wish: &DelegationWish<'_>, output: &Path) -> any
     let root = root(wish.root)?;
     let count = BinCount::for_projects(wish.projects);
     let expires = expiry::read(wish.expires, expiry::now()?)?;
-    let draft = ceremony::delegations(&root, count, expires, versions);
+    if wish.trusted_root.is_some() {
+        named = trusted_root::named(&trusted_root::read(wish.trusted_root)?);
+    }
+    let draft = ceremony::delegations(&root, count, expires, versions, named);
     write_draft(&draft, None, output)
 }
 

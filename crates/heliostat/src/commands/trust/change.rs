@@ -19,7 +19,7 @@ const BYTES_MAX: u64 = 32 << 20;
 /// What people signed last.
 pub(super) struct Present {
     pub(super) root: Root,
-    targets: Targets,
+    pub(super) targets: Targets,
     pub(super) bins: Targets,
 }
 
@@ -96,7 +96,8 @@ fn draft(present: &Present, wish: &RootWish, drafts: &DraftsArgs) -> anyhow::Res
     steps::write_draft(&root, Some(&present.root), &root_draft)?.aloud();
     let count = BinCount::of_delegations(&present.bins.delegations).unwrap_or(BinCount::ONE);
     let versions = (Some(present.targets.version), Some(present.bins.version));
-    let below = ceremony::delegations(next, count, wish.expires, versions);
+    let named = present.targets.targets.clone();
+    let below = ceremony::delegations(next, count, wish.expires, versions, named);
     let below_draft = drafts.output.join("delegate.draft.json");
     steps::write_draft(&below, None, &below_draft)?.aloud();
     reporter::talk(&checklist(&present.root, next, &root_draft, &below_draft));

@@ -9,12 +9,13 @@ use heliostat_engine::Events;
 use heliostat_engine::publish::{self, Notary, OfflineFiles, Urge};
 use heliostat_pypi::Sha256;
 use heliostat_store::Store;
+use heliostat_trust::attest::AttestVerifier;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::ceremony::{self, Document, Draft, Existing, RootWish};
 use heliostat_trust::keys::{ScryptCost, SigningKey};
 use heliostat_trust::metadata::{Authority, RoleName, Root, Signed, Targets};
 
-use super::{expiry, files, keys, passphrase};
+use super::{expiry, files, keys, passphrase, trusted_root};
 use crate::cli::{CommonArgs, TrustInitArgs};
 use crate::commands::UsageError;
 use crate::{reporter, signing, wire};
@@ -54,7 +55,18 @@ pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<
     let Some(Document::Root(root)) = draft.documents().first() else {
         unreachable!("a draft of a root has a root");
     };
-    let below = ceremony::delegations(root, count, expires, (None, None));
+    let trusted_root = match &args.trusted_root {
+        Some(path) => Some(trusted_root::read(Some(path))?),
+        None => None,
+    };
+    let named = trusted_root.as_deref().map(trusted_root::named);
+    let below = ceremony::delegations(
+        root,
+        count,
+        expires,
+        (None, None),
+        named.unwrap_or_default(),
+    );
     let existing = Existing {
         root: Some(root.clone()),
     };
@@ -63,6 +75,7 @@ pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<
         roots: roots.clone(),
         targets: below.next(),
         bins: below.next(),
+        trusted_root,
     };
     files::directory(&store.keys())?;
     keys::write(
@@ -84,12 +97,17 @@ pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<
 }
 
 pub(super) fn install(common: &CommonArgs, paths: &[PathBuf]) -> anyhow::Result<()> {
+    heliostat_trust::crypto::install();
     let mut roots = Vec::new();
     let mut files = OfflineFiles::default();
     for path in paths {
         let bytes = files::text(path)?.into_bytes();
         if let Ok(root) = Signed::<Root>::read(&bytes) {
             roots.push((root.value.version, bytes));
+            continue;
+        }
+        if AttestVerifier::from_json(&bytes).is_ok() {
+            files.trusted_root = Some(bytes);
             continue;
         }
         let role = files::metadata::<Targets>(path)?.value.role;

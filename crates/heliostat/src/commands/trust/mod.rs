@@ -11,6 +11,7 @@ mod passphrase;
 mod rebin;
 mod rehearse;
 mod status;
+mod trusted_root;
 mod verify;
 
 use crate::cli::{CommonArgs, DelegateCommand, RootCommand, TrustCommand};
@@ -45,6 +46,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
                 projects,
                 previous,
                 expires,
+                trusted_root,
                 output,
             } => {
                 let wish = ceremony::DelegationWish {
@@ -52,6 +54,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
                     projects: *projects,
                     previous,
                     expires,
+                    trusted_root: trusted_root.as_deref(),
                 };
                 ceremony::draft_delegations(&wish, output)?.aloud();
             }
@@ -63,6 +66,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Rotate(command) => change::rotate(common, command)?,
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
         TrustCommand::Rebin(args) => rebin::run(common, args)?,
+        TrustCommand::TrustedRoot(args) => trusted_root::run(common, args)?,
         TrustCommand::Rehearse => rehearse::run()?,
     }
     Ok(Outcome::Done)

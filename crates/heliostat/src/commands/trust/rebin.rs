@@ -74,10 +74,44 @@ fn sign_here(
     draft: &Draft,
     passphrase: &PassphraseArgs,
 ) -> anyhow::Result<()> {
+    let new = OfflineFiles {
+        bins: Some(signed_here(store, present, draft, passphrase)?),
+        ..OfflineFiles::default()
+    };
+    let now = wire::clock().now();
+    publish::install(store, &new, now)?;
+    let now_fit = told(publish::fit(store)?);
+    match publish_again(store, now)? {
+        None => reporter::talk(&format!(
+            "{now_fit}; `sync` and `serve` sign the pages into them"
+        )),
+        Some(snapshot) => reporter::talk(&format!("{now_fit}; snapshot {snapshot} has them")),
+    }
+    Ok(())
+}
+
+/// A new snapshot at once, where the online key is here; its version.
+pub(super) fn publish_again(store: &Store, now: i64) -> anyhow::Result<Option<u64>> {
+    if !store.keys().join(signing::ONLINE_KEY).exists() {
+        return Ok(None);
+    }
+    let notary = signing::notary(store, &SigningArgs::default(), Duration::ZERO)?;
+    let notary = notary.context("the tree is signed no more")?;
+    let published = publish::publish_now(store, &notary, now, Urge::WhenDue)?;
+    Ok(Some(published.map_or(0, |published| published.snapshot)))
+}
+
+/// A draft of one role, signed with the single key that is kept here.
+pub(super) fn signed_here(
+    store: &Store,
+    present: &Present,
+    draft: &Draft,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<Vec<u8>> {
     let path = store.keys().join(init::OFFLINE_KEY);
     let refuse = |why: String| {
         UsageError(format!(
-            "{why}; give `-o DIR` for a draft that the people who sign `bins` can sign"
+            "{why}; give `-o DIR` for a draft that the people who sign it can sign"
         ))
     };
     if !is_single(&present.root) {
@@ -91,32 +125,15 @@ fn sign_here(
     let key = SigningKey::from_file(&text, || passphrase::existing(passphrase))
         .with_context(|| format!("the key `{}` cannot be used", path.display()))?;
     if present.root.targets.key(key.id()).is_none() {
-        let text = format!("the key `{}` may not sign `bins`", path.display());
+        let text = format!("the key `{}` may not sign this", path.display());
         return Err(refuse(text).into());
     }
     let existing = Existing {
         root: Some(present.root.clone()),
     };
     let made = ceremony::assemble(draft, &[ceremony::sign(draft, &key)], &existing)?;
-    let new = OfflineFiles {
-        bins: made.into_iter().next().map(|one| one.bytes),
-        ..OfflineFiles::default()
-    };
-    let now = wire::clock().now();
-    publish::install(store, &new, now)?;
-    let now_fit = told(publish::fit(store)?);
-    if !store.keys().join(signing::ONLINE_KEY).exists() {
-        reporter::talk(&format!(
-            "{now_fit}; `sync` and `serve` sign the pages into them"
-        ));
-        return Ok(());
-    }
-    let notary = signing::notary(store, &SigningArgs::default(), Duration::ZERO)?;
-    let notary = notary.context("the tree is signed no more")?;
-    let published = publish::publish_now(store, &notary, now, Urge::WhenDue)?;
-    let snapshot = published.map_or(0, |published| published.snapshot);
-    reporter::talk(&format!("{now_fit}; snapshot {snapshot} has them"));
-    Ok(())
+    let made = made.into_iter().next();
+    Ok(made.context("a draft of a role makes a role")?.bytes)
 }
 
 fn hand_out(

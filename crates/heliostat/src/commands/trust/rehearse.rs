@@ -182,6 +182,7 @@ impl Rehearsal {
             projects: 1_000,
             previous: if number > 1 { &previous } else { &[] },
             expires: "365d",
+            trusted_root: None,
         };
         ceremony::draft_delegations(&wish, &draft)?;
         let signatures = self.sign(&draft, by)?;

@@ -1,0 +1,101 @@
+//! `heliostat trust trusted-root`, and what other steps need of it: Sigstore's trusted root as a signed target, so that
+//! attestations are verified against what the people who sign `targets` chose.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use heliostat_engine::Events;
+use heliostat_engine::publish::{self, OfflineFiles};
+use heliostat_trust::attest::{AttestVerifier, TRUSTED_ROOT_TARGET, embedded_trusted_root};
+use heliostat_trust::ceremony::{self, Draft};
+use heliostat_trust::metadata::TargetFile;
+
+use super::change::{self, Present};
+use super::{ceremony as steps, expiry, files, rebin};
+use crate::cli::{CommonArgs, TrustedRootArgs};
+use crate::commands::UsageError;
+use crate::{reporter, wire};
+
+pub(super) fn run(common: &CommonArgs, args: &TrustedRootArgs) -> anyhow::Result<()> {
+    let store = wire::open_store(common, &Events::none())?;
+    if !publish::signs_here(&store)? {
+        let text = "the tree of this data directory is not signed with keys of its own";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    let bytes = read(args.file.as_deref())?;
+    let present = change::present_of(&store)?;
+    let mut targets = present.targets.targets.clone();
+    targets.extend(named(&bytes));
+    if targets == present.targets.targets {
+        reporter::talk("nothing to do: `targets` names this one");
+        return Ok(());
+    }
+    let expires = expiry::read(&args.expires, expiry::now()?)?;
+    let before = Some(present.targets.version);
+    let draft = ceremony::targets(&present.root, expires, before, targets);
+    if let Some(directory) = &args.output {
+        return hand_out(&present, &draft, &bytes, directory);
+    }
+    let new = OfflineFiles {
+        targets: Some(rebin::signed_here(
+            &store,
+            &present,
+            &draft,
+            &args.passphrase,
+        )?),
+        trusted_root: Some(bytes),
+        ..OfflineFiles::default()
+    };
+    let now = wire::clock().now();
+    publish::install(&store, &new, now)?;
+    match rebin::publish_again(&store, now)? {
+        None => reporter::talk("signed; the next `sync` publishes it"),
+        Some(snapshot) => reporter::talk(&format!("signed; snapshot {snapshot} has it")),
+    }
+    Ok(())
+}
+
+/// The trusted root that was given, else the one that the program was built with.
+pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let Some(path) = path else {
+        return Ok(embedded_trusted_root().to_vec());
+    };
+    heliostat_trust::crypto::install();
+    let bytes =
+        wire::read_small(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    AttestVerifier::from_json(&bytes)
+        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())))?;
+    Ok(bytes)
+}
+
+/// As `targets` names it.
+pub(super) fn named(bytes: &[u8]) -> BTreeMap<String, TargetFile> {
+    BTreeMap::from([(TRUSTED_ROOT_TARGET.to_owned(), TargetFile::of(bytes))])
+}
+
+fn hand_out(
+    present: &Present,
+    draft: &Draft,
+    bytes: &[u8],
+    directory: &Path,
+) -> anyhow::Result<()> {
+    files::directory(directory)?;
+    let path = directory.join("targets.draft.json");
+    let file = directory.join("trusted_root.json");
+    crate::files::replace(&file, bytes)
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
+    steps::write_draft(draft, None, &path)?.aloud();
+    let (path, file) = (path.display(), file.display());
+    let (root, next) = (present.root.version, present.targets.version.next());
+    reporter::talk(&format!(
+        "\nwhat to do:\n\
+         1. Send the draft and `{file}` to everybody who signs; compare the draft's words aloud, and the file's sha256.\n\
+         2. {needed} of them: `heliostat trust delegate sign {path} --key KEY -o targets.NAME.sig`\n\
+         3. `heliostat trust delegate assemble {path} targets.*.sig --root {root}.root.json -o .`\n\
+         4. `heliostat trust install {next}.targets.json {file}`\n\
+         5. `heliostat sync` publishes it.",
+        needed = present.root.targets.threshold(),
+    ));
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Sigstore's trusted root as a signed target: made by `trust init`, changed by `trust trusted-root`, carried by mirrors,
+//! and what attestations are verified against where a root of the notary is given.
+
+use std::path::{Path, PathBuf};
+
+use heliostat_testkit::clients::{PypiAttestations, or_skip};
+use heliostat_testkit::process::Finished;
+use heliostat_testkit::universe::Universe;
+use serde_json::Value;
+
+use crate::sync_attestations::{GITHUB, provenance, universe};
+use crate::world::{World, assert_says};
+
+const PLAIN: &str = "heliostat/trusted_root.json";
+
+/// A signed mirror.
+fn signed(universe: Universe) -> World {
+    let world = World::new(universe);
+    world.sync(&["--all"]).assert_code(0);
+    world.heliostat.command("trust init").run().assert_code(0);
+    let command = world.heliostat.command("trust trusted-root");
+    command.run().assert_code(0);
+    world
+}
+
+fn root(world: &World) -> PathBuf {
+    world.heliostat.web().join("tuf/1.root.json")
+}
+
+fn trusted_root(world: &World) -> Vec<u8> {
+    std::fs::read(world.heliostat.web().join(PLAIN)).unwrap()
+}
+
+/// The copies with a digest in their name.
+fn copies(web: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(web.join("heliostat")).unwrap();
+    let mut copies: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    copies.retain(|path| !path.ends_with(PLAIN));
+    copies.sort();
+    copies
+}
+
+/// `trust trusted-root FILE` with a root that knows none of the certificate authorities that signed our pairs.
+fn replace_by_a_stranger(world: &World) -> Finished {
+    let mut root: Value = serde_json::from_slice(&trusted_root(world)).unwrap();
+    let authorities = root["certificateAuthorities"].as_array_mut().unwrap();
+    let validity =
+        serde_json::json!({ "start": "2015-01-01T00:00:00Z", "end": "2015-01-02T00:00:00Z" });
+    for authority in authorities {
+        authority["validFor"] = validity.clone();
+    }
+    let file = world.place("stranger.json");
+    std::fs::write(&file, root.to_string()).unwrap();
+    let command = world.heliostat.command("trust trusted-root");
+    command.arg(&file).run()
+}
+
+fn trust_verify(world: &World) -> Finished {
+    let command = world.heliostat.bare().args(["trust", "verify"]);
+    let command = command.arg(world.heliostat.web()).arg("--root");
+    command.arg(root(world)).run()
+}
+
+#[test]
+fn attestations_are_verified_against_what_the_notary_signed() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = signed(universe(&oracle));
+    let web = world.heliostat.web();
+    assert_eq!(copies(&web).len(), 1);
+    trust_verify(&world).assert_code(0);
+    let root = root(&world);
+    let root = root.to_str().unwrap();
+    let verify = |more: &[&str]| world.verify(&[&["--attestations", "refuse"], more].concat());
+    let said = verify(&["--root", root]);
+    said.assert_code(0);
+    assert_says(&said.stdout, &["3 provenance documents proved"]);
+    let file = world.place(GITHUB.filename);
+    std::fs::copy(oracle.asset(GITHUB.filename), &file).unwrap();
+    let beside = world.place("provenance");
+    std::fs::write(&beside, provenance(&oracle, GITHUB)).unwrap();
+    let attest = |more: &[&str]| {
+        let command = world.heliostat.bare().args(["attest", "verify"]).arg(&file);
+        let command = command.arg("--provenance").arg(&beside);
+        command.args(more).run()
+    };
+    let tree = ["--tree", web.to_str().unwrap(), "--root", root];
+    attest(&tree).assert_code(0);
+    attest(&["--tree", web.to_str().unwrap()]).assert_code(2);
+
+    // Another one is signed: what it does not know is proved no more, whatever this program was built with.
+    replace_by_a_stranger(&world).assert_code(0);
+    assert_eq!(copies(&web).len(), 2);
+    trust_verify(&world).assert_code(0);
+    let said = verify(&["--root", root]);
+    said.assert_code(1);
+    assert_says(&said.stdout, &["3 problems"]);
+    attest(&tree).assert_code(4);
+    verify(&[]).assert_code(0);
+    attest(&[]).assert_code(0);
+
+    // One that nobody signed is believed by nobody.
+    for copy in copies(&web) {
+        let mut bytes = std::fs::read(&copy).unwrap();
+        bytes.push(b'\n');
+        std::fs::write(&copy, bytes).unwrap();
+    }
+    for said in [verify(&["--root", root]), attest(&tree)] {
+        said.assert_code(4);
+        assert_says(
+            &said.stderr,
+            &[".trusted_root.json: it is not what was signed"],
+        );
+    }
+    let said = trust_verify(&world);
+    said.assert_code(4);
+    assert_says(
+        &said.stdout,
+        &[".trusted_root.json: it is not what was signed"],
+    );
+}
+
+#[test]
+fn mirrors_carry_the_trusted_root() {
+    let first = signed(crate::sync_world::small());
+    let serving = first.serve(&["--offline"]);
+    let index = serving.index_url();
+    let second = crate::world::heliostat(&first.place("second"));
+    let root = root(&first);
+    let root = root.to_str().unwrap();
+    let sync = || second.sync(&index, &["--all", "--root", root]);
+    sync().assert_code(0);
+    assert_eq!(
+        std::fs::read(second.web().join(PLAIN)).unwrap(),
+        trusted_root(&first)
+    );
+    replace_by_a_stranger(&first).assert_code(0);
+    sync().assert_code(0);
+    assert_eq!(
+        std::fs::read(second.web().join(PLAIN)).unwrap(),
+        trusted_root(&first)
+    );
+    assert_eq!(copies(&second.web()).len(), 2);
+    // Any TUF client gets it.
+    let base = index.strip_suffix("simple/").unwrap();
+    let (metadata, targets) = (first.place("metadata"), first.place("targets"));
+    let tuf = |words: &[&str]| {
+        let command = first
+            .heliostat
+            .bare()
+            .args(["tuf-client", "--metadata-dir"]);
+        let command = command.arg(&metadata).arg("--target-dir").arg(&targets);
+        let urls = [&format!("{base}tuf/"), base];
+        let command = command.args(["--metadata-url", urls[0], "--target-base-url", urls[1]]);
+        command.args(words).run()
+    };
+    tuf(&["init", root]).assert_code(0);
+    let got = tuf(&["--target-name", PLAIN, "download"]);
+    got.assert_code(0);
+    assert_eq!(
+        std::fs::read(got.stdout.trim()).unwrap(),
+        trusted_root(&first)
+    );
+    // A mirror whose copy is another gives it to nobody.
+    for copy in copies(&first.heliostat.web()) {
+        std::fs::write(copy, "{}").unwrap();
+    }
+    let third = crate::world::heliostat(&first.place("third"));
+    let said = third.sync(&index, &["--all", "--root", root]);
+    said.assert_code(4);
+    assert!(!third.web().join("heliostat").exists());
+}
+
+/// A root that is not one is refused before anything is signed.
+#[test]
+fn what_is_no_trusted_root_is_not_signed() {
+    let world = signed(crate::sync_world::small());
+    let before = trusted_root(&world);
+    let file = world.place("none.json");
+    std::fs::write(&file, "{}").unwrap();
+    let command = || world.heliostat.command("trust trusted-root");
+    command().arg(&file).run().assert_code(2);
+    let said = command().run();
+    said.assert_code(0);
+    assert_says(&said.stderr, &["nothing to do"]);
+    assert_eq!(trusted_root(&world), before);
+}
