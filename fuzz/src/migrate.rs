@@ -15,12 +15,18 @@ pub const ALL: &[Target] = &[
 ];
 
 /// Names that stand for every kind of file.
-const FILES: [&str; 14] = [
+const FILES: [&str; 20] = [
     "requirements.txt",
     "pip.conf",
     ".pypirc",
     "pyproject.toml",
+    "setup.cfg",
+    "tox.ini",
     "uv.lock",
+    "pylock.toml",
+    "pdm.lock",
+    "conda-lock.yml",
+    "module.bazel.lock",
     "poetry.lock",
     "Pipfile.lock",
     "a.json",
@@ -47,7 +53,11 @@ pub fn migrate_scan(bytes: &[u8]) {
             assert!(finding.start <= finding.end && finding.end <= bytes.len());
         }
         scanner.scan(file, &apply(bytes, &scan.edits));
-        drop(scanner.rewrite(file, bytes, &scan));
+        // What may be written is written once: a second run finds nothing more to do.
+        if let Ok(new) = scanner.rewrite(file, bytes, &scan) {
+            let again = scanner.scan(file, &new);
+            assert_eq!(apply(&new, &again.edits), new);
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn report() -> Report {
 fn people_read_one_line_each() {
     insta::assert_snapshot!(text(&report()), @r"
     b, c.sh:1:11 host old.example -> ? [manual] (a host alone: what it becomes depends on where it is used)
-    r.pip:1:19 extra-index old.example -> https://new.example/simple [safe] (the login is left out: give it to the new host with netrc or a keyring, if it needs one)
+    r.pip:1:19 extra-index old.example -> https://new.example/simple [safe] (the login is left out, and no redirect carries it: give it to the new host with netrc or a keyring, if it needs one)
     r.pip:2:16 trusted-host old.example -> (removed) [safe]
 
     undecided, because a variable is in the host:
@@ -50,7 +50,7 @@ fn forges_read_their_own() {
     insta::assert_snapshot!(github(&report()), @r"
     ::error file=b%2C c.sh,line=1,col=11,title=retired index host old.example::host on the retired host old.example (a host alone: what it becomes depends on where it is used)
     ::notice file=b%2C c.sh,line=2,col=3,title=retired index host old.example::comment on the retired host old.example: write https://new.example/simple
-    ::error file=r.pip,line=1,col=19,title=retired index host old.example::extra-index on the retired host old.example: write https://new.example/simple (the login is left out: give it to the new host with netrc or a keyring, if it needs one)
+    ::error file=r.pip,line=1,col=19,title=retired index host old.example::extra-index on the retired host old.example: write https://new.example/simple (the login is left out, and no redirect carries it: give it to the new host with netrc or a keyring, if it needs one)
     ::error file=r.pip,line=2,col=16,title=retired index host old.example::trusted-host on the retired host old.example: take it out
     ");
     let gitlab: serde_json::Value = serde_json::from_str(&gitlab(&report())).unwrap();

@@ -25,6 +25,7 @@ use crate::text::Text;
 use context::Purpose;
 use hit::{Hit, Scheme};
 pub(crate) use setting::Lines;
+pub(crate) use word::meaning;
 
 /// A mark that leaves a line alone; `heliostat:ignore[host]` for one host only.
 const IGNORE_MARK: &str = "heliostat:ignore";
@@ -126,6 +127,11 @@ impl Scanner {
     pub fn may_hold(&self, bytes: &[u8]) -> bool {
         let wide = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
         wide || self.needles.occur(bytes) || unresolved::may_hold(bytes)
+    }
+
+    /// Whether a retired host's name stands anywhere in a text.
+    pub(crate) fn occurs(&self, text: &str) -> bool {
+        self.needles.occur(text.as_bytes())
     }
 
     /// Scans one file.
@@ -232,14 +238,8 @@ fn settle_one(
                     let rest = &place.lines.text[span.end..one.hit.span().end];
                     finding.replacement = Some(redacted(&format!("{new}{rest}")));
                     finding.action = Action::Rewrite;
-                    if one
-                        .hit
-                        .url
-                        .as_ref()
-                        .is_some_and(|url| !url.login.is_empty())
-                        && *login == Login::Drop
-                    {
-                        finding.reason = Some("the login is left out: give it to the new host with netrc or a keyring, if it needs one".to_owned());
+                    if finding.has_credentials {
+                        finding.reason = Some(login_words(*login).to_owned());
                     }
                     spans.push((span, new));
                 }
@@ -281,6 +281,19 @@ fn settle_one(
         }
     }
     (finding, spans)
+}
+
+/// What becomes of a login, which pip and uv do not take along when they are redirected to another host.
+const fn login_words(login: Login) -> &'static str {
+    match login {
+        Login::Drop => {
+            "the login is left out, and no redirect carries it: give it to the new host with netrc or a keyring, if it \
+             needs one"
+        }
+        Login::Keep => {
+            "the login goes along, but no redirect carries it: rewrite this before the old name only redirects"
+        }
+    }
 }
 
 fn allowed(

@@ -1,4 +1,4 @@
-//! The crate from outside: the fuzz corpora replayed.
+//! The crate from outside: the fuzz corpora replayed, properties of what is written.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,3 +6,4 @@
 )]
 
 mod corpus;
+mod properties;

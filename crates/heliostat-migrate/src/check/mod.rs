@@ -1,13 +1,16 @@
 //! After the edit: the file is parsed again with a real parser where there is one, and only mapped values may differ;
 //! and a second scan must find nothing left to do. What fails is not written.
 
+mod tree;
+
 use serde_json::Value;
 
 use crate::edit::apply;
 use crate::error::MigrateError;
 use crate::kind::Kind;
-use crate::scan::{FileScan, Format, Scanner};
+use crate::scan::{FileScan, Format, Scanner, meaning};
 use crate::text::Text;
+use tree::tree;
 
 impl Scanner {
     /// The new bytes of a file after a scan of it.
@@ -42,20 +45,53 @@ impl Scanner {
         Ok(new)
     }
 
-    /// Whether every difference is one that the map makes: a value with a retired host before and none after.
+    /// Whether every difference is one that the map makes: what goes or changes named a retired host, and every word
+    /// beside it is still there.
     fn explain(&self, differences: &[Difference]) -> Result<(), String> {
         for difference in differences {
-            let retired = difference
-                .before
-                .as_ref()
-                .is_some_and(|before| self.may_hold(before.as_bytes()))
-                || difference.path.to_lowercase().contains("hash");
-            if !retired {
+            let explained = CONTENT_HASHES.contains(&difference.path.as_str())
+                || difference.before.as_ref().is_some_and(|before| {
+                    let after = difference.after.as_deref().unwrap_or_default();
+                    is_switch(before) || self.occurs(before) && self.words_stay(before, after)
+                });
+            if !explained {
                 return Err(format!("`{}` would change", difference.path));
             }
         }
         Ok(())
     }
+
+    /// Whether the words of `before` that name no retired host are in `after`, in their order. Switches for a retired
+    /// host, and what only carries or joins statements, may go with it.
+    fn words_stay(&self, before: &str, after: &str) -> bool {
+        let mut rest = words(after);
+        words(before)
+            .filter(|word| !self.occurs(word) && !is_switch(word) && !CARRIERS.contains(word))
+            .all(|word| rest.any(|other| other == word))
+    }
+}
+
+/// Where lock files hold the hash over their project's settings.
+const CONTENT_HASHES: [&str; 3] = [
+    ".metadata.content-hash",
+    ".metadata.content_hash",
+    "._meta.hash.sha256",
+];
+
+/// Words that go with the assignment they carry, and what joins lines.
+const CARRIERS: [&str; 12] = [
+    "\\", "^", "-", "export", "ENV", "ARG", "env", "set", "-x", "-gx", "declare", "setx",
+];
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| character.is_whitespace() || "\"'`,".contains(character))
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether a word alone switches a host's checks off: `--trusted-host`, whose value is another word.
+fn is_switch(word: &str) -> bool {
+    let word = word.trim_start_matches('=').trim_end_matches('=');
+    word.starts_with('-') && meaning(word).is_some_and(|meaning| meaning.kind == Kind::TrustedHost)
 }
 
 /// One value that is not the same before and after.
@@ -63,24 +99,20 @@ impl Scanner {
 struct Difference {
     path: String,
     before: Option<String>,
+    after: Option<String>,
 }
 
 /// The differences of the value trees; `None` when the file cannot be parsed before the edit either.
 fn compare(file: &str, before: &str, after: &str) -> Option<Vec<Difference>> {
-    let parse: fn(&str) -> Option<Value> = match Format::of(file, before) {
-        Format::Toml | Format::UvLock | Format::Pylock | Format::PoetryLock | Format::PdmLock => {
-            |text| toml::from_str(text).ok()
-        }
-        Format::Json | Format::PipfileLock => |text| serde_json::from_str(text).ok(),
-        _ => return None,
-    };
-    let before = parse(before)?;
+    let format = Format::of(file, before);
+    let before = tree(format, before)?;
     let mut differences = Vec::new();
-    match parse(after) {
+    match tree(format, after) {
         Some(after) => walk(String::new(), &before, Some(&after), &mut differences),
         None => differences.push(Difference {
             path: "(the whole file)".to_owned(),
             before: None,
+            after: None,
         }),
     }
     Some(differences)
@@ -93,10 +125,7 @@ fn walk(path: String, before: &Value, after: Option<&Value>, out: &mut Vec<Diffe
                 walk(format!("{path}.{key}"), value, after.get(key), out);
             }
             for key in after.keys().filter(|key| !before.contains_key(*key)) {
-                out.push(Difference {
-                    path: format!("{path}.{key}"),
-                    before: None,
-                });
+                out.push(come(format!("{path}.{key}")));
             }
         }
         (Value::Array(before), Some(Value::Array(after))) if before.len() == after.len() => {
@@ -105,32 +134,57 @@ fn walk(path: String, before: &Value, after: Option<&Value>, out: &mut Vec<Diffe
             }
         }
         (Value::Array(before), Some(Value::Array(after))) => {
-            // Items were taken out: those that stay are the same, in the same order.
+            // Items were taken out: those that stay are the same or changed in their place, in the same order.
             let mut rest = after.iter().peekable();
+            let mut gone = before.len().saturating_sub(after.len());
             for (index, value) in before.iter().enumerate() {
+                let path = format!("{path}[{index}]");
                 if rest.peek() == Some(&value) {
                     rest.next();
+                } else if gone > 0 {
+                    gone -= 1;
+                    walk(path, value, None, out);
                 } else {
-                    out.push(difference(format!("{path}[{index}]"), value));
+                    walk(path, value, rest.next(), out);
                 }
             }
             if rest.next().is_some() {
-                out.push(Difference { path, before: None });
+                out.push(come(path));
+            }
+        }
+        // What holds values and goes: each of them has to be explained.
+        (Value::Object(before), None) => {
+            for (key, value) in before {
+                walk(format!("{path}.{key}"), value, None, out);
+            }
+        }
+        (Value::Array(before), None) => {
+            for (index, value) in before.iter().enumerate() {
+                walk(format!("{path}[{index}]"), value, None, out);
             }
         }
         (before, Some(after)) if before == after => {}
-        (before, _) => out.push(difference(path, before)),
+        (before, after) => out.push(Difference {
+            path,
+            before: Some(text(before)),
+            after: after.map(text),
+        }),
     }
 }
 
-fn difference(path: String, before: &Value) -> Difference {
-    let before = match before {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+/// A value that was not there before.
+const fn come(path: String) -> Difference {
     Difference {
         path,
-        before: Some(before),
+        before: None,
+        after: None,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
