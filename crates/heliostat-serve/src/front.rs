@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
 use crate::handlers;
@@ -22,8 +23,8 @@ use crate::site::Site;
 /// What answers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) enum Front {
-    /// A mirror, from its tree.
-    Mirror(Arc<Site>),
+    /// A mirror, from its tree, and the names of retired hosts beside it.
+    Mirror(Arc<Site>, Option<Arc<RetiredSite>>),
     /// The proxy, from mirrors that nobody trusts.
     Proxy(Arc<ProxySite>),
     /// Names of retired hosts, by the map.
@@ -34,7 +35,7 @@ impl Front {
     /// Every bound.
     pub(crate) fn limits(&self) -> &Limits {
         match self {
-            Self::Mirror(site) => &site.limits,
+            Self::Mirror(site, _) => &site.limits,
             Self::Proxy(site) => &site.limits,
             Self::Retired(site) => &site.limits,
         }
@@ -43,16 +44,25 @@ impl Front {
     /// What `/metrics` tells.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         match self {
-            Self::Mirror(site) => &site.metrics,
+            Self::Mirror(site, _) => &site.metrics,
             Self::Proxy(site) => &site.metrics,
             Self::Retired(site) => &site.metrics,
+        }
+    }
+
+    /// What answers a request for the name of a retired host.
+    pub(crate) fn retired(&self, request: &Request<Incoming>) -> Option<&Arc<RetiredSite>> {
+        match self {
+            Self::Retired(site) => Some(site),
+            Self::Mirror(_, site) => site.as_ref().filter(|site| site.is_asked(request)),
+            Self::Proxy(_) => None,
         }
     }
 
     /// From now on the server is not ready: it is stopping.
     pub(crate) fn start_draining(&self) {
         match self {
-            Self::Mirror(site) => site.start_draining(),
+            Self::Mirror(site, _) => site.start_draining(),
             Self::Proxy(site) => site.start_draining(),
             // It has no readiness of its own: it answers to the end.
             Self::Retired(_) => {}
@@ -62,7 +72,7 @@ impl Front {
     /// Does what has to be done beside answering, until asked to stop.
     pub(crate) async fn keep(self, stop: CancellationToken) {
         match self {
-            Self::Mirror(site) => site.keep_statistics(stop).await,
+            Self::Mirror(site, _) => site.keep_statistics(stop).await,
             Self::Proxy(_) | Self::Retired(_) => stop.cancelled().await,
         }
     }
@@ -85,7 +95,7 @@ impl Front {
             }
             Route::NotFound => Err(Problem::not_found()),
             route => match self {
-                Self::Mirror(site) => mirror(site, route, asked).await,
+                Self::Mirror(site, _) => mirror(site, route, asked).await,
                 Self::Proxy(site) => proxy::dispatch(site, route, asked).await,
                 // Retired names answer before routes are looked at.
                 Self::Retired(_) => Err(Problem::not_found()),

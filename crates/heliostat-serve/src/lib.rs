@@ -47,11 +47,14 @@ use heliostat_engine::on_demand::OnDemand;
 use heliostat_engine::publish::Notary;
 use heliostat_store::Store;
 
+use front::Front;
+use retired::RetiredSite;
+
 pub use error::ServeError;
 pub use listen::{Bound, Drained};
 pub use options::{Limits, ServeOptions, TlsFiles};
 pub use proxy::ProxyServer;
-pub use retired::RetiredServer;
+pub use retired::{RetiredNames, RetiredServer};
 
 /// A server, before it has an address.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ pub struct Server {
     on_demand: Option<OnDemand>,
     notary: Option<Arc<Notary>>,
     clock: Clock,
+    retired: Option<RetiredNames>,
 }
 
 impl Server {
@@ -77,6 +81,7 @@ impl Server {
             on_demand,
             notary: None,
             clock,
+            retired: None,
         }
     }
 
@@ -84,6 +89,12 @@ impl Server {
     #[must_use]
     pub fn with_notary(self, notary: Option<Arc<Notary>>) -> Self {
         Self { notary, ..self }
+    }
+
+    /// Answers for the names of retired hosts too.
+    #[must_use]
+    pub fn with_retired(self, retired: Option<RetiredNames>) -> Self {
+        Self { retired, ..self }
     }
 
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime with time and network.
@@ -94,8 +105,13 @@ impl Server {
             on_demand,
             notary,
             clock,
+            retired,
         } = self;
         let site = site::Site::new(&options, store, on_demand, notary, clock);
-        Bound::new(&options, front::Front::Mirror(Arc::new(site)))
+        let retired = retired.map(|names| {
+            let metrics = Arc::clone(&site.metrics);
+            Arc::new(RetiredSite::new(names, metrics, options.limits.clone()))
+        });
+        Bound::new(&options, Front::Mirror(Arc::new(site), retired))
     }
 }

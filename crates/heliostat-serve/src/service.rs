@@ -45,13 +45,14 @@ pub(crate) async fn answer(
     scheme: Scheme,
 ) -> Response<Body> {
     // Who comes to a retired name is written by its own policy about addresses, and nowhere else.
-    let line = match front {
-        Front::Retired(_) => None,
-        _ => RequestLine::of(&request, peer),
+    let retired = front.retired(&request);
+    let line = match retired {
+        Some(_) => None,
+        None => RequestLine::of(&request, peer),
     };
     let mut account = Account::open(front.metrics(), Instant::now(), line);
     let mut reason = None;
-    let mut reply = if let Front::Retired(site) = front {
+    let mut reply = if let Some(site) = retired {
         let (reply, phrase) = retired::answer(site, &request, peer, scheme);
         reason = phrase;
         reply

@@ -3,12 +3,18 @@
 
 mod answer;
 mod notice;
+mod page;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod told;
 mod traffic;
 
 pub use answer::{Answer, Asked, Method, answer, host_of};
 pub use notice::{Notice, ics, notices, text};
+pub use page::{notices_html, traffic_html};
+pub use standing::{Standing, standing};
 pub use timeline::{Phase, Stay, Step, StepKind, Timeline, TimelinePlan};
-pub use traffic::{AddressPolicy, PathClass, Traffic, Visit, roll_up, traffic_text};
+pub use told::Told;
+pub use traffic::{AddressPolicy, PathClass, RollUp, Traffic, Visit, day, traffic_text};

@@ -7,6 +7,8 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::traffic::{DAY_SECONDS, Traffic};
+
 /// Days before the end on which windows begin.
 const BROWNOUT_DAYS: i32 = 28;
 
@@ -27,6 +29,8 @@ pub struct Timeline {
     pub stay: Option<Stay>,
     /// Until when plain http is redirected too, which anybody on the way can change.
     pub http_until: Option<Date>,
+    /// Why the name goes although installers still come or extra indexes still name it.
+    pub forced: Option<String>,
 }
 
 /// A stay of execution.
@@ -118,7 +122,23 @@ impl Timeline {
         {
             return Some("`stay` needs an owner, and an `until` after `off`".to_owned());
         }
+        if self
+            .forced
+            .as_ref()
+            .is_some_and(|why| why.trim().is_empty())
+        {
+            return Some("`forced` needs the reason, and who decided".to_owned());
+        }
         None
+    }
+
+    /// Whether the name was to go dark by `now` while installers were still redirected in the days before, and nobody
+    /// forced it. The last of those moments, in seconds since 1970.
+    pub fn refused(&self, traffic: &Traffic, now: i64, clear_days: i64) -> Option<i64> {
+        let end = midnight(self.end()).as_second();
+        traffic.last_redirected.filter(|last| {
+            self.forced.is_none() && now >= end && *last >= end - clear_days * DAY_SECONDS
+        })
     }
 
     /// Every step for one host.

@@ -8,11 +8,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::told::Told;
+
 /// Clients that are not people's installers: browsers, and what says nothing of itself.
 const NOT_REAL: [&str; 3] = ["browser", "none", "other"];
 
+/// What no log of an old name can tell.
+pub(super) const BLIND: &str = "clients that kept an older redirect, jobs that run once a month or less, images of \
+                                disaster recovery";
+
 /// Seconds of a day.
-const DAY_SECONDS: i64 = 86_400;
+pub(super) const DAY_SECONDS: i64 = 86_400;
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,6 +33,15 @@ pub enum PathClass {
 }
 
 impl PathClass {
+    /// The word in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Packages => "packages",
+            Self::Other => "other",
+        }
+    }
+
     /// The class of a path.
     pub fn of(path: &str) -> Self {
         if path.contains("/simple") {
@@ -58,6 +73,9 @@ pub struct Visit {
     pub address: String,
     /// What was answered.
     pub status: u16,
+    /// What else the client told of itself.
+    #[serde(flatten)]
+    pub told: Told,
 }
 
 /// How much of an address is kept.
@@ -96,6 +114,12 @@ pub struct Traffic {
     pub days: BTreeMap<String, u64>,
     /// Requests by client, others than real ones included.
     pub clients: BTreeMap<String, u64>,
+    /// Requests of real clients by the system they told of.
+    pub systems: BTreeMap<String, u64>,
+    /// Requests of real clients by the Python they told of.
+    pub pythons: BTreeMap<String, u64>,
+    /// Requests of real clients that a CI ran.
+    pub from_ci: u64,
     /// Requests by use.
     pub classes: BTreeMap<PathClass, u64>,
     /// Requests in the clear.
@@ -104,44 +128,75 @@ pub struct Traffic {
     pub addresses: usize,
     /// The last request of a real client, in seconds since 1970.
     pub last_real: Option<i64>,
+    /// The last request of a real client that was redirected, in seconds since 1970: one that retiring breaks.
+    pub last_redirected: Option<i64>,
     /// The first line of the log about this host.
     pub first: Option<i64>,
 }
 
-/// Rolls a log up by host. Lines that are no visits are counted.
-pub fn roll_up(log: &str) -> (BTreeMap<String, Traffic>, u64) {
-    let mut hosts: BTreeMap<String, Traffic> = BTreeMap::new();
-    let mut addresses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut unread = 0;
-    for line in log.lines().filter(|line| !line.is_empty()) {
+/// A log rolled up by host, line by line.
+#[derive(Debug, Default)]
+pub struct RollUp {
+    hosts: BTreeMap<String, Traffic>,
+    addresses: BTreeMap<String, BTreeSet<String>>,
+    unread: u64,
+}
+
+impl RollUp {
+    /// Takes one line of the log; an empty one is none, one that is no visit is counted.
+    pub fn add(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
         let Ok(visit) = serde_json::from_str::<Visit>(line) else {
-            unread += 1;
-            continue;
+            self.unread += 1;
+            return;
         };
-        let traffic = hosts.entry(visit.host.clone()).or_default();
-        traffic.first = Some(traffic.first.map_or(visit.at, |first| first.min(visit.at)));
-        *traffic.clients.entry(visit.client.clone()).or_default() += 1;
-        *traffic.classes.entry(visit.class).or_default() += 1;
-        traffic.in_the_clear += u64::from(!visit.encrypted);
-        if NOT_REAL.contains(&visit.client.as_str()) {
-            continue;
-        }
-        traffic.last_real = Some(
-            traffic
-                .last_real
-                .map_or(visit.at, |last| last.max(visit.at)),
-        );
-        *traffic.days.entry(day(visit.at)).or_default() += 1;
-        let seen = addresses.entry(visit.host).or_default();
-        if !visit.address.is_empty() {
+        let traffic = self.hosts.entry(visit.host.clone()).or_default();
+        traffic.count(&visit);
+        if is_real(&visit.client) && !visit.address.is_empty() {
+            let seen = self.addresses.entry(visit.host).or_default();
             seen.insert(visit.address);
+            traffic.addresses = seen.len();
         }
-        traffic.addresses = seen.len();
     }
-    (hosts, unread)
+
+    /// The traffic of each host, and how many lines were no visits.
+    pub fn end(self) -> (BTreeMap<String, Traffic>, u64) {
+        (self.hosts, self.unread)
+    }
+}
+
+fn is_real(client: &str) -> bool {
+    !NOT_REAL.contains(&client)
 }
 
 impl Traffic {
+    fn count(&mut self, visit: &Visit) {
+        self.first = Some(self.first.map_or(visit.at, |first| first.min(visit.at)));
+        *self.clients.entry(visit.client.clone()).or_default() += 1;
+        *self.classes.entry(visit.class).or_default() += 1;
+        self.in_the_clear += u64::from(!visit.encrypted);
+        if !is_real(&visit.client) {
+            return;
+        }
+        let later = |last: Option<i64>| Some(last.map_or(visit.at, |last| last.max(visit.at)));
+        self.last_real = later(self.last_real);
+        if matches!(visit.status, 301 | 308) {
+            self.last_redirected = later(self.last_redirected);
+        }
+        *self.days.entry(day(visit.at)).or_default() += 1;
+        for (counts, text) in [
+            (&mut self.systems, &visit.told.system),
+            (&mut self.pythons, &visit.told.python),
+        ] {
+            if !text.is_empty() {
+                *counts.entry(text.clone()).or_default() += 1;
+            }
+        }
+        self.from_ci += u64::from(visit.told.ci == Some(true));
+    }
+
     /// Whether no real client came for so many days before `now`, and the log is as old as that.
     pub fn is_clear(&self, now: i64, days: i64) -> bool {
         let since = now - days * DAY_SECONDS;
@@ -167,23 +222,21 @@ pub fn traffic_text(hosts: &BTreeMap<String, Traffic>, now: i64, days: i64) -> S
         for (day, count) in traffic.days.iter().rev().take(30) {
             let _infallible = writeln!(out, "  {day} {count}");
         }
-        for (client, count) in &traffic.clients {
-            let _infallible = writeln!(out, "  {client}: {count}");
+        for (name, count) in traffic.clients.iter().chain(&traffic.systems) {
+            let _infallible = writeln!(out, "  {name}: {count}");
         }
         let _infallible = writeln!(
             out,
-            "  {} addresses; {} requests in the clear",
-            traffic.addresses, traffic.in_the_clear
+            "  {} addresses; {} requests in the clear; {} of installers in CI",
+            traffic.addresses, traffic.in_the_clear, traffic.from_ci
         );
     }
-    out.push_str(
-        "what this cannot see: clients that kept an older redirect, jobs that run once a month or less, images of \
-         disaster recovery\n",
-    );
+    let _infallible = writeln!(out, "what this cannot see: {BLIND}");
     out
 }
 
-fn day(at: i64) -> String {
+/// The day of a moment in seconds since 1970, in UTC.
+pub fn day(at: i64) -> String {
     Timestamp::from_second(at).map_or_else(
         |_| "?".to_owned(),
         |time| time.strftime("%Y-%m-%d").to_string(),
@@ -203,6 +256,7 @@ mod tests {
             encrypted: false,
             address: "192.0.2.1".to_owned(),
             status: 301,
+            told: Told::default(),
         }
     }
 
@@ -212,7 +266,9 @@ mod tests {
             .iter()
             .map(|visit| serde_json::to_string(visit).unwrap() + "\n")
             .collect();
-        let (hosts, unread) = roll_up(&(lines + "{torn"));
+        let mut roll_up = RollUp::default();
+        (lines + "{torn").lines().for_each(|line| roll_up.add(line));
+        let (hosts, unread) = roll_up.end();
         let traffic = &hosts["old.example"];
         assert_eq!((unread, traffic.addresses, traffic.in_the_clear), (1, 1, 2));
         assert!(traffic.is_clear(41 * DAY_SECONDS, 30));

@@ -10,8 +10,8 @@ use std::sync::mpsc::SyncSender;
 
 use heliostat_engine::Clock;
 use heliostat_migrate::map::Map;
-use heliostat_migrate::retire::{self, Answer, Asked, Method, PathClass, Visit};
-use http::header::{CACHE_CONTROL, HOST, USER_AGENT};
+use heliostat_migrate::retire::{self, Answer, Asked, Method, PathClass, Told, Visit};
+use http::header::{CACHE_CONTROL, HOST, HeaderName, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -25,51 +25,74 @@ use crate::reply::{NO_STORE, Reply};
 use crate::service::Scheme;
 use crate::user_agent;
 
+/// The names of retired hosts that a server answers for.
+#[derive(Debug, Clone)]
+pub struct RetiredNames {
+    /// Which, and where they lead.
+    pub map: Map,
+    /// The time.
+    pub clock: Clock,
+    /// Who is told of each request; never waited for.
+    pub visits: Option<SyncSender<Visit>>,
+}
+
 /// A server of retired names, before it has an address.
 #[derive(Debug)]
 pub struct RetiredServer {
     options: ServeOptions,
-    map: Map,
-    clock: Clock,
-    visits: Option<SyncSender<Visit>>,
+    names: RetiredNames,
 }
 
 /// What answers.
 pub(crate) struct RetiredSite {
-    map: Map,
-    clock: Clock,
-    visits: Option<SyncSender<Visit>>,
+    names: RetiredNames,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
 }
 
 impl RetiredServer {
-    /// A server of the names in `map`. Each request is told to `visits`, which is never waited for.
-    pub const fn new(
-        options: ServeOptions,
-        map: Map,
-        clock: Clock,
-        visits: Option<SyncSender<Visit>>,
-    ) -> Self {
-        Self {
-            options,
-            map,
-            clock,
-            visits,
-        }
+    /// A server of these names and nothing else.
+    pub const fn new(options: ServeOptions, names: RetiredNames) -> Self {
+        Self { options, names }
     }
 
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime.
     pub fn bind(self) -> Result<Bound, ServeError> {
-        let site = RetiredSite {
-            map: self.map,
-            clock: self.clock,
-            visits: self.visits,
-            metrics: Arc::new(Metrics::new(&self.options.version)),
-            limits: self.options.limits.clone(),
-        };
+        let metrics = Arc::new(Metrics::new(&self.options.version));
+        let site = RetiredSite::new(self.names, metrics, self.options.limits.clone());
         Bound::new(&self.options, Front::Retired(Arc::new(site)))
     }
+}
+
+impl RetiredSite {
+    pub(crate) const fn new(names: RetiredNames, metrics: Arc<Metrics>, limits: Limits) -> Self {
+        Self {
+            names,
+            metrics,
+            limits,
+        }
+    }
+
+    /// Whether a request asks for one of the names.
+    pub(crate) fn is_asked(&self, request: &Request<Incoming>) -> bool {
+        let host = retire::host_of(host(request));
+        self.names.map.find(&host).is_some()
+    }
+}
+
+/// The host that a request names, perhaps with a port.
+fn host(request: &Request<Incoming>) -> &str {
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    authority
+        .or_else(|| header(request, &HOST))
+        .unwrap_or_default()
+}
+
+fn header<'a>(request: &'a Request<Incoming>, name: &HeaderName) -> Option<&'a str> {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value: &HeaderValue| value.to_str().ok())
 }
 
 /// Answers one request, with a reason phrase where the status alone says too little.
@@ -79,18 +102,11 @@ pub(crate) fn answer(
     peer: SocketAddr,
     scheme: Scheme,
 ) -> (Reply, Option<ReasonPhrase>) {
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    let host = authority.or_else(|| header(HOST)).unwrap_or_default();
+    let host = host(request);
     let path = request.uri().path();
-    let now = site.clock.now();
+    let now = site.names.clock.now();
     let answer = retire::answer(
-        &site.map,
+        &site.names.map,
         &Asked {
             method: match *request.method() {
                 http::Method::GET | http::Method::HEAD => Method::Read,
@@ -104,15 +120,17 @@ pub(crate) fn answer(
         },
     );
     let (reply, reason) = reply(answer);
-    if let Some(visits) = &site.visits {
+    if let Some(visits) = &site.names.visits {
+        let user_agent = header(request, &USER_AGENT);
         let visit = Visit {
             at: now,
             host: retire::host_of(host),
             class: PathClass::of(path),
-            client: user_agent::summarise(header(USER_AGENT)).to_owned(),
+            client: user_agent::summarise(user_agent).to_owned(),
             encrypted: scheme == Scheme::Https,
             address: peer.ip().to_string(),
             status: reply.status.as_u16(),
+            told: user_agent.map(Told::of).unwrap_or_default(),
         };
         if visits.try_send(visit).is_err() {
             tracing::warn!(

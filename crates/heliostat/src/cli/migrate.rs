@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 /// `heliostat migrate …`
 #[derive(Debug, Clone, Subcommand)]
@@ -19,8 +20,9 @@ pub(crate) enum MigrateCommand {
     Map(MigrateMapCommand),
     /// Serve retired names: redirect by the map, count who comes, say when they are gone
     Redirect(Box<MigrateRedirectArgs>),
-    /// Tell who still comes to retired names, and whether they can go; exit code 1 while they cannot
-    Traffic(MigrateTrafficArgs),
+    /// Tell who still comes to retired names
+    #[command(subcommand)]
+    Traffic(MigrateTrafficCommand),
     /// Tell when retired names are announced, dark for practice, off and parked
     #[command(subcommand)]
     Timeline(MigrateTimelineCommand),
@@ -100,7 +102,13 @@ pub(crate) enum MigrateFormat {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MigrateMapCommand {
     /// Read the map and say what is wrong with it
-    Check(MigrateMapArgs),
+    Check {
+        #[command(flatten)]
+        map: MigrateMapArgs,
+        /// Ask every new address of your entries (of the built-in ones where you have none) whether it answers
+        #[arg(long)]
+        online: bool,
+    },
     /// Tell what becomes of one address, for each use
     Test {
         /// The address
@@ -164,7 +172,14 @@ pub(crate) enum AddressKept {
     Keep,
 }
 
-/// Options of `heliostat migrate traffic`.
+/// `heliostat migrate traffic …`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MigrateTrafficCommand {
+    /// Tell day by day and client by client who comes, and whether a name can go; exit code 1 while one cannot
+    Report(MigrateTrafficArgs),
+}
+
+/// Options of `heliostat migrate traffic report`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MigrateTrafficArgs {
     /// The log that `migrate redirect --traffic` wrote
@@ -174,13 +189,19 @@ pub(crate) struct MigrateTrafficArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
     pub(crate) clear_days: i64,
     /// Print one JSON document
-    #[arg(long)]
+    #[arg(long, conflicts_with = "html")]
     pub(crate) json: bool,
+    /// Print one page of HTML with charts
+    #[arg(long)]
+    pub(crate) html: bool,
 }
 
 /// `heliostat migrate timeline …`
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MigrateTimelineCommand {
+    /// Propose the dates of a retirement as a section of the map; exit code 1 when the end has come and extra indexes
+    /// or installers remain
+    Plan(Box<MigrateTimelinePlanArgs>),
     /// Print every step of every retirement
     Show {
         #[command(flatten)]
@@ -199,7 +220,64 @@ pub(crate) enum MigrateTimelineCommand {
         #[command(flatten)]
         map: MigrateMapArgs,
         /// Print one JSON document
-        #[arg(long)]
+        #[arg(long, conflicts_with = "html")]
         json: bool,
+        /// Print one page of HTML, for mail
+        #[arg(long)]
+        html: bool,
     },
+}
+
+/// Options of `heliostat migrate timeline plan`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateTimelinePlanArgs {
+    /// The host that goes, or its entry's name in the map
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    #[command(flatten)]
+    pub(crate) target: MigrateTargetArgs,
+    /// The first day without it [default: what the map says]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) off: Option<Date>,
+    /// When people are told [default: what the map says, else today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) announced: Option<Date>,
+    /// From when on the name is only kept
+    #[arg(long, value_name = "DATE")]
+    pub(crate) parked: Option<Date>,
+    /// The log that `migrate redirect --traffic` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) traffic: Option<PathBuf>,
+    /// A name is clear when no installer came for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub(crate) clear_days: i64,
+    /// Retire although extra indexes or installers remain: why, and who decided
+    #[arg(long, value_name = "WHY")]
+    pub(crate) force: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The names of retired hosts that `serve` answers for beside its mirror.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Retired")]
+pub(crate) struct RetiredArgs {
+    /// Answer for the names of retired hosts by this map too: redirect them, or say that they are gone
+    #[arg(id = "retired_map", long = "retired-map", value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// Write who comes to retired names to this file, one JSON object a line
+    #[arg(id = "retired_traffic", long = "retired-traffic", value_name = "FILE")]
+    pub(crate) traffic: Option<PathBuf>,
+    /// How much of a client's address is written
+    #[arg(
+        id = "retired_addresses",
+        long = "retired-addresses",
+        value_name = "HOW",
+        default_value = "drop"
+    )]
+    pub(crate) addresses: AddressKept,
+    /// What addresses are hashed with
+    #[arg(id = "retired_salt", long = "retired-salt", value_name = "TEXT")]
+    pub(crate) salt: Option<String>,
 }

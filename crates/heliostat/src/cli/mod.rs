@@ -34,7 +34,7 @@ pub(crate) use installers::{
 pub(crate) use migrate::{
     AddressKept, MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand,
     MigrateRedirectArgs, MigrateScanArgs, MigrateTargetArgs, MigrateTimelineCommand,
-    MigrateTrafficArgs,
+    MigrateTimelinePlanArgs, MigrateTrafficCommand, RetiredArgs,
 };
 pub(crate) use mirror::MirrorArgs;
 pub(crate) use serve::ServeArgs;

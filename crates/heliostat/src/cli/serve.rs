@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::filter::parse_size;
-use super::{AttestationArgs, MirrorArgs, SigningArgs, UpstreamArgs};
+use super::{AttestationArgs, MirrorArgs, RetiredArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat serve`.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +37,8 @@ pub(crate) struct ServeArgs {
     pub(crate) mirror: MirrorArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
+    #[command(flatten)]
+    pub(crate) retired: RetiredArgs,
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,
 }

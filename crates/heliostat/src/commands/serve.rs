@@ -9,6 +9,7 @@ use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use super::migrate::redirect;
 use super::{UsageError, signals};
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::outcome::Outcome;
@@ -19,20 +20,11 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
     let store = wire::open_store(common, &events)?;
     // What a run that was cut off committed last may not be listed yet.
     store.refresh_root(wire::clock().now())?;
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Some(TlsFiles {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        }),
-        (None, None) => None,
-        _ => return Err(UsageError("`--tls-cert` and `--tls-key` go together".to_owned()).into()),
-    };
-    if tls.is_none() && !args.listen.ip().is_loopback() {
-        tracing::warn!(listen = %args.listen, "listening beyond this machine without TLS: give --tls-cert and --tls-key, or put a TLS server in front");
-    }
+    let tls = tls(args)?;
     about::introduce(&store, &args.mirror.operator())?;
     about::describe(&store)?;
     let publisher = publisher(&store, args, &events)?;
+    let (retired, visits) = redirect::beside(&args.retired)?.unzip();
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
         let on_demand = if args.offline {
@@ -56,6 +48,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         let notary = publisher.as_ref().map(|publisher| publisher.notary.clone());
         let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock())
             .with_notary(notary)
+            .with_retired(retired)
             .bind()?;
         // Whoever reads the line may ask us to stop right away.
         let signals = signals::Signals::listen();
@@ -86,6 +79,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         anyhow::Ok(drained)
     });
     wire::end(runtime);
+    visits.map_or(Ok(()), redirect::Log::end)?;
     match result? {
         Some(Drained::Finished) => Ok(Outcome::Done),
         Some(Drained::Cut { connections }) => {
@@ -112,6 +106,22 @@ fn publisher(
         clock: wire::clock(),
         events: events.clone(),
     }))
+}
+
+/// The certificate's files, where both are named.
+fn tls(args: &ServeArgs) -> anyhow::Result<Option<TlsFiles>> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        _ => return Err(UsageError("`--tls-cert` and `--tls-key` go together".to_owned()).into()),
+    };
+    if tls.is_none() && !args.listen.ip().is_loopback() {
+        tracing::warn!(listen = %args.listen, "listening beyond this machine without TLS: give --tls-cert and --tls-key, or put a TLS server in front");
+    }
+    Ok(tls)
 }
 
 fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {

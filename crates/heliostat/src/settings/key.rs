@@ -19,6 +19,7 @@ const SHARED_TABLES: &[&str] = &[
     "Selection",
     "Mirror",
     "Signing",
+    "Retired",
 ];
 
 /// Options that belong to one call and make no sense as a standing wish.

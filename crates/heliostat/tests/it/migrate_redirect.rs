@@ -122,7 +122,7 @@ fn visits_are_reported_and_a_timeline_is_told() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let report = bare()
-        .args(["migrate", "traffic", log.to_str().unwrap()])
+        .args(["migrate", "traffic", "report", log.to_str().unwrap()])
         .run();
     report.assert_code(1);
     assert_says(&report.stdout, &["old.example: not clear", "uv/0.9.1: 1"]);

@@ -6,7 +6,7 @@ use heliostat_migrate::Kind;
 use heliostat_migrate::map::{Address, Decision, Map};
 use url::Url;
 
-use super::{UsageError, read_map};
+use super::{UsageError, online, read_map};
 use crate::cli::MigrateMapCommand;
 use crate::outcome::Outcome;
 use crate::render::plural;
@@ -27,13 +27,16 @@ const USES: [Kind; 9] = [
 
 pub(super) fn run(command: &MigrateMapCommand) -> anyhow::Result<Outcome> {
     match command {
-        MigrateMapCommand::Check(args) => {
-            let map = read_map(args.map.as_deref())?;
+        MigrateMapCommand::Check { map, online } => {
+            let map = read_map(map.map.as_deref())?;
             let own = map.entries().iter().filter(|entry| !entry.builtin).count();
             reporter::talk(&format!(
                 "the map is right: {}, {own} of them yours",
                 plural(map.entries().len() as u64, "entry")
             ));
+            if *online {
+                return online::check(&map);
+            }
             Ok(Outcome::Done)
         }
         MigrateMapCommand::Test { url, map } => test(&read_map(map.map.as_deref())?, url),

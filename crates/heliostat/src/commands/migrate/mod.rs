@@ -6,7 +6,10 @@ mod git;
 mod host;
 mod locks;
 mod map;
-mod retire;
+mod online;
+pub(super) mod redirect;
+mod timeline;
+mod traffic;
 mod walk;
 
 use std::io::Read as _;
@@ -48,9 +51,9 @@ pub(super) fn run(command: &MigrateCommand) -> anyhow::Result<Outcome> {
         MigrateCommand::Diff(args) => diff::run(args),
         MigrateCommand::Apply(args) => apply::run(args),
         MigrateCommand::Map(command) => map::run(command),
-        MigrateCommand::Redirect(args) => retire::redirect(args),
-        MigrateCommand::Traffic(args) => retire::traffic(args),
-        MigrateCommand::Timeline(command) => retire::timeline(command),
+        MigrateCommand::Redirect(args) => redirect::run(args),
+        MigrateCommand::Traffic(command) => traffic::run(command),
+        MigrateCommand::Timeline(command) => timeline::run(command),
     }
 }
 
