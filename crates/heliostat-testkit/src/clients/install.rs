@@ -30,6 +30,12 @@ pub enum Tool {
     PypiAttestations,
     /// python-tuf, the reference implementation of TUF: a library.
     PythonTuf,
+    /// pip-tools: pip-compile.
+    PipTools,
+    /// tox.
+    Tox,
+    /// zc.buildout.
+    Buildout,
 }
 
 /// A program that comes from Debian.
@@ -69,7 +75,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -80,6 +86,9 @@ impl Tool {
         Self::Pipenv,
         Self::PypiAttestations,
         Self::PythonTuf,
+        Self::PipTools,
+        Self::Tox,
+        Self::Buildout,
     ];
 
     /// The folder of its environment.
@@ -95,6 +104,9 @@ impl Tool {
             Self::Pipenv => "pipenv",
             Self::PypiAttestations => "pypi-attestations",
             Self::PythonTuf => "python-tuf",
+            Self::PipTools => "pip-tools",
+            Self::Tox => "tox",
+            Self::Buildout => "buildout",
         }
     }
 
@@ -112,6 +124,9 @@ impl Tool {
             Self::Pipenv => &["pipenv"],
             Self::PypiAttestations => &[PYPI_ATTESTATIONS],
             Self::PythonTuf => &["tuf==7.0.*"],
+            Self::PipTools => &["pip-tools"],
+            Self::Tox => &["tox"],
+            Self::Buildout => &["zc.buildout"],
         }
     }
 
@@ -125,6 +140,9 @@ impl Tool {
             Self::Pdm => "pdm",
             Self::Pipenv => "pipenv",
             Self::PypiAttestations => "pypi-attestations",
+            Self::PipTools => "pip-compile",
+            Self::Tox => "tox",
+            Self::Buildout => "buildout",
         }
     }
 
