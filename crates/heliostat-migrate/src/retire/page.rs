@@ -152,7 +152,7 @@ fn push_chart(body: &mut String, traffic: &Traffic, now: i64) {
     let _infallible = write!(
         body,
         "<text x=\"0\" y=\"{0}\">{first}</text>\n<text x=\"{1}\" y=\"{0}\" text-anchor=\"end\">{today}</text>\n\
-         <text x=\"{2}\" y=\"14\">{most}</text>\n</svg>\n<figcaption>Requests of installers, the last {DAYS_SHOWN} \
+         <text x=\"{2}\" y=\"14\">max {most}</text>\n</svg>\n<figcaption>Requests of installers, the last {DAYS_SHOWN} \
          days</figcaption>\n</figure>\n",
         height + 15.0,
         width - 60.0,

@@ -136,6 +136,21 @@ const REWRITES: &[(&str, &str, &str)] = &[
         "pip install -i https://u:secret@pypi.python.org/simple x",
         "pip install -i NEW/simple x",
     ),
+    (
+        "ci.yml",
+        "env:\n  PIP_EXTRA_INDEX_URL: https://${{ secrets.A }}:${{ secrets.B }}@pypi.python.org/simple\n",
+        "env:\n  PIP_EXTRA_INDEX_URL: NEW/simple\n",
+    ),
+    (
+        "azure-pipelines.yml",
+        "- script: pip install -i https://$(A):$(B)@pypi.python.org/simple x\n",
+        "- script: pip install -i NEW/simple x\n",
+    ),
+    (
+        "pip.conf.j2",
+        "[global]\nindex-url = https://{{ user }}:{{ pass | urlencode }}@pypi.python.org/simple\n",
+        "[global]\nindex-url = NEW/simple\n",
+    ),
 ];
 
 #[test]
@@ -321,7 +336,7 @@ fn secrets_are_in_no_output() {
 
 #[test]
 fn variables_are_listed() {
-    let scan = scanner().scan("a.sh", b"pip install -i https://$HOST/simple x\ncurl https://$HOST/y\npip install -i https://pypi.python.org${X}/simple y\npip install -i https://$U:$P@h.example/simple\n");
+    let scan = scanner().scan("a.sh", b"pip install -i https://$HOST/simple x\ncurl https://$HOST/y\npip install -i https://pypi.python.org${X}/simple y\npip install -i https://$U:$P@h.example/simple\npip install -i https://{{ u }}@h.example/simple\n");
     let seen: Vec<_> = scan
         .unresolved
         .iter()

@@ -1,6 +1,7 @@
 //! Addresses of indexes whose host is a variable: nobody can tell from the file where they lead.
 
 use super::format::Format;
+use super::hit::authority_length;
 use super::setting::{Lines, setting_before};
 use super::{Unresolved, position, redacted};
 use crate::kind::Kind;
@@ -40,12 +41,7 @@ pub(super) fn find(
         {
             continue;
         }
-        let length = authority
-            .find(|character: char| {
-                character.is_whitespace() && !authority.starts_with("{{")
-                    || "\"'`<>/\\".contains(character)
-            })
-            .unwrap_or(authority.len());
+        let length = authority_length(authority);
         let host = &authority[..length];
         if host.contains('@')
             && !host

@@ -3,6 +3,9 @@
 //!
 //! Owns the one rule about where a URL begins and ends. Does not know what a host is there for.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
@@ -11,6 +14,9 @@ use crate::map::Map;
 
 /// How far back from a host the beginning of its authority is looked for.
 const USERINFO_BYTES_MAX: usize = 1024;
+
+/// The longest variable of a template that is looked through.
+const VARIABLE_BYTES_MAX: usize = 256;
 
 /// How far a URL is followed.
 const URL_BYTES_MAX: usize = 8 * 1024;
@@ -211,14 +217,56 @@ fn authority_before(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let lowest = at.saturating_sub(USERINFO_BYTES_MAX);
     let mut begin = at;
-    while begin > lowest && !ends_authority(bytes[begin - 1]) {
-        begin -= 1;
+    while begin > lowest {
+        if let Some(start) = variable_before(text, begin) {
+            begin = start;
+        } else if ends_authority(bytes[begin - 1]) {
+            break;
+        } else {
+            begin -= 1;
+        }
     }
     while !text.is_char_boundary(begin) {
         begin += 1;
     }
     let before = &text[..begin];
     (before.ends_with("//") || before.ends_with("\\/\\/")).then_some(begin)
+}
+
+/// Where a variable of a template begins that ends at `end`: `{{ name }}` with whatever stands in it, `$(name)`.
+fn variable_before(text: &str, end: usize) -> Option<usize> {
+    let head = &text[text.floor_char_boundary(end.saturating_sub(VARIABLE_BYTES_MAX))..end];
+    let begin = end - head.len();
+    if head.ends_with("}}") {
+        let at = head.rfind("{{")?;
+        return (!head[at..].contains('\n')).then_some(begin + at);
+    }
+    if head.ends_with(')') {
+        let at = head.rfind("$(")?;
+        return (!head[at..].contains(char::is_whitespace)).then_some(begin + at);
+    }
+    None
+}
+
+/// Where an authority ends that `text` begins with. Variables of templates are a part of it, with the spaces in them.
+pub(crate) fn authority_length(text: &str) -> usize {
+    let mut at = 0;
+    while at < text.len().min(USERINFO_BYTES_MAX) {
+        let rest = &text[at..];
+        let variable = [("{{", "}}"), ("$(", ")")]
+            .iter()
+            .find(|(open, _)| rest.starts_with(open))
+            .and_then(|(_, close)| Some((rest.find(close)?, close.len())))
+            .filter(|(length, _)| !rest[..*length].contains('\n') && *length < VARIABLE_BYTES_MAX);
+        if let Some((length, close)) = variable {
+            at += length + close;
+        } else if ends_authority(rest.as_bytes()[0]) {
+            break;
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    at
 }
 
 const fn ends_authority(byte: u8) -> bool {
@@ -394,163 +442,4 @@ fn rest_end(text: &str, from: usize) -> usize {
 fn variable_open(text: &str) -> bool {
     text.rfind("{{")
         .is_some_and(|open| !text[open..].contains("}}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn found(text: &str) -> Vec<String> {
-        let map = Map::builtin();
-        Needles::new(&map)
-            .hits(text, &map)
-            .iter()
-            .filter(|hit| {
-                hit.port_meant()
-                    .is_none_or(|port| [80, 443].contains(&port))
-            })
-            .map(|hit| text[hit.span()].to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn an_address_is_found_as_it_stands() {
-        for (text, address) in [
-            (
-                "index-url = http://f.pypi.python.org/simple",
-                "http://f.pypi.python.org/simple",
-            ),
-            (
-                "-ihttps://PyPI.Python.ORG/simple",
-                "https://PyPI.Python.ORG/simple",
-            ),
-            (
-                "-i https://pypi.python.org./simple",
-                "https://pypi.python.org./simple",
-            ),
-            (
-                "-i https://pypi.python.org:443/simple x",
-                "https://pypi.python.org:443/simple",
-            ),
-            (
-                "u = \"https:\\/\\/pypi.python.org\\/simple\"",
-                "https:\\/\\/pypi.python.org\\/simple",
-            ),
-            (
-                "https://u:p%40x@pypi.python.org/simple/",
-                "https://u:p%40x@pypi.python.org/simple/",
-            ),
-            (
-                "https://$U:${P}@pypi.python.org/simple/",
-                "https://$U:${P}@pypi.python.org/simple/",
-            ),
-            ("trusted-host = pypi.python.org", "pypi.python.org"),
-            ("see pypi.python.org.", "pypi.python.org"),
-            ("看 pypi.python.org，好", "pypi.python.org"),
-            (
-                "(https://pypi.python.org/simple).",
-                "https://pypi.python.org/simple",
-            ),
-            (
-                "${X:-https://pypi.python.org/simple}",
-                "https://pypi.python.org/simple",
-            ),
-            ("git+https://pypi.python.org/x", "https://pypi.python.org/x"),
-            ("https://pypi.python.org/a;", "https://pypi.python.org/a"),
-            ("//pypi.python.org/simple", "//pypi.python.org/simple"),
-        ] {
-            assert_eq!(found(text), [address], "{text}");
-        }
-        assert_eq!(
-            found("https://a.pypi.python.org/simple,https://b.pypi.python.org/simple"),
-            [
-                "https://a.pypi.python.org/simple",
-                "https://b.pypi.python.org/simple"
-            ]
-        );
-    }
-
-    #[test]
-    fn look_alikes_are_not_found() {
-        for text in [
-            "https://pypi.python.org.evil.example/simple",
-            "https://notpypi.python.org/simple",
-            "https://not-pypi.python.org/simple",
-            "https://x_pypi.python.org/simple",
-            "https://pypi.python.organic/simple",
-            "https://pypi.python.org-mirror.example/",
-            "https://pypi.python.org@evil.example/simple",
-            "https://pypi.python.org:x@evil.example/simple",
-            "https://pypi.python.org:443@evil.example/simple",
-            "https://evil.example/pypi.python.org/simple",
-            "https://evil.example/?u=pypi.python.org",
-            "https://evil.example/?u=https://pypi.python.org/simple",
-            "https://web.example/2014/https://pypi.python.org/simple",
-            "https://evil.example/#pypi.python.org",
-            "/srv/mirror/pypi.python.org/simple",
-            "admin@pypi.python.org",
-            "https://рypi.python.org/simple",
-            "https://еpypi.python.org/simple",
-            "https://pypi.python.orgé/",
-            "https://ёpypi.python.org/simple",
-            "https://pypi.python.org%2eevil.example/",
-            "https://pypi.python.org:8443/simple",
-            "https://pypi.python.org:80a/simple",
-            "https://pypi.python.org..evil/",
-            "https://.pypi.python.org/",
-            "https://zz.pypi.python.org/simple",
-            "C:\\mirror\\pypi.python.org\\simple",
-            "https://evil.example\\pypi.python.org/",
-            "https://a.example/r?to=%2F%2Fpypi.python.org/",
-        ] {
-            assert_eq!(found(text), Vec::<String>::new(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_variable_beside_the_host_leaves_it_undecided() {
-        let map = Map::builtin();
-        let needles = Needles::new(&map);
-        for text in [
-            "https://pypi.python.org${SUFFIX}/simple",
-            "https://pypi.python.org:${PORT}/simple",
-            "https://${SUB}pypi.python.org/simple",
-        ] {
-            let hits = needles.hits(text, &map);
-            assert!(
-                hits.iter().all(|hit| hit.doubt.is_some()) && hits.len() == 1,
-                "{text} {hits:?}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_without_a_fault_and_hits_are_in_order(
-            parts in prop::collection::vec(prop_oneof![
-                Just("pypi.python.org".to_owned()), Just("https://".to_owned()), Just("\\/\\/".to_owned()),
-                Just("@".to_owned()), Just(":443".to_owned()), Just("/simple".to_owned()), Just("{{".to_owned()),
-                "[ -~]{0,4}", "\\PC{0,3}",
-            ], 0..12)
-        ) {
-            let text = parts.concat();
-            let map = Map::builtin();
-            let mut last = 0;
-            for hit in Needles::new(&map).hits(&text, &map) {
-                let span = hit.span();
-                prop_assert!(span.start >= last && hit.host.start >= span.start && span.end <= text.len());
-                prop_assert_eq!(text[hit.host.clone()].trim_end_matches('.').to_ascii_lowercase(), hit.name);
-                last = hit.host.end;
-            }
-        }
-
-        #[test]
-        fn more_letters_on_either_side_make_another_host(left in "[a-z0-9_-]{1,5}", right in "[a-z0-9_-]{1,5}") {
-            prop_assert_eq!(found(&format!("https://x{left}pypi.python.org/simple")).len(), 0);
-            prop_assert_eq!(found(&format!("https://pypi.python.org{right}/simple")).len(), 0);
-            prop_assert_eq!(found(&format!("https://pypi.python.org.{right}/simple")).len(), 0);
-        }
-    }
 }
