@@ -7,6 +7,7 @@ mod cores;
 mod dataset;
 mod load;
 mod measure;
+mod migrate;
 mod nginx;
 mod peers;
 mod scale;
@@ -48,6 +49,8 @@ enum Bench {
     Scale(scale::Arguments),
     /// Signing, installing through the proxy, losing a mirror; beside python-tuf.
     Trust(trust::Arguments),
+    /// Looking for retired hosts in 100,000 files; beside ripgrep.
+    Migrate(migrate::Arguments),
     /// Make a data set and serve it with nginx until interrupted, to try things by hand.
     Upstream(upstream::Arguments),
 }
@@ -88,6 +91,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         Bench::Scale(arguments) => scale::run(&ground, arguments),
         Bench::Trust(arguments) => trust::run(&mut ground, arguments),
+        Bench::Migrate(arguments) => {
+            ground.prepare(&["heliostat"])?;
+            migrate::run(&mut ground, arguments)
+        }
         Bench::Upstream(arguments) => {
             ground.prepare(&["heliostat-testkit"])?;
             upstream::run(&ground, arguments)
