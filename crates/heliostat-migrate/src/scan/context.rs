@@ -1,6 +1,8 @@
 //! What an address is there for when no word of its own says so: the section or table it stands in, the kind of lock
 //! file, the shape of a requirement.
 
+use std::ops::Range;
+
 use super::format::Format;
 use super::hit::Hit;
 use super::setting::{Lines, Setting, setting_before};
@@ -317,6 +319,24 @@ pub(crate) fn table_block<'a>(lines: &Lines<'a>, begin: usize) -> Vec<&'a str> {
         .map(|below| lines.line(below))
         .take_while(|line| !is_header(line))
         .collect()
+}
+
+/// What switches the certificate's check off in the table around `begin`.
+pub(crate) fn unchecked(lines: &Lines<'_>, begin: usize) -> Option<Range<usize>> {
+    let number = lines.number(begin);
+    let is_header = |number: &usize| lines.line(*number).starts_with('[');
+    let first = (0..=number).rev().find(is_header).unwrap_or(0);
+    (first + 1..lines.count())
+        .take_while(|number| !is_header(number))
+        .find_map(|number| {
+            let line = lines.line(number);
+            let plain = line.replace([' ', '\t'], "");
+            let is_it =
+                plain.starts_with("verify_ssl=false") || plain.starts_with("ssl_verify=false");
+            let start = lines.span(number).start + indent(line);
+            let end = line.find('#').unwrap_or(line.len());
+            is_it.then(|| start..lines.span(number).start + line[..end].trim_end().len())
+        })
 }
 
 fn is_metadata(head: &str) -> bool {

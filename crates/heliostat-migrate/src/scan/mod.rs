@@ -30,6 +30,9 @@ pub(crate) use word::meaning;
 /// A mark that leaves a line alone; `heliostat:ignore[host]` for one host only.
 const IGNORE_MARK: &str = "heliostat:ignore";
 
+/// How many lines at the top may say that a file is generated.
+const GENERATED_LINES: usize = 5;
+
 /// A reference to a retired host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -144,6 +147,7 @@ impl Scanner {
         };
         let lines = Lines::new(text.view());
         let format = Format::of(file, text.view());
+        let generated = !format.is_lock() && is_generated(text.view());
         let place = Place {
             file,
             text: &text,
@@ -163,7 +167,17 @@ impl Scanner {
                     .push(place.unresolved(&judged[index], reason));
                 continue;
             }
-            let (finding, spans) = settle_one(&place, &judged, index, format);
+            let (mut finding, mut spans) = settle_one(&place, &judged, index, format);
+            if generated && finding.active && finding.action != Action::Report {
+                finding.action = Action::Report;
+                finding.reason = Some(
+                    "the file says that it is generated: change what it is made from".to_owned(),
+                );
+                spans.clear();
+            }
+            if finding.action == Action::Rewrite && format == Format::Toml {
+                scan.findings.extend(place.unchecked(&judged[index]));
+            }
             edits.extend(spans.into_iter().map(|(span, new)| Edit {
                 span: text.byte(span.start)..text.byte(span.end),
                 new: text.encode(&new),
@@ -173,6 +187,7 @@ impl Scanner {
         scan.unresolved
             .extend(unresolved::find(file, &text, &lines, format));
         scan.unresolved.sort_by_key(|unresolved| unresolved.start);
+        scan.findings.sort_by_key(|finding| finding.start);
         scan.edits = settle(edits);
         scan
     }
@@ -371,6 +386,27 @@ impl Place<'_> {
         }
     }
 
+    /// A source that moves, and whose certificate nobody checks: the new one is to be checked.
+    fn unchecked(&self, one: &Judged<'_>) -> Option<Finding> {
+        let span = context::unchecked(self.lines, one.hit.host.start)?;
+        let (line, column) = position(self.lines, span.start);
+        Some(Finding {
+            line,
+            column,
+            start: self.text.byte(span.start),
+            end: self.text.byte(span.end),
+            text: self.lines.text[span].to_owned(),
+            kind: Kind::TrustedHost,
+            severity: Kind::TrustedHost.severity(),
+            has_credentials: false,
+            reason: Some(
+                "this source's certificate is not checked: turn that on for the new host"
+                    .to_owned(),
+            ),
+            ..self.finding(one)
+        })
+    }
+
     fn unresolved(&self, one: &Judged<'_>, reason: &str) -> Unresolved {
         let span = one.hit.span();
         let (line, column) = position(self.lines, span.start);
@@ -484,6 +520,13 @@ fn ignored(line: &str, host: &str) -> bool {
                 .any(|name| name.trim().eq_ignore_ascii_case(host)),
             None => true,
         }
+    })
+}
+
+/// Whether a file's first lines say that a program wrote it and will write it again.
+fn is_generated(text: &str) -> bool {
+    text.lines().take(GENERATED_LINES).any(|line| {
+        line.contains("@generated") || line.contains("DO NOT EDIT") && line.contains("enerated")
     })
 }
 
