@@ -64,8 +64,9 @@ impl Scanner {
     /// Whether the words of `before` that name no retired host are in `after`, in their order. Switches for a retired
     /// host, and what only carries or joins statements, may go with it.
     fn words_stay(&self, before: &str, after: &str) -> bool {
-        let mut rest = words(after);
-        words(before)
+        let (before, after) = (squeezed(before), squeezed(after));
+        let mut rest = words(&after);
+        words(&before)
             .filter(|word| !self.occurs(word) && !is_switch(word) && !CARRIERS.contains(word))
             .all(|word| rest.any(|other| other == word))
     }
@@ -83,9 +84,28 @@ const CARRIERS: [&str; 12] = [
     "\\", "^", "-", "export", "ENV", "ARG", "env", "set", "-x", "-gx", "declare", "setx",
 ];
 
+/// A text whose templates' variables are one word each, `{{secrets.A}}`: they may be a part of a login.
+fn squeezed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once("{{") {
+        let (inner, tail) = tail.split_once("}}").unwrap_or((tail, ""));
+        out.push_str(head);
+        out.extend(inner.chars().filter(|character| !is_between(*character)));
+        rest = tail;
+    }
+    out + rest
+}
+
+/// Whether a character stands between words.
+fn is_between(character: char) -> bool {
+    character.is_whitespace() || "\"'`,".contains(character)
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|character: char| character.is_whitespace() || "\"'`,".contains(character))
-        .filter(|word| !word.is_empty())
+    // What a plain scalar of YAML is marked with is no part of its first word.
+    let text = text.strip_prefix('=').unwrap_or(text);
+    text.split(is_between).filter(|word| !word.is_empty())
 }
 
 /// Whether a word alone switches a host's checks off: `--trusted-host`, whose value is another word.

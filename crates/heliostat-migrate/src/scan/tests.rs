@@ -5,8 +5,9 @@ use crate::edit::apply;
 
 /// The file after its edits.
 fn after(file: &str, text: &str) -> String {
-    let scan = scanner().scan(file, text.as_bytes());
-    String::from_utf8(apply(text.as_bytes(), &scan.edits)).unwrap()
+    let scanner = scanner();
+    let scan = scanner.scan(file, text.as_bytes());
+    String::from_utf8(scanner.rewrite(file, text.as_bytes(), &scan).unwrap()).unwrap()
 }
 
 fn scanner() -> Scanner {
@@ -135,6 +136,11 @@ const REWRITES: &[(&str, &str, &str)] = &[
         "run.sh",
         "pip install -i https://u:secret@pypi.python.org/simple x",
         "pip install -i NEW/simple x",
+    ),
+    (
+        "trust.yml",
+        "env:\n  PIP_TRUSTED_HOST: f.pypi.python.org keep.example\n",
+        "env:\n  PIP_TRUSTED_HOST: keep.example\n",
     ),
     (
         "ci.yml",

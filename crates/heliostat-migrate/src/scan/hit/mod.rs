@@ -235,6 +235,9 @@ fn authority_before(text: &str, at: usize) -> Option<usize> {
 
 /// Where a variable of a template begins that ends at `end`: `{{ name }}` with whatever stands in it, `$(name)`.
 fn variable_before(text: &str, end: usize) -> Option<usize> {
+    if !text.is_char_boundary(end) {
+        return None;
+    }
     let head = &text[text.floor_char_boundary(end.saturating_sub(VARIABLE_BYTES_MAX))..end];
     let begin = end - head.len();
     if head.ends_with("}}") {
