@@ -14,6 +14,8 @@ use crate::render;
 
 /// How often a line is printed when there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the bar is drawn anew.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
 /// Failures named while the run goes; the rest stands in the ledger and the summary.
 const FAILURES_NAMED_MAX: u64 = 20;
 
@@ -63,7 +65,7 @@ struct Reporter {
     output: Output,
     bar: Option<ProgressBar>,
     started: Instant,
-    last_line: Instant,
+    last_shown: Instant,
     projects: u64,
     projects_done: u64,
     files: u64,
@@ -88,7 +90,7 @@ impl Reporter {
             output,
             bar,
             started: now,
-            last_line: now,
+            last_shown: now,
             projects: 0,
             projects_done: 0,
             files: 0,
@@ -224,19 +226,30 @@ impl Reporter {
         }
     }
 
+    /// Shows how far it is, now and then: events come by the ten thousand a second, and words for each of them would
+    /// cost more than what they tell of.
     fn tick(&mut self) {
         let now = Instant::now();
+        let is_done = self.projects_done >= self.projects && self.projects > 0;
+        let interval = match &self.bar {
+            Some(_) if is_done => Duration::ZERO,
+            Some(_) => BAR_INTERVAL,
+            None => LINE_INTERVAL,
+        };
+        if now - self.last_shown < interval {
+            return;
+        }
+        self.last_shown = now;
         let message = self.message(now);
         if let Some(bar) = &self.bar {
             bar.set_length(self.projects);
             bar.set_position(self.projects_done);
             bar.set_message(message);
-            if self.projects_done >= self.projects && self.projects > 0 {
+            if is_done {
                 // The summary comes next and must not stand behind the bar.
                 bar.finish_and_clear();
             }
-        } else if now - self.last_line >= LINE_INTERVAL {
-            self.last_line = now;
+        } else {
             talk(&format!(
                 "{}/{} projects, {message}",
                 self.projects_done, self.projects
