@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use crate::catalog::{CatalogFault, SignedAs, encode_body};
+use crate::catalog::{BodyEncoder, CatalogFault, SignedAs};
 use crate::error::StoreError;
 use crate::pages::{Copies, published, signed_as};
 use crate::record::ProjectRecord;
@@ -59,9 +59,10 @@ fn encode(
     copies: Copies,
     queue: &SyncSender<Result<Encoded, CatalogFault>>,
 ) {
+    let mut bodies = BodyEncoder::new();
     for record in records {
         let signed = (copies != Copies::None).then(|| signed_as(&published(&record)).0);
-        let encoded = encode_body(&record).map(|body| Encoded {
+        let encoded = bodies.encode(&record).map(|body| Encoded {
             record,
             body,
             signed,

@@ -25,7 +25,7 @@ use crate::error::StoreError;
 
 pub(crate) use read::Doomed;
 pub use read::{CheckPlace, Root, Run, Totals};
-pub(crate) use record_body::{Columns, decode_record, encode_body};
+pub(crate) use record_body::{BodyEncoder, Columns, decode_record};
 pub(crate) use signed::{NOTARY_NOTE, SignedAs};
 pub use signed::{Pending, Places, RoleState, Target, Unsigned, place_of};
 pub(crate) use write::{Applier, Before};

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use heliostat_pypi::page::ProjectPage;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+use zstd::bulk::Compressor;
 
 use super::CatalogFault;
 use crate::record::{Keeper, ProjectRecord, Validators, Weight};
@@ -35,16 +36,40 @@ struct BodyIn {
     upstream: String,
 }
 
-/// Compresses the part of a record that has no columns.
-pub(crate) fn encode_body(record: &ProjectRecord) -> Result<Vec<u8>, CatalogFault> {
-    let body = BodyOut {
-        page: &record.page,
-        hidden: &record.hidden,
-        upstream: &record.upstream,
-    };
-    let damaged = |error: std::io::Error| CatalogFault::record(record.page.name.as_str(), error);
-    let json = serde_json::to_vec(&body).map_err(|error| damaged(error.into()))?;
-    zstd::bulk::compress(&json, COMPRESSION_LEVEL).map_err(damaged)
+/// Compresses the part of records that has no columns. Kept for a whole batch, because making a compressor ready costs
+/// more than compressing an ordinary record.
+pub(crate) struct BodyEncoder {
+    json: Vec<u8>,
+    compressor: Option<Compressor<'static>>,
+}
+
+impl BodyEncoder {
+    pub(crate) const fn new() -> Self {
+        Self {
+            json: Vec::new(),
+            compressor: None,
+        }
+    }
+
+    /// The compressed body of one record.
+    pub(crate) fn encode(&mut self, record: &ProjectRecord) -> Result<Vec<u8>, CatalogFault> {
+        let body = BodyOut {
+            page: &record.page,
+            hidden: &record.hidden,
+            upstream: &record.upstream,
+        };
+        let damaged =
+            |error: std::io::Error| CatalogFault::record(record.page.name.as_str(), error);
+        self.json.clear();
+        serde_json::to_writer(&mut self.json, &body).map_err(|error| damaged(error.into()))?;
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            None => self
+                .compressor
+                .insert(Compressor::new(COMPRESSION_LEVEL).map_err(damaged)?),
+        };
+        compressor.compress(&self.json).map_err(damaged)
+    }
 }
 
 /// Puts a record together from its body and the columns that go with it.

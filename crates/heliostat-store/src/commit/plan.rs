@@ -8,7 +8,7 @@ use heliostat_pypi::{ProjectName, TreePath};
 
 use super::work::{Arrival, Batch, LedgerChange, Notes, Target, Task, Touch, Work};
 use super::{Admission, Blobs, Change, CommitPolicy, Learned, Put, Refusal};
-use crate::catalog::{Columns, encode_body};
+use crate::catalog::{BodyEncoder, Columns};
 use crate::error::StoreError;
 use crate::intake::{Expected, VerifiedBlob};
 use crate::layout;
@@ -355,12 +355,14 @@ impl Planner<'_> {
             store,
         } = self;
         let mut tasks = Vec::with_capacity(drafts.len());
+        let mut encoder = BodyEncoder::new();
         for (name, draft) in drafts {
             let (target, after) = match draft.target {
                 DraftTarget::Keep => (Target::Keep, None),
                 DraftTarget::Drop => (Target::Drop, None),
                 DraftTarget::Put(record) => {
-                    let body = encode_body(&record)
+                    let body = encoder
+                        .encode(&record)
                         .map_err(|fault| store.inner.catalog.complete("encode", fault))?;
                     (Target::Put(Columns::of(&record)), Some((*record, body)))
                 }
