@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use heliostat_client::ClientError;
+use heliostat_directory::DirectoryError;
 use heliostat_engine::EngineError;
 use heliostat_migrate::MigrateError;
 use heliostat_pypi::bundle::BundleError;
@@ -79,7 +80,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// The code of an error: one total function over everything that can end a command.
 fn code_of(error: &anyhow::Error) -> Code {
     for cause in error.chain() {
-        if cause.is::<UsageError>() || cause.is::<ConfigError>() {
+        if cause.is::<UsageError>() || cause.is::<ConfigError>() || cause.is::<DirectoryError>() {
             return Code::Usage;
         }
         if let Some(error) = cause.downcast_ref::<MigrateError>() {

@@ -5,7 +5,7 @@ use cargo_metadata::{Dependency, DependencyKind, Package};
 use super::Finding;
 
 /// Every package of the workspace and those of ours that it may depend on.
-const OURS: [(&str, &[&str]); 12] = [
+const OURS: [(&str, &[&str]); 13] = [
     ("heliostat-pypi", &[]),
     ("heliostat-upstream", &["heliostat-pypi"]),
     ("heliostat-store", &["heliostat-pypi"]),
@@ -25,6 +25,7 @@ const OURS: [(&str, &[&str]); 12] = [
         ],
     ),
     ("heliostat-migrate", &["heliostat-pypi"]),
+    ("heliostat-directory", &[]),
     ("heliostat-attack", &["heliostat-pypi", "heliostat-trust"]),
     (
         "heliostat-serve",
@@ -48,6 +49,7 @@ const OURS: [(&str, &[&str]); 12] = [
             "heliostat-client",
             "heliostat-migrate",
             "heliostat-attack",
+            "heliostat-directory",
         ],
     ),
     ("heliostat-testkit", &[]),

@@ -7,6 +7,7 @@ mod attack;
 mod attestations;
 mod bundle;
 mod client;
+mod directory;
 mod filter;
 mod installers;
 mod migrate;
@@ -26,6 +27,9 @@ pub(crate) use attack::AttackLabArgs;
 pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
+pub(crate) use directory::{
+    DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
+};
 pub(crate) use filter::FilterArgs;
 pub(crate) use installers::{
     AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,
@@ -136,6 +140,9 @@ pub(crate) enum Command {
     /// Move off a retired index host: find every reference, rewrite it safely
     #[command(subcommand)]
     Migrate(Box<MigrateCommand>),
+    /// Keep a list of mirrors: who is on it, how each does by the policy
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Attack the proxy with evil mirrors on loopback and real installers, and print what came of it
     AttackLab(AttackLabArgs),
     /// Write or explain the configuration

@@ -6,6 +6,7 @@ mod attest;
 mod attest_memory;
 mod bandersnatch;
 mod config;
+mod directory;
 mod doctor;
 mod exec;
 mod export;
@@ -52,6 +53,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Attest(command) => attest::run(&command),
         Command::TufClient(args) => tuf_client::run(&args),
         Command::Migrate(command) => migrate::run(&command),
+        Command::Directory(command) => directory::run(&command),
         Command::AttackLab(args) => attack_lab::run(&args),
         Command::Config(command) => config::run(&cli.common, &command),
         Command::Completions { shell } => Ok(shell::completions(shell)),

@@ -20,6 +20,7 @@ mod clients_tree;
 mod config_settings;
 mod config_words;
 mod exec_installs;
+mod directory_score;
 mod http;
 mod installers;
 mod migrate_apply;

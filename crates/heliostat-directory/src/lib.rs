@@ -1,0 +1,22 @@
+//! The list of mirrors: who is on it, how each does, and what follows from that.
+//!
+//! Pure over values: the registry's files come in as bytes, what was observed as samples, the time as a parameter.
+//! Probing, files, signing and pages are others' work. The rules are written down in `policy`, the figures in `score`,
+//! what they lead to in `state`.
+
+mod error;
+mod observe;
+mod policy;
+mod registry;
+mod score;
+mod state;
+
+pub use error::{DirectoryError, Problem};
+pub use observe::{Count, Gate, Outcome, Round, Sample, VantageId};
+pub use policy::{ActiveRules, Policy, RoundRules, ScoreRules, StateRules};
+pub use registry::{
+    AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,
+    MirrorId, Operator, Registry, forbidden_name,
+};
+pub use score::{Health, Term, Why, health, wilson_lower};
+pub use state::{Decided, Replayed, Rule, Standing, State, Transition, replay};

@@ -1,0 +1,284 @@
+//! `heliostat directory`: the folder of a list of mirrors, read and told.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heliostat_directory::{
+    Decided, EndpointId, Policy, Registry, Replayed, Round, State, Term, replay,
+};
+use serde_json::json;
+
+use super::UsageError;
+use crate::cli::{
+    DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
+};
+use crate::outcome::Outcome;
+use crate::{render, reporter};
+
+/// Bytes of one file of a registry or a history.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Where entries stand below the registry.
+const ENTRIES: &str = "mirrors.d";
+/// The rules.
+const POLICY: &str = "policy.toml";
+
+pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
+    match command {
+        DirectoryCommand::Init(args) => init(args),
+        DirectoryCommand::List(args) => list(args),
+        DirectoryCommand::Score(args) => score(args),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a registry is a person's folder under git, not the store's"
+)]
+fn init(args: &DirectoryInitArgs) -> anyhow::Result<Outcome> {
+    let policy_path = args.registry.join(POLICY);
+    if policy_path.exists() {
+        return Err(UsageError(format!(
+            "`{}` is there already; this folder holds a list",
+            policy_path.display()
+        ))
+        .into());
+    }
+    let policy = Policy {
+        own_domain: args.own_domain.clone(),
+        ..Policy::default()
+    };
+    let entries = args.registry.join(ENTRIES);
+    std::fs::create_dir_all(&entries)
+        .with_context(|| format!("cannot make `{}`", entries.display()))?;
+    let text = toml::to_string(&policy).context("cannot write the policy as TOML")?;
+    let text = format!(
+        "# The rules of this list. Count `version` up with every change; a score names the rules it was made by.\n{text}"
+    );
+    crate::files::replace(&policy_path, text.as_bytes())
+        .with_context(|| format!("cannot write `{}`", policy_path.display()))?;
+    reporter::talk(&format!(
+        "a list begins at `{}`: write one file for each mirror in `{ENTRIES}`, and keep the folder in git",
+        args.registry.display()
+    ));
+    Ok(Outcome::Done)
+}
+
+fn list(args: &DirectoryListArgs) -> anyhow::Result<Outcome> {
+    let (_, registry) = read(&args.place)?;
+    for mirror in registry.mirrors() {
+        if args.json {
+            reporter::json_line(mirror);
+            continue;
+        }
+        for endpoint in &mirror.endpoints {
+            reporter::print(&format!(
+                "{:<24} {:<24} {:<3} {}\n",
+                mirror.id,
+                endpoint.id,
+                endpoint
+                    .country
+                    .or(mirror.operator.country)
+                    .map_or_else(String::new, |code| code.to_string()),
+                endpoint.base
+            ));
+        }
+    }
+    let count = registry.mirrors().count() as u64;
+    reporter::talk(&format!("{} on the list", render::plural(count, "mirror")));
+    Ok(Outcome::Done)
+}
+
+fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
+    let (policy, registry) = read(&args.place)?;
+    let mut rounds = Vec::new();
+    for path in &args.replay {
+        let text = read_text(path)?;
+        rounds.extend(Round::read_all(&path.display().to_string(), &text)?);
+    }
+    rounds.sort_by_key(|round| round.at);
+    let replayed = replay(&Decided::of_all(&registry), &rounds, &policy);
+    if let Some(endpoint) = &args.explain {
+        reporter::print(&explained(endpoint, &replayed, &policy)?);
+        return Ok(Outcome::Done);
+    }
+    for (id, standing) in &replayed.standings {
+        let health = replayed.health.get(id).map(|health| health.value);
+        let next = standing.next_action(&policy);
+        if args.json {
+            reporter::json_line(&json!({
+                "endpoint": id,
+                "state": standing.state,
+                "since": standing.since,
+                "rule": standing.rule,
+                "health": health,
+                "next": next.map(|(at, state)| json!({"at": at, "state": state})),
+            }));
+        } else {
+            let health = health.map_or_else(|| "   -".to_owned(), |health| format!("{health:5.1}"));
+            reporter::print(&format!(
+                "{id:<24} {:<12} {health}  since {}: {}\n",
+                standing.state,
+                render::moment(standing.since),
+                standing.rule
+            ));
+        }
+    }
+    for (at, reason) in &replayed.discarded {
+        reporter::talk(&format!(
+            "the round of {} does not count: {reason}",
+            render::moment(*at)
+        ));
+    }
+    for (at, count) in &replayed.braked {
+        reporter::talk(&format!(
+            "the round of {} would have degraded {count} at once, so none was moved",
+            render::moment(*at)
+        ));
+    }
+    let well = |state: State| {
+        matches!(
+            state,
+            State::Active
+                | State::Probation
+                | State::Candidate
+                | State::Maintenance
+                | State::Retired
+        )
+    };
+    let all_well = replayed
+        .standings
+        .values()
+        .all(|standing| well(standing.state));
+    Ok(if all_well {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
+}
+
+/// Every term of one endpoint's health, and every rule that fired.
+fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Result<String> {
+    let id = EndpointId::try_from(endpoint.to_owned()).map_err(UsageError)?;
+    let standing = replayed.standings.get(&id).ok_or_else(|| {
+        UsageError(format!(
+            "no endpoint of the list is called `{id}`; `heliostat directory list` has them"
+        ))
+    })?;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _infallible = writeln!(text, "{name:<12} {value}");
+    };
+    line("endpoint", id.to_string());
+    line(
+        "state",
+        format!(
+            "{} since {}: {}",
+            standing.state,
+            render::moment(standing.since),
+            standing.rule
+        ),
+    );
+    if let Some((at, state)) = standing.next_action(policy) {
+        line(
+            "next",
+            format!("{state} at {}, if nothing changes", render::moment(at)),
+        );
+    }
+    match replayed.health.get(&id) {
+        None => line("health", "no probe looked yet".to_owned()),
+        Some(health) => {
+            let term = |term: &Term| format!("{:.4}  {}", term.value, term.why);
+            line(
+                "health",
+                format!(
+                    "{:.1} of 100, by version {} of the policy",
+                    health.value, policy.version
+                ),
+            );
+            line("available", term(&health.available));
+            line("fresh", term(&health.fresh));
+            line(
+                "complete",
+                format!("{}; its square root counts", term(&health.complete)),
+            );
+            line("hygiene", term(&health.hygiene));
+            for gate in &health.gates {
+                line("gate", format!("`{gate}` is not passed, so health is 0"));
+            }
+        }
+    }
+    for (_, transition) in replayed.transitions.iter().filter(|(of, _)| *of == id) {
+        line(
+            "moved",
+            format!(
+                "{} {} -> {}: {}",
+                render::moment(transition.to.since),
+                transition.from,
+                transition.to.state,
+                transition.to.rule
+            ),
+        );
+    }
+    Ok(text)
+}
+
+/// The folder's rules and entries.
+fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
+    let policy_path = place.registry.join(POLICY);
+    if !policy_path.exists() {
+        return Err(UsageError(format!(
+            "`{}` holds no list: there is no `{POLICY}`; name its folder with `--registry`, or begin one with \
+             `heliostat directory init`",
+            place.registry.display()
+        ))
+        .into());
+    }
+    let policy = Policy::read(&read_text(&policy_path)?)?;
+    let mut entries = Vec::new();
+    for path in entry_files(&place.registry.join(ENTRIES))? {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        entries.push((name, read_text(&path)?));
+    }
+    let named = entries
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let registry = Registry::read(named, policy.own_domain.as_deref())?;
+    Ok((policy, registry))
+}
+
+fn entry_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let reading = || format!("cannot read the folder `{}`", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(reading)? {
+        let path = entry.with_context(reading)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a registry is a person's folder under git, not the store's"
+)]
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let reading = || format!("cannot read `{}`", path.display());
+    std::fs::File::open(path)
+        .with_context(reading)?
+        .take(FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .with_context(reading)?;
+    Ok(text)
+}
