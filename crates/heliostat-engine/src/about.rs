@@ -100,9 +100,14 @@ struct SnapshotState {
     sha256: Sha256,
 }
 
+/// Who runs the mirror, as it was last told.
+pub fn operator(store: &Store) -> Result<Operator, StoreError> {
+    Ok(store.meta(KEY)?.unwrap_or_default())
+}
+
 /// Notes who runs the mirror. What is not given stays; an empty text takes away what was.
 pub fn introduce(store: &Store, given: &Operator) -> Result<(), StoreError> {
-    let noted: Operator = store.meta(KEY)?.unwrap_or_default();
+    let noted = operator(store)?;
     let choose = |given: &Option<String>, noted: Option<String>| match given {
         Some(text) => Some(text.clone()).filter(|text| !text.is_empty()),
         None => noted,

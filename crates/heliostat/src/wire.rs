@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use heliostat_engine::{AttestationPolicy, Attestations, Clock, Context, Event, Events};
+use heliostat_engine::{AttestationPolicy, Attestations, Clock, Context, Event, Events, about};
 use heliostat_store::Store;
 use heliostat_trust::attest::AttestVerifier;
 use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
@@ -74,9 +74,14 @@ pub(crate) fn open_store(common: &CommonArgs, events: &Events) -> anyhow::Result
     Ok(store)
 }
 
-/// The upstream that the options name.
-pub(crate) fn upstream(args: &UpstreamArgs) -> anyhow::Result<Upstream> {
-    Ok(Upstream::new(upstream_options(args)?)?)
+/// The upstream that the options name. `contact` is how whoever runs this mirror can be reached, where it was told.
+pub(crate) fn upstream(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Result<Upstream> {
+    Ok(Upstream::new(upstream_options(args, contact)?)?)
+}
+
+/// How whoever runs the mirror can be reached, as `--contact` once said.
+pub(crate) fn contact(store: &Store) -> anyhow::Result<Option<String>> {
+    Ok(about::operator(store)?.contact)
 }
 
 /// Everything a use-case works with.
@@ -137,7 +142,7 @@ pub(crate) fn verifier_of_tree(tree: &Path, root: &Path) -> anyhow::Result<Attes
     Ok(AttestVerifier::from_json(&carried)?)
 }
 
-fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
+fn upstream_options(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Result<UpstreamOptions> {
     let mut certificates = Vec::new();
     if let Some(path) = &args.cacert {
         certificates.push(
@@ -148,7 +153,7 @@ fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
     Ok(UpstreamOptions {
         root: args.upstream.clone(),
         file_mirrors: args.file_mirror.clone(),
-        user_agent: args.user_agent.clone().unwrap_or_else(default_user_agent),
+        user_agent: (args.user_agent.clone()).unwrap_or_else(|| user_agent(contact)),
         ca_certificates_pem: certificates,
         proxy: args.proxy.clone(),
         netrc: netrc(args)?,
@@ -164,11 +169,16 @@ fn upstream_options(args: &UpstreamArgs) -> anyhow::Result<UpstreamOptions> {
 }
 
 pub(crate) fn default_user_agent() -> String {
-    format!(
-        "heliostat/{} (+{})",
-        env!("CARGO_PKG_VERSION"),
-        env!("CARGO_PKG_NAME")
-    )
+    user_agent(None)
+}
+
+/// Who asks, and how to reach them. A header holds no more than ASCII, so another contact is left out.
+fn user_agent(contact: Option<&str>) -> String {
+    let name = concat!("heliostat/", env!("CARGO_PKG_VERSION"));
+    match contact.filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~'))) {
+        Some(contact) => format!("{name} (+{contact})"),
+        None => name.to_owned(),
+    }
 }
 
 /// The named netrc file, which must be there; else the user's, which may be.

@@ -11,7 +11,7 @@ pub(crate) struct MirrorArgs {
     /// Tell in /.well-known/heliostat-mirror.json who runs this mirror; remembered until another is given, or none with ""
     #[arg(long, value_name = "NAME", value_parser = text)]
     pub(crate) operator: Option<String>,
-    /// Tell there how to reach them; remembered likewise
+    /// Tell there, and in requests to the upstream, how to reach them; remembered likewise
     #[arg(long, value_name = "TEXT", value_parser = text)]
     pub(crate) contact: Option<String>,
     /// Tell there under which address the tree is found; remembered likewise

@@ -92,7 +92,7 @@ fn memory_path(args: &AttestMemoryArgs) -> PathBuf {
 fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
     heliostat_trust::crypto::install();
     let packages = packages(&args.lock)?;
-    let upstream = wire::upstream(&args.upstream)?;
+    let upstream = wire::upstream(&args.upstream, None)?;
     let verifier = AttestVerifier::embedded()?;
     let runtime = wire::runtime()?;
     let looked = runtime.block_on(async {

@@ -137,9 +137,10 @@ fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {
 
 /// What taking on demand works with.
 fn context(store: Store, args: &ServeArgs, events: Events) -> anyhow::Result<Context> {
+    let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
     Ok(Context {
         attestations: wire::attestations(&args.attestations)?,
-        ..wire::context(store, wire::upstream(&args.upstream)?, events)
+        ..wire::context(store, upstream, events)
     })
 }
 

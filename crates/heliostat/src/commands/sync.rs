@@ -37,7 +37,6 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     };
     let events = reporter::events(output);
     let mut given = selection::given(args, typed)?;
-    let upstream = wire::upstream(&args.upstream)?;
     let root = args
         .root
         .as_ref()
@@ -51,6 +50,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     if !args.dry_run {
         about::introduce(&store, &args.mirror.operator())?;
     }
+    let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,

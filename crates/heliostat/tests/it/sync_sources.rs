@@ -70,11 +70,12 @@ fn every_request_names_this_mirror_as_it_was_told_to() {
     world.pypi.clear_log();
     world.sync(&["--user-agent", "two\nlines"]).assert_code(2);
     assert_eq!(world.pypi.count_all(), 0);
+    let contact = "mailto:mirror@example.org";
+    world.sync(&["--contact", contact]).assert_code(0);
+    world.pypi.clear_log();
     world.sync(&[]).assert_code(0);
-    let agents = agents(&world);
-    let agent = agents.first().unwrap();
-    assert!(agent.starts_with("heliostat/"), "{agent}");
-    assert_eq!(agents.len(), 1);
+    let own = format!("heliostat/{} (+{contact})", env!("CARGO_PKG_VERSION"));
+    assert_eq!(agents(&world), BTreeSet::from([own]));
 }
 
 #[test]
