@@ -33,7 +33,7 @@ mod tests {
         for (host, domain) in [
             ("b.pypi.python.org", Some("python.org")),
             ("PyPI.org", Some("pypi.org")),
-            ("files.pythonhosted.org.", Some("pythonhosted.org")),
+            ("a.b.pythonhosted.org.", Some("pythonhosted.org")),
             ("mirror.list.example", Some("list.example")),
             ("list.example", Some("list.example")),
             ("notpython.org", None),
