@@ -79,6 +79,11 @@ pub(crate) fn upstream(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Re
     Ok(Upstream::new(upstream_options(args, contact)?)?)
 }
 
+/// Tells what of the upstream's options cannot be used, before anything is made on disk.
+pub(crate) fn usable(args: &UpstreamArgs) -> anyhow::Result<()> {
+    upstream(args, None).map(drop)
+}
+
 /// How whoever runs the mirror can be reached, as `--contact` once said.
 pub(crate) fn contact(store: &Store) -> anyhow::Result<Option<String>> {
     Ok(about::operator(store)?.contact)

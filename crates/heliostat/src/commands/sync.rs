@@ -45,6 +45,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
                 .with_context(|| format!("cannot read `--root` `{}`", path.display()))
         })
         .transpose()?;
+    wire::usable(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
     if !args.dry_run {

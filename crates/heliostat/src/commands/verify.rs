@@ -24,6 +24,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         Output::Text
     };
     let events = reporter::events(output);
+    wire::usable(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
     let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
     // A repair changes what a sync works on; looking does not.

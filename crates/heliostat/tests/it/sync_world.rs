@@ -287,10 +287,12 @@ impl World {
         list["meta"]["_last-serial"].as_u64()
     }
 
-    /// The whole tree but its time stamp: path to digest.
+    /// The whole tree but its time stamp and what it says of itself: path to digest.
     pub(crate) fn tree(&self) -> BTreeMap<PathBuf, String> {
         let mut tree = digests(&self.heliostat.web());
-        tree.retain(|path, _| !path.ends_with("last-modified"));
+        tree.retain(|path, _| {
+            !path.ends_with("last-modified") && !path.ends_with("heliostat-mirror.json")
+        });
         tree
     }
 
