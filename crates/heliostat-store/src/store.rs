@@ -53,17 +53,7 @@ impl Store {
             let _guard = commit_lock.hold()?;
             Catalog::open(&layout.catalog())?
         };
-        let incoming = Incoming::new(layout.incoming());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                layout,
-                catalog,
-                commit_lock,
-                incoming,
-                shelf: Shelf::default(),
-                web,
-            }),
-        })
+        Ok(Self::over(layout, catalog, commit_lock, web))
     }
 
     /// Opens a data directory that is there already, for somebody who may read it and not write it. Nothing is made,
@@ -77,8 +67,13 @@ impl Store {
             let _guard = commit_lock.hold()?;
             Catalog::open_to_read(&layout.catalog())?
         };
+        Ok(Self::over(layout, catalog, commit_lock, web))
+    }
+
+    /// A store over what was opened.
+    fn over(layout: Layout, catalog: Catalog, commit_lock: CommitLock, web: File) -> Self {
         let incoming = Incoming::new(layout.incoming());
-        Ok(Self {
+        Self {
             inner: Arc::new(Inner {
                 layout,
                 catalog,
@@ -87,7 +82,7 @@ impl Store {
                 shelf: Shelf::default(),
                 web,
             }),
-        })
+        }
     }
 
     /// The data directory.

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use heliostat_client::Transport;
 use heliostat_engine::{AttestationPolicy, Attestations, Clock, Context, Event, Events, about};
 use heliostat_store::Store;
 use heliostat_trust::attest::AttestVerifier;
 use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
 use tracing_subscriber::filter::LevelFilter;
+use url::Url;
 
 use crate::cli::{
     AttestationArgs, AttestationsWord, CommonArgs, LogFormat, LogLevel, UpstreamArgs,
@@ -148,18 +150,11 @@ pub(crate) fn verifier_of_tree(tree: &Path, root: &Path) -> anyhow::Result<Attes
 }
 
 fn upstream_options(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Result<UpstreamOptions> {
-    let mut certificates = Vec::new();
-    if let Some(path) = &args.cacert {
-        certificates.push(
-            read_small(path)
-                .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))?,
-        );
-    }
     Ok(UpstreamOptions {
         root: args.upstream.clone(),
         file_mirrors: args.file_mirror.clone(),
         user_agent: (args.user_agent.clone()).unwrap_or_else(|| user_agent(contact)),
-        ca_certificates_pem: certificates,
+        ca_certificates_pem: certificates(args.cacert.as_deref())?,
         proxy: args.proxy.clone(),
         netrc: netrc(args)?,
         limits: Limits {
@@ -170,6 +165,24 @@ fn upstream_options(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Resul
             retry_after_max: Duration::from_secs(args.retry_after_max),
             ..Limits::default()
         },
+    })
+}
+
+/// What `--cacert` names, beside the system's certificates.
+pub(crate) fn certificates(cacert: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let read = |path: &Path| {
+        read_small(path).with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
+    };
+    cacert.into_iter().map(read).collect()
+}
+
+/// How mirrors that are not trusted are reached.
+pub(crate) fn transport(cacert: Option<&Path>, proxy: Option<&Url>) -> anyhow::Result<Transport> {
+    Ok(Transport {
+        user_agent: default_user_agent(),
+        ca_certificates_pem: certificates(cacert)?,
+        proxy: proxy.cloned(),
+        netrc: usual_netrc(),
     })
 }
 

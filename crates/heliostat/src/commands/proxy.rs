@@ -77,16 +77,7 @@ pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<C
     }
     let root = wire::read_small(path)
         .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
-    let certificates = args.cacert.iter().map(|path| {
-        wire::read_small(path)
-            .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
-    });
-    let transport = Transport {
-        user_agent: wire::default_user_agent(),
-        ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
-        proxy: args.proxy.clone(),
-        netrc: wire::usual_netrc(),
-    };
+    let transport = wire::transport(args.cacert.as_deref(), args.proxy.as_ref())?;
     Ok(ClientOptions {
         root_name: path.display().to_string(),
         root,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use heliostat_client::{Comparison, Conflict, Limits, Source, Transport, compare};
+use heliostat_client::{Comparison, Conflict, Limits, Source, compare};
 use heliostat_pypi::Sha256;
 
 use super::files;
@@ -18,16 +18,7 @@ pub(super) fn run(args: &TrustCompareArgs) -> anyhow::Result<Outcome> {
         .with_context(|| format!("cannot read `--root` `{}`", args.root.display()))?;
     let sources = args.places.iter().map(source);
     let sources = sources.collect::<Result<Vec<Source>, UsageError>>()?;
-    let certificates = args.cacert.iter().map(|path| {
-        wire::read_small(path)
-            .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
-    });
-    let transport = Transport {
-        user_agent: wire::default_user_agent(),
-        ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
-        proxy: args.proxy.clone(),
-        netrc: wire::usual_netrc(),
-    };
+    let transport = wire::transport(args.cacert.as_deref(), args.proxy.as_ref())?;
     let runtime = wire::runtime()?;
     let compared = runtime.block_on(compare(&root, &sources, &transport, &Limits::default()));
     wire::end(runtime);

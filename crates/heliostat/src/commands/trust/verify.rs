@@ -90,13 +90,9 @@ fn over_http(
 }
 
 fn options(args: &TrustVerifyArgs, url: &Url) -> anyhow::Result<UpstreamOptions> {
-    let certificates = args.cacert.iter().map(|path| {
-        wire::read_small(path)
-            .with_context(|| format!("cannot read `--cacert` `{}`", path.display()))
-    });
     let limits = Limits::default();
     Ok(UpstreamOptions {
-        ca_certificates_pem: certificates.collect::<anyhow::Result<_>>()?,
+        ca_certificates_pem: wire::certificates(args.cacert.as_deref())?,
         proxy: args.proxy.clone(),
         netrc: wire::usual_netrc(),
         limits: Limits {
