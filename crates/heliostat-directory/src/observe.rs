@@ -46,6 +46,18 @@ pub struct Sample {
     /// Days until its certificate ends.
     #[serde(default)]
     pub certificate_days: Option<i64>,
+    /// Until the first byte of a page came, where one came. No part of health.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_milliseconds: Option<u32>,
+    /// The serial that the mirror says it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_claimed: Option<u64>,
+    /// The newest serial up to which every change that was looked for is visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_proved: Option<u64>,
+    /// What failed, each in a few words for people; at most eight, of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// Whether an endpoint answered.

@@ -275,6 +275,10 @@ mod tests {
             gates: BTreeSet::new(),
             warnings: 0,
             certificate_days: None,
+            first_byte_milliseconds: None,
+            serial_claimed: None,
+            serial_proved: None,
+            faults: Vec::new(),
         }
     }
 

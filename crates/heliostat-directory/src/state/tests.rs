@@ -23,6 +23,10 @@ fn sample(name: &str, outcome: Outcome) -> Sample {
         gates: std::collections::BTreeSet::new(),
         warnings: 0,
         certificate_days: Some(60),
+        first_byte_milliseconds: None,
+        serial_claimed: None,
+        serial_proved: None,
+        faults: Vec::new(),
     }
 }
 
