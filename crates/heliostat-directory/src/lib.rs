@@ -5,6 +5,8 @@
 //! what they lead to in `state`.
 
 mod error;
+mod finding;
+mod merge;
 mod observe;
 mod policy;
 mod registry;
@@ -12,6 +14,10 @@ mod score;
 mod state;
 
 pub use error::{DirectoryError, Problem};
+pub use finding::{
+    Certificate, Check, Class, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Level, Receipt,
+};
+pub use merge::{Merged, merge};
 pub use observe::{Count, Gate, Outcome, Round, Sample, VantageId};
 pub use policy::{ActiveRules, Policy, RoundRules, ScoreRules, StateRules};
 pub use registry::{

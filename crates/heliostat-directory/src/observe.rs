@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::DirectoryError;
+use crate::finding::{Certificate, Class, Finding, Receipt};
 use crate::policy::RoundRules;
 use crate::registry::EndpointId;
 use crate::score::float;
@@ -46,6 +48,9 @@ pub struct Sample {
     /// Days until its certificate ends.
     #[serde(default)]
     pub certificate_days: Option<i64>,
+    /// How much was looked at this time.
+    #[serde(default)]
+    pub class: Class,
     /// Until the first byte of a page came, where one came. No part of health.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_milliseconds: Option<u32>,
@@ -58,6 +63,22 @@ pub struct Sample {
     /// What failed, each in a few words for people; at most eight, of at most 200 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// How fast the bytes of one file came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodput_bytes_per_second: Option<u64>,
+    /// The certificate that ends first, of all addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+    /// The addresses that were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// What it says of its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// What there is to say, also what slower checks found the last time they looked; `warnings` counts those of them
+    /// that are warnings, each once for all addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 /// Whether an endpoint answered.
@@ -100,6 +121,33 @@ pub enum Gate {
     Deletions,
     /// Receipts that never go back nor contradict each other.
     Receipts,
+}
+
+impl Sample {
+    /// A sample in which nothing but this was seen.
+    pub const fn new(endpoint: EndpointId, vantage: VantageId, outcome: Outcome) -> Self {
+        Self {
+            endpoint,
+            vantage,
+            outcome,
+            lag_seconds: None,
+            present: Count { ok: 0, n: 0 },
+            intact: Count { ok: 0, n: 0 },
+            gates: BTreeSet::new(),
+            warnings: 0,
+            certificate_days: None,
+            class: Class::Minutes,
+            first_byte_milliseconds: None,
+            serial_claimed: None,
+            serial_proved: None,
+            faults: Vec::new(),
+            goodput_bytes_per_second: None,
+            certificate: None,
+            addresses: Vec::new(),
+            receipt: None,
+            findings: Vec::new(),
+        }
+    }
 }
 
 impl Gate {

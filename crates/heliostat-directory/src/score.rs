@@ -265,21 +265,11 @@ mod tests {
     use super::*;
 
     fn sample(vantage: &str) -> Sample {
-        Sample {
-            endpoint: "campus-main".to_owned().try_into().unwrap(),
-            vantage: VantageId(vantage.to_owned()),
-            outcome: Outcome::Alive,
-            lag_seconds: None,
-            present: Count::default(),
-            intact: Count::default(),
-            gates: BTreeSet::new(),
-            warnings: 0,
-            certificate_days: None,
-            first_byte_milliseconds: None,
-            serial_claimed: None,
-            serial_proved: None,
-            faults: Vec::new(),
-        }
+        Sample::new(
+            "campus-main".to_owned().try_into().unwrap(),
+            VantageId(vantage.to_owned()),
+            Outcome::Alive,
+        )
     }
 
     /// A day of probes from one vantage.

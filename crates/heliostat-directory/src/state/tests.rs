@@ -14,19 +14,11 @@ fn endpoint(name: &str) -> EndpointId {
 
 fn sample(name: &str, outcome: Outcome) -> Sample {
     Sample {
-        endpoint: endpoint(name),
-        vantage: VantageId("a".to_owned()),
-        outcome,
         lag_seconds: Some(60),
         present: Count { ok: 32, n: 32 },
         intact: Count { ok: 4, n: 4 },
-        gates: std::collections::BTreeSet::new(),
-        warnings: 0,
         certificate_days: Some(60),
-        first_byte_milliseconds: None,
-        serial_claimed: None,
-        serial_proved: None,
-        faults: Vec::new(),
+        ..Sample::new(endpoint(name), VantageId("a".to_owned()), outcome)
     }
 }
 
