@@ -33,7 +33,7 @@ pub(crate) async fn wheel_metadata(
         return Ok(Ok(bytes));
     }
     let blob = match take_file(context, file, |_| Ok(())).await {
-        Ok(blob) => blob,
+        Ok(taken) => taken.blob,
         Err(TakeError::Upstream(error)) if error.is_outage() => return Err(error.into()),
         Err(TakeError::Store(error)) => return Err(EngineError::Store(error)),
         Err(TakeError::Engine(error)) => return Err(*error),

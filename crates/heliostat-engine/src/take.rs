@@ -47,6 +47,15 @@ pub(crate) fn expected(entry: &PageFile) -> Expected {
     }
 }
 
+/// A file that was taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Its bytes on the disk.
+    pub(crate) blob: VerifiedBlob,
+    /// The same bytes in memory, where the file is small.
+    pub(crate) content: Option<Vec<u8>>,
+}
+
 /// What a caller may watch while a file is taken.
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
@@ -65,7 +74,7 @@ pub(crate) async fn take_file(
     context: &Context,
     entry: &PageFile,
     mut watch: impl FnMut(Step<'_>) -> Result<(), StoreError> + Send,
-) -> Result<VerifiedBlob, TakeError> {
+) -> Result<Taken, TakeError> {
     let mut sources = context.upstream.file_sources(&entry.path, &entry.url)?;
     let mut caches = Caches::Allow;
     loop {
@@ -104,12 +113,18 @@ pub(crate) async fn take_file(
             Err(DownloadError::Upstream(error)) => return Err(TakeError::Upstream(error)),
             Err(DownloadError::Caller(error)) => return Err(TakeError::Store(error)),
         };
-        let wanted = expected(entry);
-        match blocking_if_large(intake.len_bytes(), move || intake.finish(&wanted))
+        let (wanted, size_bytes) = (expected(entry), intake.len_bytes());
+        let finish = move || intake.finish_with_content(&wanted);
+        match blocking_if_large(size_bytes, finish)
             .await
             .map_err(Box::new)?
         {
-            Ok(blob) => return Ok(blob),
+            Ok((blob, bytes)) => {
+                return Ok(Taken {
+                    blob,
+                    content: bytes,
+                });
+            }
             Err(error) if error.is_mismatch() => {
                 let source = sources.remove(source);
                 tracing::warn!(source = %redacted(&source), error = %error, "a source gave other bytes than promised");

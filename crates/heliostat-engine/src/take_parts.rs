@@ -2,6 +2,9 @@
 //!
 //! The page can do without either, so a failure here is a blemish: the part is not advertised, and the ledger says why.
 
+use std::fs::File;
+use std::io::Cursor;
+
 use bytes::Bytes;
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{CoreMetadata, PageFile};
@@ -12,6 +15,15 @@ use heliostat_upstream::Answer;
 use crate::attestations::AttestationPolicy;
 use crate::context::{Context, blocking_if_large};
 use crate::take::TakeError;
+
+/// A wheel that is here.
+#[derive(Debug)]
+pub(crate) enum Wheel {
+    /// All its bytes.
+    Content(Vec<u8>),
+    /// Where they are read.
+    File(File),
+}
 
 /// A part that was looked for.
 #[derive(Debug)]
@@ -28,6 +40,17 @@ pub(crate) enum PartTaken {
     Refused(String),
 }
 
+/// A wheel that was just taken, out of memory where it is there.
+pub(crate) fn wheel_of(
+    blob: &VerifiedBlob,
+    content: Option<Vec<u8>>,
+) -> Result<Wheel, heliostat_store::StoreError> {
+    match content {
+        Some(bytes) => Ok(Wheel::Content(bytes)),
+        None => blob.open().map(Wheel::File),
+    }
+}
+
 /// The metadata of a file, byte-exact.
 ///
 /// A digest that the page promises is the judge, whoever the bytes come from: a wheel that is here is asked first, which
@@ -37,7 +60,7 @@ pub(crate) async fn take_metadata(
     context: &Context,
     project: &ProjectName,
     entry: &PageFile,
-    wheel: Option<std::fs::File>,
+    wheel: Option<Wheel>,
 ) -> Result<PartTaken, TakeError> {
     let wheel = wheel.filter(|_| entry.is_wheel());
     match entry.core_metadata {
@@ -176,7 +199,7 @@ async fn offered(
 async fn extracted(
     project: &ProjectName,
     entry: &PageFile,
-    wheel: std::fs::File,
+    wheel: Wheel,
 ) -> Result<Result<Vec<u8>, String>, TakeError> {
     let Ok(FileName::Wheel(name)) = FileName::parse(entry.filename(), project) else {
         return Ok(Err("its name is not that of a wheel".to_owned()));
@@ -184,7 +207,11 @@ async fn extracted(
     let project = project.clone();
     // The directory of a wheel and one member are read, which for a small one is done sooner than handed over.
     blocking_if_large(entry.size_bytes.unwrap_or(u64::MAX), move || {
-        extract_wheel_metadata(wheel, &project, &name).map_err(|error| error.to_string())
+        let extracted = match wheel {
+            Wheel::Content(bytes) => extract_wheel_metadata(Cursor::new(bytes), &project, &name),
+            Wheel::File(file) => extract_wheel_metadata(file, &project, &name),
+        };
+        extracted.map_err(|error| error.to_string())
     })
     .await
     .map_err(|error| TakeError::Engine(Box::new(error)))

@@ -159,8 +159,19 @@ impl Intake {
     }
 
     /// Checks the whole against what was promised. On a mismatch the file is removed, and the error tells both sides.
-    pub fn finish(mut self, expected: &Expected) -> Result<VerifiedBlob, StoreError> {
-        self.flush()?;
+    pub fn finish(self, expected: &Expected) -> Result<VerifiedBlob, StoreError> {
+        self.finish_with_content(expected).map(|(blob, _)| blob)
+    }
+
+    /// The same, with all the bytes of a file so small that they were still in memory, so that whoever looks into it
+    /// next need not read them back.
+    pub fn finish_with_content(
+        mut self,
+        expected: &Expected,
+    ) -> Result<(VerifiedBlob, Option<Vec<u8>>), StoreError> {
+        let is_whole = self.written_bytes == 0;
+        let content = std::mem::take(&mut self.buffer);
+        self.write_through(&content)?;
         let Self {
             temporary,
             hasher,
@@ -176,7 +187,7 @@ impl Intake {
         };
         expected.check(sha256, written_bytes)?;
         kill_point("intake-finished");
-        Ok(blob)
+        Ok((blob, is_whole.then_some(content)))
     }
 
     fn write_through(&mut self, bytes: &[u8]) -> Result<(), StoreError> {

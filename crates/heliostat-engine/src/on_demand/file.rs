@@ -13,8 +13,8 @@ use super::live::{Handle, Joined, State};
 use super::page::{commit, record};
 use super::{FileState, Inner, OnDemandError, PageState};
 use crate::context::blocking;
-use crate::take::{Step, TakeError, take_file};
-use crate::take_parts::{PartTaken, take_metadata, take_provenance};
+use crate::take::{Step, TakeError, Taken, take_file};
+use crate::take_parts::{PartTaken, take_metadata, take_provenance, wheel_of};
 use heliostat_client::Answering;
 
 pub(super) async fn file(
@@ -162,13 +162,13 @@ async fn download(inner: &Inner, project: ProjectName, entry: PageFile, handle: 
             tracing::warn!(project = %project, file = entry.filename(), error = %error, "a file could not be taken on demand");
             sender.send_modify(|progress| progress.state = State::Failed(Arc::new(error)));
         }
-        Ok(blob) => {
+        Ok(Taken { blob, content }) => {
             sender.send_modify(|progress| {
                 progress.written_bytes = blob.size_bytes();
                 progress.total_bytes = Some(blob.size_bytes());
                 progress.state = State::Verified;
             });
-            if let Err(error) = keep(inner, project, entry, blob).await {
+            if let Err(error) = keep(inner, project, entry, Taken { blob, content }).await {
                 tracing::error!(error = %error, "a file taken on demand could not be kept");
             }
         }
@@ -179,15 +179,14 @@ async fn keep(
     inner: &Inner,
     project: ProjectName,
     mut entry: PageFile,
-    blob: VerifiedBlob,
+    Taken { blob, content }: Taken,
 ) -> Result<(), OnDemandError> {
     entry.sha256 = Some(blob.sha256());
     entry.size_bytes = Some(blob.size_bytes());
     let mut blobs = Vec::new();
     if entry.core_metadata.is_absent() && entry.is_wheel() {
-        let wheel = blob
-            .open()
-            .map_err(|error| OnDemandError::Engine(error.into()))?;
+        let wheel =
+            wheel_of(&blob, content).map_err(|error| OnDemandError::Engine(error.into()))?;
         if let PartTaken::Blob(metadata, digest) =
             take_metadata(&inner.context, &project, &entry, Some(wheel))
                 .await

@@ -9,8 +9,8 @@ use heliostat_store::{Part, VerifiedBlob};
 use super::fetch::Fetcher;
 use crate::error::EngineError;
 use crate::events::Event;
-use crate::take::{TakeError, expected, take_file};
-use crate::take_parts::{PartTaken, take_metadata, take_provenance};
+use crate::take::{TakeError, Taken, expected, take_file};
+use crate::take_parts::{PartTaken, Wheel, take_metadata, take_provenance, wheel_of};
 
 /// A file with the parts of it that are not on disk.
 pub(super) struct Missing {
@@ -106,8 +106,10 @@ impl Fetcher {
         if first {
             self.provenance(provenance_held, done).await?;
         }
+        let mut in_memory = None;
         if done.listed && parts.contains(&Part::File) {
-            let blob = self.file(&done.entry).await?;
+            let Taken { blob, content } = self.file(&done.entry).await?;
+            in_memory = content;
             done.entry.sha256 = Some(blob.sha256());
             done.entry.size_bytes = Some(blob.size_bytes());
             self.context.events.tell(Event::File {
@@ -118,7 +120,7 @@ impl Fetcher {
             done.blobs.push((Part::File, blob));
         }
         if done.listed && parts.contains(&Part::Metadata) {
-            self.metadata(project, done).await?;
+            self.metadata(project, in_memory, done).await?;
         }
         if wants_provenance && !first {
             self.provenance(provenance_held, done).await?;
@@ -127,23 +129,32 @@ impl Fetcher {
     }
 
     /// A file: one that was taken already to look into it, else from the upstream.
-    async fn file(&self, entry: &PageFile) -> Result<VerifiedBlob, TakeError> {
+    async fn file(&self, entry: &PageFile) -> Result<Taken, TakeError> {
         match (self.context.store).unshelve(&entry.path, &expected(entry)) {
-            Some(blob) => Ok(blob),
+            Some(blob) => Ok(Taken {
+                blob,
+                content: None,
+            }),
             None => take_file(&self.context, entry, |_| Ok(())).await,
         }
     }
 
-    async fn metadata(&self, project: &ProjectName, done: &mut FileDone) -> Result<(), Given> {
+    /// The metadata of a file; `content` is the file's bytes where they were just taken and are few.
+    async fn metadata(
+        &self,
+        project: &ProjectName,
+        content: Option<Vec<u8>>,
+        done: &mut FileDone,
+    ) -> Result<(), Given> {
         let mut taken = done.blobs.iter().filter(|(part, _)| *part == Part::File);
         let wheel = match taken.next() {
-            Some((_, blob)) => Some(blob.open().map_err(EngineError::Store)?),
+            Some((_, blob)) => Some(wheel_of(blob, content).map_err(EngineError::Store)?),
             None => self
                 .context
                 .store
                 .open_file(&done.entry.path, Part::File)
                 .map_err(EngineError::Store)?
-                .map(|open| open.file),
+                .map(|open| Wheel::File(open.file)),
         };
         match take_metadata(&self.context, project, &done.entry, wheel).await? {
             PartTaken::Blob(blob, digest) | PartTaken::Doubtful(blob, digest, _) => {

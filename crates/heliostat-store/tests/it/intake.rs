@@ -38,6 +38,38 @@ fn chunks_of_any_size_add_up() {
 }
 
 #[test]
+fn a_small_file_can_be_had_from_memory_and_a_large_one_cannot() {
+    let (_directory, store) = new_store();
+    for (length, is_small) in [
+        (0, true),
+        (20_000, true),
+        (131_072, false),
+        (300_000, false),
+    ] {
+        let bytes: Vec<u8> = (0..length)
+            .map(|number: u32| number.to_le_bytes()[0])
+            .collect();
+        let mut intake = store.intake(300_000).unwrap();
+        for piece in bytes.chunks(8_192) {
+            intake.write(piece).unwrap();
+        }
+        let (blob, content) = intake.finish_with_content(&Expected::default()).unwrap();
+        let mut on_disk = Vec::new();
+        blob.open().unwrap().read_to_end(&mut on_disk).unwrap();
+        assert!(on_disk == bytes, "{length} bytes on the disk");
+        assert_eq!(content.is_some(), is_small, "{length} bytes");
+        assert!(content.is_none_or(|content| content == bytes), "{length}");
+    }
+    // What was written early and forgotten is not taken for the content.
+    let mut intake = store.intake(300_000).unwrap();
+    intake.write(&vec![1; 200_000]).unwrap();
+    intake.restart().unwrap();
+    intake.write(b"acme").unwrap();
+    let (_blob, content) = intake.finish_with_content(&Expected::default()).unwrap();
+    assert_eq!(content.as_deref(), Some(&b"acme"[..]));
+}
+
+#[test]
 fn starting_over_forgets_everything() {
     let (_directory, store) = new_store();
     let mut intake = store.intake(1 << 20).unwrap();
