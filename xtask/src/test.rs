@@ -62,6 +62,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         return run_tests(workspace, &console, &features, Scope::UnitTests);
     }
+    check_small(workspace, &console)?;
     check_rustdoc(workspace, &console)?;
     build(workspace, &console, &features)?;
     console.step("generated reference (docs --check)");
@@ -85,6 +86,19 @@ fn check_lints(workspace: &Workspace, console: &Console, features: &[String]) ->
         &["clippy", "--workspace", "--all-targets", "--locked"],
     );
     command::run(clippy.args(features).args(["--", "-D", "warnings"]))
+}
+
+/// The program without what stands behind features: it must build, and say nothing.
+fn check_small(workspace: &Workspace, console: &Console) -> Result<()> {
+    console.step("clippy without features");
+    let arguments = [
+        "clippy",
+        "--package",
+        "heliostat",
+        "--no-default-features",
+        "--locked",
+    ];
+    command::run(cargo(workspace, &arguments).args(["--", "-D", "warnings"]))
 }
 
 fn check_rustdoc(workspace: &Workspace, console: &Console) -> Result<()> {

@@ -28,6 +28,10 @@ pub(crate) enum Front {
     /// The proxy, from mirrors that nobody trusts.
     Proxy(Arc<ProxySite>),
     /// Names of retired hosts, by the map.
+    #[cfg_attr(
+        not(feature = "retired"),
+        expect(dead_code, reason = "without them nobody makes such a front")
+    )]
     Retired(Arc<RetiredSite>),
 }
 

@@ -30,6 +30,10 @@ mod problem;
 mod proxy;
 mod range;
 mod reply;
+#[cfg(feature = "retired")]
+mod retired;
+#[cfg(not(feature = "retired"))]
+#[path = "retired_without.rs"]
 mod retired;
 mod route;
 mod service;
@@ -54,7 +58,9 @@ pub use error::ServeError;
 pub use listen::{Bound, Drained};
 pub use options::{Limits, ServeOptions, TlsFiles};
 pub use proxy::ProxyServer;
-pub use retired::{RetiredNames, RetiredServer};
+pub use retired::RetiredNames;
+#[cfg(feature = "retired")]
+pub use retired::RetiredServer;
 
 /// A server, before it has an address.
 #[derive(Debug)]

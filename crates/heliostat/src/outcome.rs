@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use heliostat_client::ClientError;
 use heliostat_directory::DirectoryError;
 use heliostat_engine::EngineError;
+#[cfg(feature = "migrate")]
 use heliostat_migrate::MigrateError;
 use heliostat_pypi::bundle::BundleError;
 use heliostat_serve::ServeError;
 use heliostat_store::{ErrorKind, StoreError};
 use heliostat_trust::TrustError;
+use heliostat_trust::attest::AttestError;
 use heliostat_upstream::UpstreamError;
 
 use crate::commands::UsageError;
@@ -83,6 +85,10 @@ fn code_of(error: &anyhow::Error) -> Code {
         if cause.is::<UsageError>() || cause.is::<ConfigError>() || cause.is::<DirectoryError>() {
             return Code::Usage;
         }
+        if matches!(cause.downcast_ref(), Some(AttestError::Without)) {
+            return Code::Usage;
+        }
+        #[cfg(feature = "migrate")]
         if let Some(error) = cause.downcast_ref::<MigrateError>() {
             return match error {
                 MigrateError::ReadMap { .. } | MigrateError::JudgeMap { .. } => Code::Usage,

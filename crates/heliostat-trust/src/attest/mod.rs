@@ -4,19 +4,27 @@
 //! in it, and the publisher that the index names, held against the certificate. Where documents and Sigstore's trusted
 //! root come from is the caller's business; whether a publisher is the right one is [`crate::publishers`]'.
 
+#[cfg(feature = "attestations")]
 mod document;
+#[cfg(feature = "attestations")]
+mod identity;
 mod publisher;
+#[cfg(feature = "attestations")]
 mod statement;
+#[cfg(feature = "attestations")]
+mod verifier;
+#[cfg(not(feature = "attestations"))]
+#[path = "without.rs"]
+mod verifier;
 
 use std::fmt;
 
 use heliostat_pypi::Sha256;
 use serde::Serialize;
-use sigstore_trust_root::{SigstoreInstance, TrustedRoot};
-use sigstore_types::{Artifact, Sha256Hash};
-use sigstore_verify::{VerificationPolicy, Verifier};
+use sigstore_trust_root::SigstoreInstance;
 
 pub use publisher::Publisher;
+pub use verifier::AttestVerifier;
 
 /// Where a signed tree carries Sigstore's trusted root: a target that the role `targets` itself names, so that it takes
 /// the people who sign that one to change it.
@@ -82,6 +90,11 @@ pub struct Subject<'a> {
 /// Why a provenance document proves nothing; each variant is one check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttestError {
+    /// This program was built without Sigstore's verification.
+    #[error(
+        "this program was built without the verification of attestations (the feature `attestations`)"
+    )]
+    Without,
     /// Sigstore's trusted root cannot be used.
     #[error("the trusted root cannot be used: {0}")]
     TrustedRoot(String),
@@ -154,6 +167,7 @@ impl AttestError {
     /// The failed check in one word, for machines.
     pub const fn check(&self) -> &'static str {
         match self {
+            Self::Without => "without",
             Self::TrustedRoot(_) => "trusted-root",
             Self::Document(_) | Self::Empty => "document",
             Self::PublisherKind(_) => "publisher-kind",
@@ -167,90 +181,6 @@ impl AttestError {
     }
 }
 
-/// Verifies provenance against one trusted root. Reading the root costs some milliseconds, so it is done once.
-///
-/// `crate::crypto::install` must have been called. Signatures hold for the moment at which the transparency log took
-/// them; the system's clock serves Sigstore's code only to refuse a time in the future.
-pub struct AttestVerifier(Verifier);
-
-impl fmt::Debug for AttestVerifier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("AttestVerifier")
-    }
-}
-
-impl AttestVerifier {
-    /// With Sigstore's public instance as it was when this program was built.
-    pub fn embedded() -> Result<Self, AttestError> {
-        Self::from_json(embedded_trusted_root())
-    }
-
-    /// With a `trusted_root.json` (Sigstore's protobuf-specs), such as the signed target `heliostat/trusted_root.json`.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, AttestError> {
-        let unusable = |reason: String| AttestError::TrustedRoot(reason);
-        if bytes.len() > ATTEST_LIMITS.trusted_root_bytes_max {
-            return Err(unusable("it is larger than 1 MiB".to_owned()));
-        }
-        let text = str::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
-        let root = TrustedRoot::from_json(text).map_err(|error| unusable(error.to_string()))?;
-        Verifier::new(&root)
-            .map(Self)
-            .map_err(|error| unusable(error.to_string()))
-    }
-
-    /// What the provenance document proves of the file. Every attestation in it must hold.
-    pub fn verify(
-        &self,
-        file: &Subject<'_>,
-        provenance: &[u8],
-    ) -> Result<Vec<Attested>, AttestError> {
-        let claims = document::read(provenance)?;
-        if claims.is_empty() {
-            return Err(AttestError::Empty);
-        }
-        claims
-            .iter()
-            .map(|claim| self.verify_one(file, claim))
-            .collect()
-    }
-
-    fn verify_one(
-        &self,
-        file: &Subject<'_>,
-        claim: &document::Claim,
-    ) -> Result<Attested, AttestError> {
-        let number = claim.number;
-        // First what was signed, so that an error names the plainest difference.
-        let predicate = statement::check(file, claim)?;
-        let artifact = Artifact::from(Sha256Hash::new(*file.sha256.as_bytes()));
-        let proof = self
-            .0
-            .verify(artifact, &claim.bundle, &VerificationPolicy::any_identity())
-            .map_err(|error| AttestError::Signature {
-                number,
-                reason: error.to_string(),
-            })?;
-        let certificate = proof.certificate().ok_or_else(|| AttestError::Signature {
-            number,
-            reason: "there is no certificate".to_owned(),
-        })?;
-        claim
-            .publisher
-            .check(certificate)
-            .map_err(|reason| AttestError::Publisher {
-                number,
-                publisher: claim.publisher.clone(),
-                reason,
-            })?;
-        Ok(Attested {
-            publisher: claim.publisher.clone(),
-            predicate,
-            commit: certificate.ci_claims.source_repository_digest.clone(),
-            logged_at: proof.integrated_time().map(jiff::Timestamp::as_second),
-        })
-    }
-}
-
 impl fmt::Display for Predicate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -261,4 +191,5 @@ impl fmt::Display for Predicate {
 }
 
 #[cfg(test)]
+#[cfg(feature = "attestations")]
 mod tests;

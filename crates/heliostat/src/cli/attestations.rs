@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// A program that cannot verify does not pretend to.
+const DEFAULT: &str = if cfg!(feature = "attestations") {
+    "warn"
+} else {
+    "ignore"
+};
+
 /// What follows where provenance does not hold.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Attestations")]
 pub(crate) struct AttestationArgs {
     /// What to do about a file whose provenance (PEP 740) does not hold: carry it unseen, carry it and warn, or leave
     /// the file out
-    #[arg(long, value_name = "POLICY", default_value = "warn")]
+    #[arg(long, value_name = "POLICY", default_value = DEFAULT)]
     pub(crate) attestations: AttestationsWord,
     /// Verify provenance against this `trusted_root.json` of Sigstore's [default: the one this program was built with]
     #[arg(long, value_name = "FILE")]

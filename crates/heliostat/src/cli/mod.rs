@@ -3,6 +3,7 @@
 //! Every option is also an environment variable (`HELIOSTAT_` and its name) and a key of `heliostat.toml`; `settings`
 //! derives both from these definitions, so an option is declared once.
 
+#[cfg(feature = "attack-lab")]
 mod attack;
 mod attestations;
 mod bundle;
@@ -10,6 +11,7 @@ mod client;
 mod directory;
 mod filter;
 mod installers;
+#[cfg(feature = "migrate")]
 mod migrate;
 mod mirror;
 mod serve;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "attack-lab")]
 pub(crate) use attack::AttackLabArgs;
 pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
@@ -35,6 +38,7 @@ pub(crate) use installers::{
     AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,
     LockNormalizeArgs, PublisherPolicy,
 };
+#[cfg(feature = "migrate")]
 pub(crate) use migrate::{
     AddressKept, MigrateApplyArgs, MigrateCommand, MigrateFormat, MigrateMapCommand,
     MigrateRedirectArgs, MigrateScanArgs, MigrateTargetArgs, MigrateTimelineCommand,
@@ -138,12 +142,14 @@ pub(crate) enum Command {
     /// Refresh the metadata of any TUF repository and download its targets, verified
     TufClient(Box<TufClientArgs>),
     /// Move off a retired index host: find every reference, rewrite it safely
+    #[cfg(feature = "migrate")]
     #[command(subcommand)]
     Migrate(Box<MigrateCommand>),
     /// Keep a list of mirrors: who is on it, how each does by the policy
     #[command(subcommand)]
     Directory(DirectoryCommand),
     /// Attack the proxy with evil mirrors on loopback and real installers, and print what came of it
+    #[cfg(feature = "attack-lab")]
     AttackLab(AttackLabArgs),
     /// Write or explain the configuration
     #[command(subcommand)]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(feature = "migrate")]
+use super::RetiredArgs;
 use super::filter::parse_size;
-use super::{AttestationArgs, MirrorArgs, RetiredArgs, SigningArgs, UpstreamArgs};
+use super::{AttestationArgs, MirrorArgs, SigningArgs, UpstreamArgs};
 
 /// Options of `heliostat serve`.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +39,7 @@ pub(crate) struct ServeArgs {
     pub(crate) mirror: MirrorArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
+    #[cfg(feature = "migrate")]
     #[command(flatten)]
     pub(crate) retired: RetiredArgs,
     #[command(flatten)]

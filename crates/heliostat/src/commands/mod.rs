@@ -1,6 +1,7 @@
 //! One file for each command: settings in, engine call, what to print and how it ended out.
 
 mod adopt;
+#[cfg(feature = "attack-lab")]
 mod attack_lab;
 mod attest;
 mod attest_memory;
@@ -13,6 +14,7 @@ mod export;
 mod filters;
 mod import;
 mod lock;
+#[cfg(feature = "migrate")]
 mod migrate;
 mod proxy;
 mod selection;
@@ -52,8 +54,10 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Lock(command) => lock::run(&command),
         Command::Attest(command) => attest::run(&command),
         Command::TufClient(args) => tuf_client::run(&args),
+        #[cfg(feature = "migrate")]
         Command::Migrate(command) => migrate::run(&command),
         Command::Directory(command) => directory::run(&command),
+        #[cfg(feature = "attack-lab")]
         Command::AttackLab(args) => attack_lab::run(&args),
         Command::Config(command) => config::run(&cli.common, &command),
         Command::Completions { shell } => Ok(shell::completions(shell)),

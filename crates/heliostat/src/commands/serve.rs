@@ -9,6 +9,7 @@ use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "migrate")]
 use super::migrate::redirect;
 use super::{UsageError, signals};
 use crate::cli::{CommonArgs, ServeArgs};
@@ -24,7 +25,10 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
     about::introduce(&store, &args.mirror.operator())?;
     about::describe(&store)?;
     let publisher = publisher(&store, args, &events)?;
+    #[cfg(feature = "migrate")]
     let (retired, visits) = redirect::beside(&args.retired)?.unzip();
+    #[cfg(not(feature = "migrate"))]
+    let retired = None;
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
         let on_demand = if args.offline {
@@ -79,6 +83,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         anyhow::Ok(drained)
     });
     wire::end(runtime);
+    #[cfg(feature = "migrate")]
     visits.map_or(Ok(()), redirect::Log::end)?;
     match result? {
         Some(Drained::Finished) => Ok(Outcome::Done),
