@@ -1,6 +1,7 @@
 //! After the edit: the file is parsed again with a real parser where there is one, and only mapped values may differ;
 //! and a second scan must find nothing left to do. What fails is not written.
 
+mod align;
 mod tree;
 
 use serde_json::Value;
@@ -66,9 +67,27 @@ impl Scanner {
     fn words_stay(&self, before: &str, after: &str) -> bool {
         let (before, after) = (squeezed(before), squeezed(after));
         let mut rest = words(&after);
-        words(&before)
-            .filter(|word| !self.occurs(word) && !is_switch(word) && !CARRIERS.contains(word))
-            .all(|word| rest.any(|other| other == word))
+        let mut before = words(&before).peekable();
+        while let Some(word) = before.next() {
+            if self.occurs(word) || is_switch(word) || CARRIERS.contains(&word) {
+                continue;
+            }
+            // `trusted-host = HOST`, a setting in a text.
+            let sign =
+                is_trust(word) && before.next_if(|next| matches!(*next, "=" | ":")).is_some();
+            if is_trust(word) && before.peek().is_none_or(|next| self.occurs(next)) {
+                continue;
+            }
+            let carried = [Some(word), sign.then_some("=")];
+            if !carried
+                .into_iter()
+                .flatten()
+                .all(|word| rest.any(|other| other == word))
+            {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -80,12 +99,29 @@ const CONTENT_HASHES: [&str; 3] = [
 ];
 
 /// Words that go with the assignment they carry, and what joins lines.
-const CARRIERS: [&str; 12] = [
-    "\\", "^", "-", "export", "ENV", "ARG", "env", "set", "-x", "-gx", "declare", "setx",
+const CARRIERS: [&str; 15] = [
+    "\\",
+    "^",
+    "-",
+    "export",
+    "ENV",
+    "ARG",
+    "env",
+    "set",
+    "-x",
+    "-gx",
+    "declare",
+    "setx",
+    "-e",
+    "--env",
+    "--build-arg",
 ];
 
-/// A text whose templates' variables are one word each, `{{secrets.A}}`: they may be a part of a login.
+/// A text whose templates' variables are one word each, `{{secrets.A}}`: they may be a part of a login. The line ends
+/// of a text in the text are white space.
 fn squeezed(text: &str) -> String {
+    let text = text.replace("\\n", " \n");
+    let text = text.as_str();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((head, tail)) = rest.split_once("{{") {
@@ -112,6 +148,12 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn is_switch(word: &str) -> bool {
     let word = word.trim_start_matches('=').trim_end_matches('=');
     word.starts_with('-') && meaning(word).is_some_and(|meaning| meaning.kind == Kind::TrustedHost)
+}
+
+/// Whether a word is the key of a setting that switches a host's checks off.
+fn is_trust(word: &str) -> bool {
+    let word = word.trim_end_matches(['=', ':']);
+    meaning(word).is_some_and(|meaning| meaning.kind == Kind::TrustedHost && meaning.known)
 }
 
 /// One value that is not the same before and after.
@@ -148,6 +190,11 @@ fn walk(path: String, before: &Value, after: Option<&Value>, out: &mut Vec<Diffe
                 out.push(come(format!("{path}.{key}")));
             }
         }
+        // A list of lines of which one is left.
+        (Value::Array(lines), Some(Value::String(line))) if lines.len() > 1 => {
+            let after = Value::Array(vec![Value::String(line.clone())]);
+            walk(path, before, Some(&after), out);
+        }
         (Value::Array(before), Some(Value::Array(after))) if before.len() == after.len() => {
             for (index, value) in before.iter().enumerate() {
                 walk(format!("{path}[{index}]"), value, after.get(index), out);
@@ -155,20 +202,12 @@ fn walk(path: String, before: &Value, after: Option<&Value>, out: &mut Vec<Diffe
         }
         (Value::Array(before), Some(Value::Array(after))) => {
             // Items were taken out: those that stay are the same or changed in their place, in the same order.
-            let mut rest = after.iter().peekable();
-            let mut gone = before.len().saturating_sub(after.len());
+            let pairs = align::pairs(before, after);
             for (index, value) in before.iter().enumerate() {
                 let path = format!("{path}[{index}]");
-                if rest.peek() == Some(&value) {
-                    rest.next();
-                } else if gone > 0 {
-                    gone -= 1;
-                    walk(path, value, None, out);
-                } else {
-                    walk(path, value, rest.next(), out);
-                }
+                walk(path, value, pairs[index].map(|other| &after[other]), out);
             }
-            if rest.next().is_some() {
+            if pairs.iter().flatten().count() < after.len() {
                 out.push(come(path));
             }
         }

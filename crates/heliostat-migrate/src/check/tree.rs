@@ -16,7 +16,7 @@ pub(super) fn tree(format: Format, text: &str) -> Option<Value> {
         Format::Toml | Format::UvLock | Format::Pylock | Format::PoetryLock | Format::PdmLock => {
             toml::from_str(text).ok()
         }
-        Format::PipfileLock => serde_json::from_str(text).ok(),
+        Format::PipfileLock | Format::Notebook => serde_json::from_str(text).ok(),
         Format::Json => serde_json::from_str(text)
             .or_else(|_| serde_json::from_str(&without_comments(text)))
             .ok(),

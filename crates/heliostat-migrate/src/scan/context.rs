@@ -12,6 +12,9 @@ use crate::kind::Kind;
 /// How far a neighbour line may name the variable whose value this is.
 const NEIGHBOURS_MAX: usize = 3;
 
+/// How far back the brackets around an address are looked for.
+const OWNER_BYTES_MAX: usize = 4096;
+
 /// The purpose of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Purpose {
@@ -48,6 +51,17 @@ pub(crate) fn purpose(lines: &Lines<'_>, hit: &Hit, format: Format) -> Purpose {
     if hit.url.is_none() {
         return plain(Kind::Host);
     }
+    if head.contains("poetry source add") {
+        let second = head.contains("supplemental") || head.contains("secondary");
+        return plain(if second {
+            Kind::ExtraIndex
+        } else {
+            Kind::Index
+        });
+    }
+    if is_metadata(head) || format == Format::Python && is_homepage(lines, begin) {
+        return plain(Kind::Doc);
+    }
     if head.trim_end().ends_with('@') || format == Format::Requirements {
         return plain(Kind::DirectUrl);
     }
@@ -57,11 +71,14 @@ pub(crate) fn purpose(lines: &Lines<'_>, hit: &Hit, format: Format) -> Purpose {
         .map_or("", |url| &lines.text[url.rest.clone()]);
     plain(if path.replace("\\/", "/").starts_with("/packages/") {
         Kind::Artifact
-    } else if is_metadata(head) {
-        Kind::Doc
     } else {
         Kind::Other
     })
+}
+
+/// The `url` that a setup.py gives its project.
+fn is_homepage(lines: &Lines<'_>, begin: usize) -> bool {
+    lines.text.contains("setup(") && key_before(lines, begin).as_deref() == Some("url")
 }
 
 fn lock_kind(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {
@@ -73,6 +90,7 @@ fn lock_kind(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {
             _ => Kind::LockArtifact,
         },
         Format::Pylock if key == "index" => Kind::LockSource,
+        Format::OtherLock if is_source_of_lock(lines, begin) => Kind::LockSource,
         Format::Pylock | Format::PdmLock | Format::OtherLock => Kind::LockArtifact,
         Format::PoetryLock => {
             if header(lines, begin).contains("package.source") {
@@ -93,6 +111,16 @@ fn lock_kind(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {
         }
         _ => return None,
     })
+}
+
+/// Whether an address of a conda-lock.yml or pixi.lock stands in its list of channels or indexes.
+fn is_source_of_lock(lines: &Lines<'_>, begin: usize) -> bool {
+    let number = lines.number(begin);
+    (number.saturating_sub(NEIGHBOURS_MAX * 8)..number)
+        .rev()
+        .map(|above| lines.line(above).trim())
+        .find(|line| line.ends_with(':') && !line.starts_with('-'))
+        .is_some_and(|line| matches!(line, "channels:" | "indexes:"))
 }
 
 /// Sections change what a word means: `index` of `[search]`.
@@ -119,8 +147,68 @@ fn by_key(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {
         Format::Ini | Format::Unit => by_ini_key(lines, begin, &key, &section),
         Format::Toml => by_toml_key(lines, begin, &key, &section),
         Format::Requirements => None,
-        _ => by_neighbour(lines, begin, &key).or_else(|| by_parent(lines, begin, &key)),
+        Format::Hash
+            if key == "index"
+                && lines.text[..begin]
+                    .trim_end_matches(['\'', '"'])
+                    .ends_with("=> ") =>
+        {
+            Some(Kind::Index)
+        }
+        _ => by_neighbour(lines, begin, &key)
+            .or_else(|| by_plugin(lines, begin, &key))
+            .or_else(|| by_parent(lines, begin, &key))
+            .or_else(|| by_owner(lines, begin, format)),
     }
+}
+
+/// What holds an address in brackets, as `{"x": URL}` behind `experimental_index_url_overrides =`.
+fn by_owner(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {
+    if !matches!(format, Format::Hash | Format::Json) {
+        return None;
+    }
+    match owner(lines, begin)?.as_str() {
+        "auths" => Some(Kind::Credential),
+        word => meaning(word).map(|meaning| meaning.kind),
+    }
+}
+
+/// An address that a plugin of a forge sends releases to, or takes packages from, by the lines around it.
+fn by_plugin(lines: &Lines<'_>, begin: usize, key: &str) -> Option<Kind> {
+    let number = lines.number(begin);
+    if key == "repository" && lines.line(number).contains("pypirc") {
+        return Some(Kind::Upload);
+    }
+    let lowest = number.saturating_sub(NEIGHBOURS_MAX * 2);
+    let highest = (number + NEIGHBOURS_MAX * 2).min(lines.count() - 1);
+    let near = |word: &str| {
+        (lowest..=highest).any(|other| other != number && lines.line(other).contains(word))
+    };
+    match key {
+        "repository" | "repository_url" if near("pypi") => Some(Kind::Upload),
+        "url" if near("python-index") => Some(Kind::Index),
+        _ => None,
+    }
+}
+
+/// The key in front of the innermost brackets around `begin` that has one, in lower case.
+fn owner(lines: &Lines<'_>, begin: usize) -> Option<String> {
+    let head = &lines.text.as_bytes()[..begin];
+    let mut depth = 0_usize;
+    for (back, byte) in head.iter().rev().take(OWNER_BYTES_MAX).enumerate() {
+        match byte {
+            b']' | b'}' | b')' => depth += 1,
+            b'[' | b'{' | b'(' if depth > 0 => depth -= 1,
+            b'[' | b'{' | b'(' => {
+                let before = lines.text[..begin - back - 1].trim_end();
+                if !before.ends_with(['[', '{', '(', ',']) {
+                    return key_of(before);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn by_ini_key(lines: &Lines<'_>, begin: usize, key: &str, section: &str) -> Option<Kind> {
@@ -150,6 +238,23 @@ fn by_ini_key(lines: &Lines<'_>, begin: usize, key: &str, section: &str) -> Opti
 fn by_toml_key(lines: &Lines<'_>, begin: usize, key: &str, section: &str) -> Option<Kind> {
     let line = lines.line(lines.number(begin));
     let table = section.trim_matches(['[', ']']);
+    let owner = owner(lines, begin);
+    let owner = owner.as_deref().unwrap_or_default();
+    let inline = key == "url"
+        && (owner == "index" && matches!(table, "" | "tool.uv")
+            || owner == "sources" && table == "tool.rye");
+    if inline {
+        return Some(Kind::Index);
+    }
+    if table == "publish.index" && key == "repo" {
+        return Some(Kind::Upload);
+    }
+    if table.starts_with("tool.uv.sources") && key == "url" {
+        return Some(Kind::DirectUrl);
+    }
+    if let Some(meaning) = meaning(owner) {
+        return Some(meaning.kind);
+    }
     let source = matches!(
         table,
         "source"
@@ -212,6 +317,12 @@ fn by_neighbour(lines: &Lines<'_>, begin: usize, key: &str) -> Option<Kind> {
         return None;
     }
     let number = lines.number(begin);
+    // `option=trusted-host value=HOST` on one line.
+    let here = &lines.text[lines.span(number).start..begin];
+    if let Some((_, option)) = here.rsplit_once("option=") {
+        let word = option.split_whitespace().next().unwrap_or_default();
+        return meaning(word).map(|meaning| meaning.kind);
+    }
     let lowest = number.saturating_sub(NEIGHBOURS_MAX);
     let highest = (number + NEIGHBOURS_MAX).min(lines.count() - 1);
     let near = (lowest..=number).rev().chain(number + 1..=highest);
@@ -321,18 +432,27 @@ pub(crate) fn table_block<'a>(lines: &Lines<'a>, begin: usize) -> Vec<&'a str> {
         .collect()
 }
 
-/// What switches the certificate's check off in the table around `begin`.
-pub(crate) fn unchecked(lines: &Lines<'_>, begin: usize) -> Option<Range<usize>> {
+/// What switches the certificate's check off in the table around `begin`, or in the whole of a conda's settings.
+pub(crate) fn unchecked(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Range<usize>> {
     let number = lines.number(begin);
     let is_header = |number: &usize| lines.line(*number).starts_with('[');
-    let first = (0..=number).rev().find(is_header).unwrap_or(0);
-    (first + 1..lines.count())
-        .take_while(|number| !is_header(number))
+    let after_header = match format {
+        Format::Toml => (0..=number).rev().find(is_header).unwrap_or(0) + 1,
+        _ => 0,
+    };
+    (after_header..lines.count())
+        .take_while(|number| format != Format::Toml || !is_header(number))
         .find_map(|number| {
             let line = lines.line(number);
-            let plain = line.replace([' ', '\t'], "");
-            let is_it =
-                plain.starts_with("verify_ssl=false") || plain.starts_with("ssl_verify=false");
+            let plain = line.replace([' ', '\t'], "").to_ascii_lowercase();
+            let is_it = if format == Format::Toml {
+                plain.starts_with("verify_ssl=false") || plain.starts_with("ssl_verify=false")
+            } else {
+                // YAML 1.1's other words for false.
+                ["ssl_verify:false", "ssl_verify:no", "ssl_verify:off"]
+                    .iter()
+                    .any(|word| plain.starts_with(word))
+            };
             let start = lines.span(number).start + indent(line);
             let end = line.find('#').unwrap_or(line.len());
             is_it.then(|| start..lines.span(number).start + line[..end].trim_end().len())

@@ -27,6 +27,8 @@ pub enum Format {
     OtherLock,
     /// JSON, with comments or without.
     Json,
+    /// A Jupyter notebook: JSON with code in it.
+    Notebook,
     /// YAML, also behind a template.
     Yaml,
     /// Dockerfile, Containerfile.
@@ -50,6 +52,9 @@ pub enum Format {
     /// Anything else: reported, never changed.
     Unknown,
 }
+
+/// How many lines at the top may say that a list is conda's.
+const GENERATED_BY_CONDA: usize = 20;
 
 impl Format {
     /// Tells from the path, with `/` between names, and where that is not enough from the text.
@@ -85,8 +90,11 @@ impl Format {
         let start = line.trim_start();
         let inside = |mark: &str| begins_comment(&line[..at], mark);
         match self {
-            Self::PipConf | Self::Pypirc | Self::Ini | Self::Unit => start.starts_with(['#', ';']),
-            Self::Prose | Self::PipfileLock => false,
+            Self::PipConf | Self::Pypirc | Self::Ini | Self::Unit => {
+                start.starts_with(['#', ';']) || start.starts_with("{#")
+            }
+            // A notebook's comments are inside of its strings.
+            Self::Prose | Self::PipfileLock | Self::Notebook => false,
             Self::Batch => {
                 let first = start.trim_start_matches('@').to_ascii_lowercase();
                 first.starts_with("rem ") || first.starts_with("::")
@@ -170,6 +178,7 @@ fn by_name(directory: &str, name: &str) -> Option<Format> {
         _ if name.starts_with("pylock.") && name.rsplit('.').next() == Some("toml") => {
             Format::Pylock
         }
+        "watch" if last == "debian" => Format::Hash,
         _ if last.ends_with("cron.d") || last == "profile.d" => Format::Shell,
         _ => return None,
     })
@@ -180,6 +189,7 @@ fn by_extension(directory: &str, name: &str, text: &str) -> Option<Format> {
     Some(match extension {
         "toml" => Format::Toml,
         "json" | "jsonc" | "json5" | "code-workspace" => Format::Json,
+        "ipynb" => Format::Notebook,
         "yml" | "yaml" | "sls" => Format::Yaml,
         "sh" | "bash" | "zsh" | "fish" | "ksh" | "mk" | "mak" | "make" | "ps1" | "psm1"
         | "envrc" | "command" | "properties" | "env" => Format::Shell,
@@ -194,8 +204,9 @@ fn by_extension(directory: &str, name: &str, text: &str) -> Option<Format> {
         | "cmake" | "recipe" | "bb" | "bbclass" | "inc" | "ex" | "exs" | "cr" | "jl" | "tcl"
         | "awk" | "def" | "star" => Format::Hash,
         "md" | "markdown" | "rst" | "adoc" | "asciidoc" | "html" | "htm" | "xml" | "svg"
-        | "tex" | "org" | "log" | "csv" | "tsv" | "ipynb" | "po" | "pot" | "eml" | "diff"
-        | "patch" => Format::Prose,
+        | "tex" | "org" | "log" | "csv" | "tsv" | "po" | "pot" | "eml" | "diff" | "patch" => {
+            Format::Prose
+        }
         "txt" | "in" | "pip" | "req" | "reqs" => {
             let named = ["requirement", "constraint", "reqs", "pip"]
                 .iter()
@@ -204,7 +215,13 @@ fn by_extension(directory: &str, name: &str, text: &str) -> Option<Format> {
                     .iter()
                     .any(|word| directory.rsplit('/').next() == Some(*word))
                 || matches!(extension, "pip" | "req" | "reqs");
-            if named || looks_like_requirements(text) {
+            if text
+                .lines()
+                .take(GENERATED_BY_CONDA)
+                .any(|line| line.trim() == "@EXPLICIT")
+            {
+                Format::OtherLock
+            } else if named || looks_like_requirements(text) {
                 Format::Requirements
             } else {
                 Format::Prose
@@ -260,7 +277,7 @@ fn looks_like_requirements(text: &str) -> bool {
 
 /// Whether a comment of this mark is open at the end of `head`: the mark at the beginning or behind white space, and
 /// not inside of quotes.
-fn begins_comment(head: &str, mark: &str) -> bool {
+pub(super) fn begins_comment(head: &str, mark: &str) -> bool {
     let mut quote = None;
     let mut before = ' ';
     for (at, character) in head.char_indices() {

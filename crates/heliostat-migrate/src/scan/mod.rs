@@ -4,6 +4,7 @@
 mod context;
 mod format;
 pub(crate) mod hit;
+mod notebook;
 mod remove;
 mod setting;
 #[cfg(test)]
@@ -175,8 +176,9 @@ impl Scanner {
                 );
                 spans.clear();
             }
-            if finding.action == Action::Rewrite && format == Format::Toml {
-                scan.findings.extend(place.unchecked(&judged[index]));
+            if finding.action == Action::Rewrite && matches!(format, Format::Toml | Format::Yaml) {
+                scan.findings
+                    .extend(place.unchecked(&judged[index], format));
             }
             edits.extend(spans.into_iter().map(|(span, new)| Edit {
                 span: text.byte(span.start)..text.byte(span.end),
@@ -188,6 +190,8 @@ impl Scanner {
             .extend(unresolved::find(file, &text, &lines, format));
         scan.unresolved.sort_by_key(|unresolved| unresolved.start);
         scan.findings.sort_by_key(|finding| finding.start);
+        scan.findings
+            .dedup_by(|a, b| a.start == b.start && a.kind == b.kind);
         scan.edits = settle(edits);
         scan
     }
@@ -201,13 +205,20 @@ impl Scanner {
         let at = hit.span().start.saturating_sub(lines.span(number).start);
         let mut purpose = context::purpose(lines, &hit, format);
         let script = format == Format::Python && in_script_block(lines, number);
+        let code = (format == Format::Notebook)
+            .then(|| notebook::code_before(lines.text, hit.span().start));
         let comment = !script
-            && (format.comments(line, at.min(line.len()))
-                || format == Format::Python && in_docstring(lines.text, hit.host.start));
+            && match code {
+                Some(code) => code.is_some_and(|code| format::begins_comment(code, "#")),
+                None => {
+                    format.comments(line, at.min(line.len()))
+                        || format == Format::Python && in_docstring(lines.text, hit.host.start)
+                }
+            };
         if script && purpose.kind == Kind::Other {
             purpose.kind = Kind::Index;
         }
-        let prose = format == Format::Prose || purpose.kind == Kind::Doc;
+        let prose = format == Format::Prose || code == Some(None) || purpose.kind == Kind::Doc;
         let url = hit.url.as_ref();
         let raw = url.map_or("", |url| &lines.text[url.rest.clone()]);
         let path = raw.replace("\\/", "/");
@@ -286,9 +297,13 @@ fn settle_one(
         },
         Decision::Report { reason } => finding.reason = Some(reason.clone()),
     }
-    if !active || format == Format::Unknown || one.entry_is_out_of_reach() {
+    let by_hand = active.then(|| by_hand(place, one, format)).flatten();
+    if !active || format == Format::Unknown || by_hand.is_some() || one.entry_is_out_of_reach() {
         finding.action = Action::Report;
         spans.clear();
+        if let Some(reason) = by_hand {
+            finding.reason = Some(reason.to_owned());
+        }
         if active && format == Format::Unknown {
             finding.reason.get_or_insert_with(|| {
                 "a kind of file that is not known: change it by hand".to_owned()
@@ -296,6 +311,19 @@ fn settle_one(
         }
     }
     (finding, spans)
+}
+
+/// Why an address that could be rewritten is left to a person.
+fn by_hand(place: &Place<'_>, one: &Judged<'_>, format: Format) -> Option<&'static str> {
+    let line = place.lines.number(one.hit.host.start);
+    let head = &place.lines.text[place.lines.span(line).start..one.hit.span().start];
+    if format == Format::PipConf && one.purpose.kind == Kind::Other && head.contains([';', '#']) {
+        return Some(
+            "pip knows no comments behind a value: all of the line is its value, put it right by hand",
+        );
+    }
+    (format == Format::OtherLock && place.file.ends_with("MODULE.bazel.lock"))
+        .then_some("bazel makes this file: run `bazel mod deps --lockfile_mode=update`")
 }
 
 /// What becomes of a login, which pip and uv do not take along when they are redirected to another host.
@@ -387,8 +415,8 @@ impl Place<'_> {
     }
 
     /// A source that moves, and whose certificate nobody checks: the new one is to be checked.
-    fn unchecked(&self, one: &Judged<'_>) -> Option<Finding> {
-        let span = context::unchecked(self.lines, one.hit.host.start)?;
+    fn unchecked(&self, one: &Judged<'_>, format: Format) -> Option<Finding> {
+        let span = context::unchecked(self.lines, one.hit.host.start, format)?;
         let (line, column) = position(self.lines, span.start);
         Some(Finding {
             line,

@@ -16,6 +16,31 @@ pub(crate) fn cuts(
     others: &[Range<usize>],
     format: Format,
 ) -> Option<Vec<Range<usize>>> {
+    found_cuts(lines, setting, value, others, format).filter(|cuts| are_closed(lines.text, cuts))
+}
+
+/// Whether quotes and brackets are closed in what goes: one half of a pair never goes alone.
+fn are_closed(text: &str, cuts: &[Range<usize>]) -> bool {
+    let gone: String = cuts
+        .iter()
+        .flat_map(|cut| text[cut.clone()].split_inclusive('\n'))
+        .map(|line| line.split(" #").next().unwrap_or_default())
+        .collect();
+    let count = |wanted: char| gone.matches(wanted).count();
+    count('"').is_multiple_of(2)
+        && count('\'').is_multiple_of(2)
+        && count('(') == count(')')
+        && count('[') == count(']')
+        && count('{') == count('}')
+}
+
+fn found_cuts(
+    lines: &Lines<'_>,
+    setting: &Setting,
+    value: &Range<usize>,
+    others: &[Range<usize>],
+    format: Format,
+) -> Option<Vec<Range<usize>>> {
     let text = lines.text;
     let word = &text[setting.word.clone()];
     let value = widen_quotes(text, value);
@@ -81,6 +106,14 @@ fn option(lines: &Lines<'_>, word: Range<usize>, value: Range<usize>) -> Option<
     if array || one {
         return Some(vec![with_comma(lines, unit)]);
     }
+    // `"--trusted-host HOST"` as one item of a list: an empty one would be an argument of its own.
+    let quoted = widen_quotes(text, &unit);
+    if quoted != unit && text[..quoted.start].trim_end().ends_with(['[', ',']) {
+        return Some(vec![with_comma(lines, quoted)]);
+    }
+    if is_item(lines, &quoted) {
+        return whole_lines(lines, quoted);
+    }
     Some(whole_lines(lines, unit.clone()).unwrap_or_else(|| vec![with_space(text, unit)]))
 }
 
@@ -92,6 +125,9 @@ fn assignment(
     format: Format,
 ) -> Option<Vec<Range<usize>>> {
     let text = lines.text;
+    if let Some(unit) = escaped_line(text, &word, value) {
+        return Some(vec![unit]);
+    }
     if let Some(unit) = quoted_assignment(text, &word, value) {
         let after = &text[unit.end..];
         let next = after.trim_start_matches([' ', '\t']);
@@ -110,6 +146,9 @@ fn assignment(
                 .any(|other| item.start <= other.start && other.end <= item.end)
     };
     let items = items(text, &whole);
+    if items.is_empty() {
+        return None;
+    }
     if items.iter().all(gone) {
         let quote = text[..word.start].ends_with(['"', '\'']);
         let begin = word.start - usize::from(quote);
@@ -119,13 +158,27 @@ fn assignment(
     let item = items
         .iter()
         .find(|item| item.start <= value.start && value.end <= item.end)?;
-    if text[item.clone()].starts_with(['"', '\'']) {
+    if text[item.clone()].starts_with(['"', '\'']) || text[whole.clone()].starts_with('[') {
         return Some(vec![with_comma(lines, item.clone())]);
     }
     Some(match whole_lines(lines, item.clone()) {
         Some(cuts) if lines.number(item.start) > lines.number(word.start) => cuts,
         _ => vec![with_separator(text, item.clone(), &whole)],
     })
+}
+
+/// `KEY = value` as a line of its own inside of a string, whose lines end in `\n`: it goes with one of them.
+fn escaped_line(text: &str, word: &Range<usize>, value: &Range<usize>) -> Option<Range<usize>> {
+    let (before, after) = (&text[..word.start], &text[value.end..]);
+    let sign = &text[word.end..value.start];
+    if sign.is_empty() || !sign.trim_matches([' ', '=', ':']).is_empty() {
+        return None;
+    }
+    let quotes = ['"', '\''];
+    if before.ends_with("\\n") && (after.starts_with("\\n") || after.starts_with(quotes)) {
+        return Some(word.start - 2..value.end);
+    }
+    (before.ends_with(quotes) && after.starts_with("\\n")).then(|| word.start..value.end + 2)
 }
 
 /// `"KEY=value"` of one value, as systemd writes it, with its quotes.
@@ -152,7 +205,7 @@ fn value_of(
     let sign = text[word_end..value.start]
         .trim_start_matches(['"', '\''])
         .trim_start();
-    let sign = ["=>", "=", ":"]
+    let sign = ["=>", ":=", "?=", "+=", "=", ":"]
         .iter()
         .find_map(|mark| sign.strip_prefix(mark))
         .unwrap_or(sign);
@@ -167,7 +220,10 @@ fn value_of(
         return (value.end <= end).then_some(begin..end);
     }
     let number = lines.number(begin);
-    if format.is_ini()
+    let head_of_line = &text[lines.span(lines.number(word_end)).start..word_end];
+    // `setenv = KEY=value`: an assignment in the value of another key.
+    let inside = head_of_line.contains(['=', ':']);
+    if format.is_ini() && !inside
         || (format == Format::Yaml && lines.number(value.start) > lines.number(word_end))
     {
         let mut last = lines.number(word_end);
@@ -188,7 +244,8 @@ fn value_of(
         let end = span.start + lines.line(last).trim_end().len();
         return Some(begin..end.max(value.end));
     }
-    if matches!(format, Format::Yaml) || word_is_alone(lines, word_end) {
+    let of_yaml = format == Format::Yaml && !text[word_end..].trim_start().starts_with('=');
+    if of_yaml || word_is_alone(lines, word_end) {
         let span = lines.span(number);
         let line = lines.line(number);
         let end = line.find(" #").unwrap_or(line.len());
@@ -232,11 +289,17 @@ fn items(text: &str, whole: &Range<usize>) -> Vec<Range<usize>> {
                 let length = rest[1..].find(next).map_or(rest.len(), |length| length + 2);
                 items.push(at + place..at + place + length);
                 place += length;
-            } else if array || next.is_whitespace() || next == ',' || rest.starts_with("- ") {
+            } else if next.is_whitespace()
+                || next == ','
+                || array && matches!(next, '[' | ']')
+                || rest.starts_with("- ")
+            {
                 place += next.len_utf8();
             } else {
                 let length = rest
-                    .find(|character: char| character.is_whitespace() || character == ',')
+                    .find(|character: char| {
+                        character.is_whitespace() || character == ',' || array && character == ']'
+                    })
                     .unwrap_or(rest.len());
                 items.push(at + place..at + place + length);
                 place += length;
@@ -271,6 +334,13 @@ fn whole_lines(lines: &Lines<'_>, unit: Range<usize>) -> Option<Vec<Range<usize>
             | "- export"
             | "set -x"
             | "set -gx"
+            | "set -Ux"
+            | "set -xg"
+            | "set -xU"
+            | "set -Ugx"
+            | "set --export"
+            | "set --universal --export"
+            | "set --global --export"
             | "setx"
     );
     let tail_is_nothing =
@@ -308,6 +378,13 @@ fn whole_lines(lines: &Lines<'_>, unit: Range<usize>) -> Option<Vec<Range<usize>
     Some(cuts)
 }
 
+/// Whether a unit is all of an item of a list, `- UNIT`.
+fn is_item(lines: &Lines<'_>, unit: &Range<usize>) -> bool {
+    let span = lines.span(lines.number(unit.start));
+    let end = lines.span(lines.number(unit.end - 1)).end;
+    lines.text[span.start..unit.start].trim() == "-" && lines.text[unit.end..end].trim().is_empty()
+}
+
 /// Whether these lines are the only items of a list: without them the key would have no value.
 fn only_child(lines: &Lines<'_>, first: usize, last: usize) -> bool {
     let own = indent(lines.line(first));
@@ -339,9 +416,16 @@ fn inline_assignment(
         let unit = unit.start - 1..unit.end + 1;
         return whole_lines(lines, unit.clone()).or_else(|| Some(vec![with_comma(lines, unit)]));
     }
-    if after.is_some_and(|next| !next.is_whitespace() && !";&)".contains(next)) {
+    if after.is_some_and(|next| !next.is_whitespace() && !";&)".contains(next))
+        || before == Some(':')
+    {
         return None;
     }
+    // The only item of a list: without it the list would hold nothing, or a nothing.
+    if is_item(lines, &unit) {
+        return None;
+    }
+    let unit = with_flag(text, unit);
     let line = lines.number(unit.start);
     let head = text[lines.span(line).start..unit.start].trim();
     let rest = text[unit.end..].trim_start_matches([' ', '\t']);
@@ -354,6 +438,21 @@ fn inline_assignment(
         return None;
     }
     Some(vec![with_space(text, unit)])
+}
+
+/// An assignment with the option that hands it on: `-e KEY=value`, `--build-arg KEY=value`, `--repo_env=KEY=value`.
+fn with_flag(text: &str, unit: Range<usize>) -> Range<usize> {
+    let head = &text[..unit.start];
+    let glued = head.strip_suffix('=').map_or(head, |head| head);
+    let flag = glued.trim_end_matches([' ', '\t']);
+    let begin = flag.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+    let word = &flag[begin..];
+    let carries = if glued.len() < head.len() {
+        word.starts_with("--")
+    } else {
+        flag.len() < head.len() && matches!(word, "--build-arg" | "-e" | "--env")
+    };
+    if carries { begin..unit.end } else { unit }
 }
 
 /// A unit with the white space after it, or before it at the end of a line.

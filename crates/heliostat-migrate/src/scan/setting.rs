@@ -110,14 +110,7 @@ fn word_in(
         if matches!(text, "-i" | "-f" | "-H" | "-M") && !short_option_is_ours(&head[..word.start]) {
             continue;
         }
-        if text == "-r" && !head.contains("setup.py") {
-            continue;
-        }
-        if text == "--repository"
-            && !head.contains("twine")
-            && !head.contains("setup.py")
-            && !head.contains("upload")
-        {
+        if matches!(text, "-r" | "--repository") && !uploads(head) {
             continue;
         }
         if text == "--index" && (head.contains("pip search") || head.contains(" search ")) {
@@ -137,6 +130,13 @@ fn word_in(
         });
     }
     None
+}
+
+/// Whether a command that sends releases somewhere stands in a line.
+fn uploads(head: &str) -> bool {
+    ["twine", "setup.py", "upload", "publish"]
+        .iter()
+        .any(|word| head.contains(word))
 }
 
 /// `-ihttps://…` and `-fhttps://…`: the option ends where the address begins.
@@ -189,6 +189,12 @@ fn short_option_is_ours(head: &str) -> bool {
 
 /// Whether what stands between a word and an address leaves the address a value of the word.
 fn belongs(between: &str, meaning: Meaning, format: Format) -> bool {
+    // `{{ name | default('…') }}`: the name is the template's.
+    let default = between.rfind("{{").and_then(|open| {
+        let close = open + between[open..].find("default(")?;
+        Some(between[..open].to_owned() + &between[close + "default(".len()..])
+    });
+    let between = default.as_deref().unwrap_or(between);
     let mut signs = 0;
     for line in between.split('\n') {
         if line.trim_start().starts_with(['#', ';']) && between.contains('\n') {
@@ -282,6 +288,7 @@ fn is_sign(piece: &str) -> bool {
             | "n"
     ) || piece.starts_with("${") && piece.ends_with(":-")
         || piece.ends_with(":-")
+        || piece.starts_with("env:") && piece.ends_with(':')
         || piece.starts_with('&')
         || piece.starts_with("!!")
 }

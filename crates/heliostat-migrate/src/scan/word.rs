@@ -55,6 +55,8 @@ fn known(plain: &str, word: &str) -> Option<Meaning> {
         | "pypi-mirror"
         | "pdm-pypi-url"
         | "experimental-index-url"
+        | "experimental-index-url-overrides"
+        | "registry-urls"
         | "check-url"
         | "uv-check-url"
         | "pypi.url"

@@ -6,4 +6,5 @@
 )]
 
 mod corpus;
+mod places;
 mod properties;
