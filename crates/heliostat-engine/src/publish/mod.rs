@@ -118,11 +118,11 @@ pub fn publish_now(
     let _lock = store.lock_publish()?;
     held::tell_digests(store, now)?;
     store.index_targets(now)?;
-    let offline = offline::Offline::read(store)?;
+    let roles = store.roles()?;
+    let offline = offline::Offline::read(store, &roles)?;
     let last = store.meta::<Last>(LAST_KEY)?;
     let claim = coverage::claimed(store)?;
     let pending = store.pending()?;
-    let roles = store.roles()?;
     let plan = plan::plan(&plan::Input {
         offline: &offline,
         last: last.as_ref(),
@@ -145,16 +145,16 @@ pub fn publish_now(
         now,
     };
     let mut published = job.carry_out(&plan, pending.generation)?;
-    store.set_meta(
-        LAST_KEY,
-        &Last {
-            bins: offline.count.get(),
-            root_version: offline.root.value.version.get(),
-            targets_version: offline.targets.value.version.get(),
-            bins_version: offline.bins.value.version.get(),
-            coverage: claim.as_ref().map(coverage::to_value),
-        },
-    )?;
+    let made_from = Last {
+        bins: offline.count.get(),
+        root_version: offline.root.value.version.get(),
+        targets_version: offline.targets.value.version.get(),
+        bins_version: offline.bins_version.get(),
+        coverage: claim.as_ref().map(coverage::to_value),
+    };
+    if last.as_ref() != Some(&made_from) {
+        store.set_meta(LAST_KEY, &made_from)?;
+    }
     published.swept = store.sweep_retired(now)?;
     crate::about::describe(store)?;
     Ok(Some(published))

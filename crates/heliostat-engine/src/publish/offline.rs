@@ -4,7 +4,9 @@ use heliostat_pypi::{RelPath, Sha256};
 use heliostat_store::{MetadataFile, MetadataStep, Origin, Publication, RoleState, Store};
 use heliostat_trust::attest::{TRUSTED_ROOT_TARGET, embedded_trusted_root};
 use heliostat_trust::bins::BinCount;
-use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets};
+use heliostat_trust::keys::PublicKey;
+use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets, Version};
+use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 
@@ -31,12 +33,27 @@ pub struct OfflineFiles {
 pub(super) struct Offline {
     pub(super) root: Signed<Root>,
     pub(super) targets: Signed<Targets>,
-    pub(super) bins: Signed<Targets>,
+    pub(super) bins_version: Version,
     /// To how many bins `bins` delegates.
     pub(super) count: BinCount,
     /// Who signs bins.
     pub(super) online: Authority,
 }
+
+/// What the role `bins` comes to: the note `bins-role`. The role has two megabytes at PyPI's size, and reading it took
+/// longer than all the rest of publishing one changed project; so what was read of it is noted, with its digest.
+#[derive(Debug, Serialize, Deserialize)]
+struct BinsRead {
+    /// The file that this was read from.
+    sha256: Sha256,
+    /// To how many bins it delegates.
+    count: u32,
+    /// Who signs them, as TUF key objects.
+    keys: Vec<serde_json::Value>,
+    threshold: u32,
+}
+
+const BINS_READ_KEY: &str = "bins-role";
 
 /// Checks what people signed against what the tree has, puts it there and switches signing on. Everything is checked
 /// before anything is written. `now` is in seconds since 1970.
@@ -136,31 +153,71 @@ pub(crate) fn trusted_root_path() -> Result<RelPath, EngineError> {
 }
 
 impl Offline {
-    pub(super) fn read(store: &Store) -> Result<Self, EngineError> {
-        let roles = store.roles()?;
-        let root = read_live(store, &roles, "root")?.ok_or_else(|| missing("root"))?;
-        let targets = read_live(store, &roles, "targets")?.ok_or_else(|| missing("targets"))?;
-        let bins = read_live(store, &roles, "bins")?.ok_or_else(|| missing("bins"))?;
-        let count = count_of(&bins)?;
-        let online = bins
-            .value
-            .delegations
-            .first()
-            .map(|bin| bin.authority.clone())
-            .ok_or_else(|| missing("bins"))?;
+    /// Reads them. `roles` is what the catalog tells.
+    pub(super) fn read(store: &Store, roles: &[RoleState]) -> Result<Self, EngineError> {
+        let root = read_live(store, roles, "root")?.ok_or_else(|| missing("root"))?;
+        let targets = read_live(store, roles, "targets")?.ok_or_else(|| missing("targets"))?;
+        let role = live(roles, "bins").ok_or_else(|| missing("bins"))?;
+        let bins_read = if let Some(noted) = BinsRead::noted(store, role)? {
+            noted
+        } else {
+            let read = BinsRead::of_file(store, role)?;
+            store.set_meta(BINS_READ_KEY, &read)?;
+            read
+        };
         Ok(Self {
             root,
             targets,
-            bins,
-            count,
-            online,
+            bins_version: Version::new(role.version).ok_or_else(|| missing("bins"))?,
+            count: BinCount::new(bins_read.count.into())?,
+            online: bins_read.online()?,
         })
+    }
+}
+
+impl BinsRead {
+    /// What was noted of this role's file, which must still be the one that was put there.
+    fn noted(store: &Store, role: &RoleState) -> Result<Option<Self>, EngineError> {
+        let noted = store.meta::<Self>(BINS_READ_KEY)?;
+        let Some(noted) = noted.filter(|noted| noted.sha256 == role.sha256) else {
+            return Ok(None);
+        };
+        read_file(store, role)?;
+        Ok(Some(noted))
+    }
+
+    fn of_file(store: &Store, role: &RoleState) -> Result<Self, EngineError> {
+        let bins = Signed::<Targets>::read(&read_file(store, role)?)?;
+        let count = count_of(&bins)?;
+        let first = bins.value.delegations.first();
+        let online = &first.ok_or_else(|| missing("bins"))?.authority;
+        Ok(Self {
+            sha256: role.sha256,
+            count: count.get(),
+            keys: online.keys().map(PublicKey::to_value).collect(),
+            threshold: online.threshold(),
+        })
+    }
+
+    fn online(&self) -> Result<Authority, EngineError> {
+        let keys = self.keys.iter().map(PublicKey::from_value);
+        let keys: Vec<PublicKey> = keys.collect::<Result<_, _>>()?;
+        Ok(Authority::new(keys, self.threshold)?)
     }
 }
 
 /// To how many bins the tree's `bins` role delegates.
 pub(super) fn count(store: &Store, roles: &[RoleState]) -> Result<BinCount, EngineError> {
-    count_of(&read_live(store, roles, "bins")?.ok_or_else(|| missing("bins"))?)
+    let role = live(roles, "bins").ok_or_else(|| missing("bins"))?;
+    let bins_read = match BinsRead::noted(store, role)? {
+        Some(noted) => noted,
+        None => BinsRead::of_file(store, role)?,
+    };
+    Ok(BinCount::new(bins_read.count.into())?)
+}
+
+fn live<'a>(roles: &'a [RoleState], name: &str) -> Option<&'a RoleState> {
+    roles.iter().find(|role| role.name == name)
 }
 
 fn read_live<T: Metadata>(
@@ -168,25 +225,30 @@ fn read_live<T: Metadata>(
     roles: &[RoleState],
     name: &str,
 ) -> Result<Option<Signed<T>>, EngineError> {
-    let Some(role) = roles.iter().find(|role| role.name == name) else {
+    let Some(role) = live(roles, name) else {
         return Ok(None);
     };
-    let limit = if name == "root" {
+    Ok(Some(Signed::read(&read_file(store, role)?)?))
+}
+
+/// The bytes of a role's live file, which are those that were put there.
+fn read_file(store: &Store, role: &RoleState) -> Result<Vec<u8>, EngineError> {
+    let limit = if role.name == "root" {
         ROOT_BYTES_MAX
     } else {
         OFFLINE_BYTES_MAX
     };
-    let file = format!("{}.{name}.json", role.version);
+    let file = format!("{}.{}.json", role.version, role.name);
     let bytes = store
         .read_metadata(&file, limit)?
-        .ok_or_else(|| missing(name))?;
+        .ok_or_else(|| missing(&role.name))?;
     if Sha256::of(&bytes) != role.sha256 {
         return Err(EngineError::Metadata {
             file: format!("tuf/{file}"),
             reason: "it is not the file that was put there".to_owned(),
         });
     }
-    Ok(Some(Signed::read(&bytes)?))
+    Ok(bytes)
 }
 
 /// A root is signed by the one before and by itself, and is the very next (TUF specification 5.3).

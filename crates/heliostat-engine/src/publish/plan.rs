@@ -55,7 +55,7 @@ pub(super) fn plan(input: &Input<'_>) -> Plan {
     // New delegations may be to other keys; then every bin needs their signature.
     let signs_all = input
         .last
-        .is_none_or(|last| last.bins_version != input.offline.bins.value.version.get());
+        .is_none_or(|last| last.bins_version != input.offline.bins_version.get());
     let changed: BTreeSet<u32> = input
         .places
         .iter()
@@ -89,7 +89,7 @@ fn depth(input: &Input<'_>, roles: &BTreeMap<&str, &RoleState>, signs_bins: bool
     let is_other = input.last.is_none_or(|last| {
         last.root_version != offline.root.value.version.get()
             || last.targets_version != offline.targets.value.version.get()
-            || last.bins_version != offline.bins.value.version.get()
+            || last.bins_version != offline.bins_version.get()
             || last.coverage != input.claim.map(coverage::to_value)
     });
     let snapshot_is_due = roles

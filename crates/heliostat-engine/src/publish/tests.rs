@@ -170,7 +170,9 @@ impl House {
         set.update_delegated_targets(&bins, "bins", "targets", now)
             .unwrap();
         let path = format!("simple/{project}/index.v1_json");
-        let count = offline::Offline::read(&self.store).unwrap().count;
+        let count = offline::Offline::read(&self.store, &self.store.roles().unwrap())
+            .unwrap()
+            .count;
         let bin = count.bin_of(&path).role().to_string();
         let file = self.file(&format!("{}.{bin}.json", version(&set, &bin)));
         set.update_delegated_targets(&file, &bin, "bins", now)

@@ -33,12 +33,21 @@ pub(super) struct Job<'a> {
 struct Done {
     publication: Publication,
     pins: BTreeMap<RoleName, Pin>,
+    /// The versions of what is still to be written, in the order in which it will be.
+    versions: std::vec::IntoIter<u64>,
+}
+
+impl Done {
+    fn next_version(&mut self) -> Result<Version, EngineError> {
+        version_of(self.versions.next().unwrap_or(0))
+    }
 }
 
 impl Job<'_> {
     pub(super) fn carry_out(&self, plan: &Plan, generation: u64) -> Result<Published, EngineError> {
         let mut done = Done {
             pins: self.live_pins()?,
+            versions: self.reserve(plan)?,
             ..Done::default()
         };
         self.bins(&plan.bins, Content::Targets, &mut done)?;
@@ -62,11 +71,9 @@ impl Job<'_> {
 
     fn bins(&self, bins: &[Bin], content: Content, done: &mut Done) -> Result<(), EngineError> {
         for bins in bins.chunks(BINS_AT_ONCE) {
-            let names: Vec<String> = bins.iter().map(|bin| bin.role().to_string()).collect();
-            let versions = self.store.reserve_versions(&names)?;
             let mut files = Vec::with_capacity(bins.len());
-            for (bin, version) in bins.iter().zip(versions) {
-                let version = version_of(version)?;
+            for bin in bins {
+                let version = done.next_version()?;
                 let value = Targets {
                     role: bin.role(),
                     version,
@@ -102,7 +109,7 @@ impl Job<'_> {
     }
 
     fn snapshot(&self, done: &mut Done) -> Result<Pin, EngineError> {
-        let version = self.reserve("snapshot")?;
+        let version = done.next_version()?;
         let value = Snapshot {
             version,
             expires: self.expires(self.notary.lives.snapshot)?,
@@ -116,7 +123,7 @@ impl Job<'_> {
     }
 
     fn timestamp(&self, snapshot: Pin, done: &mut Done) -> Result<Version, EngineError> {
-        let version = self.reserve("timestamp")?;
+        let version = done.next_version()?;
         let value = Timestamp {
             version,
             expires: self.expires(self.notary.lives.timestamp)?,
@@ -176,7 +183,7 @@ impl Job<'_> {
             RoleName::targets(),
             Pin::version(offline.targets.value.version),
         );
-        pins.insert(RoleName::bins(), Pin::version(offline.bins.value.version));
+        pins.insert(RoleName::bins(), Pin::version(offline.bins_version));
         Ok(pins)
     }
 
@@ -204,9 +211,16 @@ impl Job<'_> {
             .map(|index| &self.roles[index])
     }
 
-    fn reserve(&self, role: &str) -> Result<Version, EngineError> {
-        let versions = self.store.reserve_versions(&[role.to_owned()])?;
-        version_of(versions.first().copied().unwrap_or(0))
+    /// Gives out the versions of everything that will be written, in that order and at once: each time is a wait for
+    /// the disk.
+    fn reserve(&self, plan: &Plan) -> Result<std::vec::IntoIter<u64>, EngineError> {
+        let bins = plan.bins.iter().chain(&plan.emptied);
+        let mut names: Vec<String> = bins.map(|bin| bin.role().to_string()).collect();
+        if plan.depth == Depth::Snapshot {
+            names.push("snapshot".to_owned());
+        }
+        names.push("timestamp".to_owned());
+        Ok(self.store.reserve_versions(&names)?.into_iter())
     }
 
     fn expires(&self, life: SignedDuration) -> Result<Expiry, EngineError> {

@@ -29,8 +29,9 @@ pub struct Signed<T> {
 }
 
 impl Unsigned {
-    pub(crate) fn new(canonical: Vec<u8>, json: Vec<u8>) -> Self {
-        let json = (json != canonical).then_some(json);
+    /// Of canonical bytes, and of the same as JSON where that may differ.
+    pub(crate) fn new(canonical: Vec<u8>, json: Option<Vec<u8>>) -> Self {
+        let json = json.filter(|json| *json != canonical);
         Self {
             canonical,
             json,

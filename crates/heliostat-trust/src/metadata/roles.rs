@@ -26,10 +26,12 @@ pub trait Metadata: Serialize + Sized + sealed::Readable {
 
     /// Its canonical bytes, ready to be signed.
     fn unsigned(&self) -> Unsigned {
-        Unsigned::new(
-            canonical(self),
-            serde_json::to_vec(self).expect("strings and integers"),
-        )
+        let canonical = canonical(self);
+        // The two differ in how they write control characters, and in nothing else.
+        let json = (canonical.iter())
+            .any(u8::is_ascii_control)
+            .then(|| serde_json::to_vec(self).expect("strings and integers"));
+        Unsigned::new(canonical, json)
     }
 }
 
