@@ -252,6 +252,18 @@ pub(crate) fn start_logging(common: &CommonArgs) {
     }
 }
 
+/// Has this process's memory backed by small pages only, where the system can be told so.
+///
+/// The allocator spreads over whole huge pages, of which a process that holds many small things for a short time uses a
+/// part and has the system clear all: without them a first sync holds a third less. A server that sends large files
+/// through TLS is faster with them, so this is for commands that are not one. Nothing depends on it.
+pub(crate) fn small_pages_only() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "the system does not let go of huge pages");
+    }
+}
+
 /// A runtime with a thread for each processor.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()

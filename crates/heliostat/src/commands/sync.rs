@@ -30,6 +30,7 @@ const STALE_PAUSE: Duration = Duration::from_millis(500);
 const PUBLISH_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow::Result<Outcome> {
+    wire::small_pages_only();
     let output = if args.json {
         Output::JsonLines
     } else {
