@@ -9,6 +9,7 @@
 
 pub mod clients;
 pub mod fixture;
+pub mod front;
 pub mod mirror;
 pub mod process;
 pub mod pypi;

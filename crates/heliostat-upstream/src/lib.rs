@@ -40,3 +40,4 @@ pub use options::{Caches, Limits, UpstreamOptions, Validators};
 pub use piece::{Piece, Span};
 pub use plain::{Coding, Incoming, Plain};
 pub use redact::redacted;
+pub use tls::client_config as tls_client_config;

@@ -11,7 +11,7 @@ use crate::UpstreamError;
 
 /// The TLS settings of a client. A platform without any roots is no error here, so that plain http works in a bare
 /// container; an https request then fails to connect.
-pub(crate) fn client_config(additions_pem: &[Vec<u8>]) -> Result<ClientConfig, UpstreamError> {
+pub fn client_config(additions_pem: &[Vec<u8>]) -> Result<ClientConfig, UpstreamError> {
     let mut roots = RootCertStore::empty();
     let platform = rustls_native_certs::load_native_certs();
     for error in &platform.errors {

@@ -5,7 +5,7 @@ use cargo_metadata::{Dependency, DependencyKind, Package};
 use super::Finding;
 
 /// Every package of the workspace and those of ours that it may depend on.
-const OURS: [(&str, &[&str]); 13] = [
+const OURS: [(&str, &[&str]); 14] = [
     ("heliostat-pypi", &[]),
     ("heliostat-upstream", &["heliostat-pypi"]),
     ("heliostat-store", &["heliostat-pypi"]),
@@ -26,6 +26,14 @@ const OURS: [(&str, &[&str]); 13] = [
     ),
     ("heliostat-migrate", &["heliostat-pypi"]),
     ("heliostat-directory", &[]),
+    (
+        "heliostat-prober",
+        &[
+            "heliostat-pypi",
+            "heliostat-upstream",
+            "heliostat-directory",
+        ],
+    ),
     ("heliostat-attack", &["heliostat-pypi", "heliostat-trust"]),
     (
         "heliostat-serve",
@@ -50,6 +58,7 @@ const OURS: [(&str, &[&str]); 13] = [
             "heliostat-migrate",
             "heliostat-attack",
             "heliostat-directory",
+            "heliostat-prober",
         ],
     ),
     ("heliostat-testkit", &[]),
@@ -60,9 +69,18 @@ const OURS: [(&str, &[&str]); 13] = [
 const GATED: [(&str, &[&str]); 16] = [
     ("reqwest", &["heliostat-upstream"]),
     ("axum", &["heliostat-serve", "heliostat-testkit"]),
-    ("hyper", &["heliostat-serve", "heliostat-testkit"]),
-    ("hyper-util", &["heliostat-serve", "heliostat-testkit"]),
-    ("tokio-rustls", &["heliostat-serve", "heliostat-testkit"]),
+    (
+        "hyper",
+        &["heliostat-serve", "heliostat-prober", "heliostat-testkit"],
+    ),
+    (
+        "hyper-util",
+        &["heliostat-serve", "heliostat-prober", "heliostat-testkit"],
+    ),
+    (
+        "tokio-rustls",
+        &["heliostat-serve", "heliostat-prober", "heliostat-testkit"],
+    ),
     ("askama", &["heliostat-serve"]),
     ("rusqlite", &["heliostat-store"]),
     ("clap", &["heliostat", "heliostat-testkit", "xtask"]),
@@ -81,6 +99,7 @@ const GATED: [(&str, &[&str]); 16] = [
             "heliostat-engine",
             "heliostat-upstream",
             "heliostat-client",
+            "heliostat-prober",
             "heliostat-testkit",
         ],
     ),

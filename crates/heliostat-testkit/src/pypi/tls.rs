@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -20,8 +23,24 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes a new authority and one server certificate.
+    /// Makes a new authority and one server certificate for loopback.
     pub fn new() -> Self {
+        Self::for_names(&["localhost", "127.0.0.1", "::1"])
+    }
+
+    /// The same for other names.
+    pub fn for_names(names: &[&str]) -> Self {
+        Self::ending(names, None)
+    }
+
+    /// The same with a certificate that ends on the day that is so many days from now, or was.
+    pub fn for_names_until(names: &[&str], days: i64) -> Self {
+        let day = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let day = day.to_zoned(TimeZone::UTC).date();
+        Self::ending(names, Some(day))
+    }
+
+    fn ending(names: &[&str], end: Option<Date>) -> Self {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![
@@ -36,10 +55,13 @@ impl Authority {
             .self_signed(&ca_key)
             .expect("our own parameters are valid");
         let issuer = Issuer::new(ca, ca_key);
-        let names = ["localhost", "127.0.0.1", "::1"]
-            .map(str::to_owned)
-            .to_vec();
-        let mut server = CertificateParams::new(names).expect("loopback names are valid");
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut server = CertificateParams::new(names).expect("names of hosts");
+        if let Some(day) = end {
+            let month = u8::try_from(day.month()).expect("a month");
+            let of_month = u8::try_from(day.day()).expect("a day");
+            server.not_after = rcgen::date_time_ymd(i32::from(day.year()), month, of_month);
+        }
         server
             .distinguished_name
             .push(DnType::CommonName, "heliostat test server");
@@ -58,6 +80,11 @@ impl Authority {
     }
 
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
+        self.server_config_of(&[b"h2".as_slice(), b"http/1.1".as_slice()])
+    }
+
+    /// What a server needs that speaks these protocols.
+    pub(crate) fn server_config_of(&self, protocols: &[&[u8]]) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()));
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -66,7 +93,7 @@ impl Authority {
                 .with_no_client_auth()
                 .with_single_cert(vec![self.certificate_der.clone().into()], key)
                 .expect("the key belongs to the certificate");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::DirectoryProbeArgs;
+
 /// What is done with the list of mirrors.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum DirectoryCommand {
@@ -11,6 +13,8 @@ pub(crate) enum DirectoryCommand {
     Init(DirectoryInitArgs),
     /// Check every entry, and tell who is on the list
     List(DirectoryListArgs),
+    /// Look at the mirrors, as installers do and closer, and write down what was seen
+    Probe(Box<DirectoryProbeArgs>),
     /// Tell how every mirror stands, from what probes saw
     Score(DirectoryScoreArgs),
 }

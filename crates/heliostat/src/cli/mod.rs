@@ -9,6 +9,7 @@ mod attestations;
 mod bundle;
 mod client;
 mod directory;
+mod directory_probe;
 mod filter;
 mod installers;
 #[cfg(feature = "migrate")]
@@ -33,6 +34,7 @@ pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClient
 pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
 };
+pub(crate) use directory_probe::{DirectoryProbeArgs, ProberArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use installers::{
     AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,

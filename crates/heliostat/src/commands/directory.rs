@@ -10,7 +10,7 @@ use heliostat_directory::{
 };
 use serde_json::json;
 
-use super::UsageError;
+use super::{UsageError, directory_probe};
 use crate::cli::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
 };
@@ -28,6 +28,7 @@ pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
     match command {
         DirectoryCommand::Init(args) => init(args),
         DirectoryCommand::List(args) => list(args),
+        DirectoryCommand::Probe(args) => directory_probe::run(args),
         DirectoryCommand::Score(args) => score(args),
     }
 }
@@ -225,7 +226,7 @@ fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Re
 }
 
 /// The folder's rules and entries.
-fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
+pub(super) fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
     let policy_path = place.registry.join(POLICY);
     if !policy_path.exists() {
         return Err(UsageError(format!(

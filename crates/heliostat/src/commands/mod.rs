@@ -8,6 +8,8 @@ mod attest_memory;
 mod bandersnatch;
 mod config;
 mod directory;
+mod directory_history;
+mod directory_probe;
 mod doctor;
 mod exec;
 mod export;

@@ -1,0 +1,53 @@
+//! The addresses of one name against each other: the same serial is the same page, the same snapshot the same bytes.
+
+use std::net::IpAddr;
+
+use heliostat_directory::{Check, Gate};
+use heliostat_pypi::page::ProjectPage;
+
+use super::receipt::contradict;
+use crate::notes::Notes;
+use crate::walk::Seen;
+
+/// Notes where two addresses of a name say different things.
+pub(crate) fn compare_addresses<D>(all: &[(IpAddr, D, Seen)], notes: &mut Notes<'_>) {
+    for (index, (address, _, seen)) in all.iter().enumerate() {
+        for (other_address, _, other) in &all[index + 1..] {
+            let pair = format!("{address} and {other_address}");
+            if let (Some(one), Some(other)) = (&seen.receipt, &other.receipt)
+                && contradict(one, other)
+            {
+                let text = format!("{pair} say different things of the same snapshot");
+                notes.close(Check::Equivocation, Gate::Receipts, None, text);
+            }
+            if let (Some(one), Some(other)) = (&seen.canary, &other.canary)
+                && one.serial.is_some()
+                && one.serial == other.serial
+                && listed(one) != listed(other)
+            {
+                let text = format!(
+                    "{pair} give different pages of `{}` at the same serial",
+                    one.name
+                );
+                notes.close(Check::Equivocation, Gate::Integrity, None, text);
+            }
+            if let (Some(one), Some(other)) = (seen.serial_proved, other.serial_proved)
+                && one != other
+            {
+                let text = format!("{pair} are at different serials, {one} and {other}");
+                notes.note(Check::Dns, None, text);
+            }
+        }
+    }
+}
+
+/// What a page says of each file, whatever its addresses are.
+fn listed(page: &ProjectPage) -> Vec<(&str, Option<heliostat_pypi::Sha256>, bool)> {
+    let mut listed: Vec<_> = page
+        .files
+        .iter()
+        .map(|file| (file.path.filename(), file.sha256, file.yanked.is_no()))
+        .collect();
+    listed.sort_unstable();
+    listed
+}

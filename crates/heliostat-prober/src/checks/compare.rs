@@ -1,0 +1,73 @@
+//! A mirror's page against the right one. Pure.
+
+use std::collections::BTreeMap;
+
+use heliostat_pypi::Sha256;
+use heliostat_pypi::page::{PageFile, ProjectPage, StatusKind};
+use jiff::Timestamp;
+
+/// How a page differs from the right one.
+#[derive(Debug, Default)]
+pub(super) struct Differences<'p> {
+    /// Files it lacks.
+    pub(super) missing: Vec<&'p PageFile>,
+    /// Files that the right page does not have: deleted, or never there.
+    pub(super) extra: Vec<&'p PageFile>,
+    /// Files that are yanked, and are not so here.
+    pub(super) not_yanked: Vec<&'p PageFile>,
+    /// Files with another digest: the right one's, and this one's.
+    pub(super) altered: Vec<(&'p PageFile, Sha256)>,
+    /// Files of which both digests are known.
+    pub(super) hashed: usize,
+    /// Files whose core metadata is not offered.
+    pub(super) no_metadata: usize,
+}
+
+impl<'p> Differences<'p> {
+    pub(super) fn of(right: &'p ProjectPage, theirs: &'p ProjectPage) -> Self {
+        let mut found = Self::default();
+        let mut there: BTreeMap<&str, &PageFile> = theirs
+            .files
+            .iter()
+            .map(|file| (file.path.filename(), file))
+            .collect();
+        // Whoever follows the marker of a quarantine offers none, and whoever keeps files of one offers too many.
+        let quarantined = right.status.kind == StatusKind::Quarantined;
+        for file in right.files.iter().filter(|_| !quarantined) {
+            let Some(other) = there.remove(file.path.filename()) else {
+                found.missing.push(file);
+                continue;
+            };
+            if !file.yanked.is_no() && other.yanked.is_no() {
+                found.not_yanked.push(file);
+            }
+            if !file.core_metadata.is_absent() && other.core_metadata.is_absent() {
+                found.no_metadata += 1;
+            }
+            if let (Some(digest), Some(claimed)) = (file.sha256, other.sha256) {
+                found.hashed += 1;
+                if digest != claimed {
+                    found.altered.push((file, claimed));
+                }
+            }
+        }
+        found.extra = there.into_values().collect();
+        found
+    }
+
+    /// Whether the last change of the project can be seen.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty() && self.not_yanked.is_empty()
+    }
+
+    /// When the oldest file that is missing was uploaded.
+    pub(super) fn oldest_missing(&self) -> Option<i64> {
+        self.missing.iter().filter_map(|file| uploaded(file)).min()
+    }
+}
+
+/// When a file was uploaded, in seconds since 1970.
+pub(super) fn uploaded(file: &PageFile) -> Option<i64> {
+    let time: Timestamp = file.upload_time.as_deref()?.parse().ok()?;
+    Some(time.as_second())
+}

@@ -1,0 +1,81 @@
+//! What proves a violation: the exact bytes, with where, when and how they came.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use heliostat_directory::{Check, EndpointId, Gate, VantageId};
+use heliostat_pypi::Sha256;
+use serde::Serialize;
+
+use crate::reply::Reply;
+
+/// The document's schema and its version.
+const SCHEMA: &str = "heliostat.directory.evidence/1";
+
+/// A document of evidence, and the digest it is called by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The digest of `bytes`.
+    pub sha256: Sha256,
+    /// The document, JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// What an answer proves.
+#[derive(Debug, Serialize)]
+pub(crate) struct Proof<'a> {
+    pub(crate) endpoint: &'a EndpointId,
+    pub(crate) vantage: &'a VantageId,
+    pub(crate) at: i64,
+    pub(crate) check: Check,
+    pub(crate) gate: Gate,
+    pub(crate) address: IpAddr,
+    /// The `User-Agent` that was sent.
+    pub(crate) agent: &'a str,
+    /// What is wrong.
+    pub(crate) text: &'a str,
+    /// What it should have been.
+    pub(crate) expected: serde_json::Value,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    proof: &'a Proof<'a>,
+    url: String,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body_size_bytes: usize,
+    body_sha256: String,
+    /// The body, or as much of it as is kept.
+    body_base64: String,
+}
+
+impl Evidence {
+    /// The evidence that an answer gives; of its body at most so many bytes are kept.
+    pub(crate) fn of(proof: &Proof<'_>, reply: &Reply, body_bytes_max: usize) -> Self {
+        let headers = reply.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        });
+        let kept = &reply.body[..reply.body.len().min(body_bytes_max)];
+        let document = Document {
+            schema: SCHEMA,
+            proof,
+            url: reply.url.to_string(),
+            status: reply.status.as_u16(),
+            headers: headers.collect(),
+            body_size_bytes: reply.body.len(),
+            body_sha256: Sha256::of(&reply.body).to_hex(),
+            body_base64: STANDARD.encode(kept),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+        bytes.push(b'\n');
+        Self {
+            sha256: Sha256::of(&bytes),
+            bytes,
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! One connection to one address of one host: TCP, TLS, HTTP/1.1, one request at a time, everything bounded.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use heliostat_directory::Certificate;
+use http::header::{ACCEPT_ENCODING, HOST, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::{Position, Url};
+use x509_cert::der::Decode as _;
+
+use crate::options::Limits;
+use crate::reply::Reply;
+use crate::trouble::Trouble;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    /// The `User-Agent`.
+    pub(crate) agent: String,
+    /// Headers beside `Host`, `User-Agent` and `Accept-Encoding`, which may be among them.
+    pub(crate) headers: HeaderMap,
+    /// The largest body.
+    pub(crate) limit_bytes: usize,
+}
+
+/// A way to one address, whose connection is opened when it is needed.
+#[derive(Debug)]
+pub(crate) struct Line {
+    address: SocketAddr,
+    host: String,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    limits: Limits,
+    open: Option<Open>,
+    /// What this line may still cost.
+    budget_bytes: usize,
+    certificate: Option<Certificate>,
+}
+
+#[derive(Debug)]
+struct Open {
+    sender: SendRequest<Empty<Bytes>>,
+    /// Carries the bytes; ends with the line.
+    _driver: JoinSet<()>,
+}
+
+impl Ask {
+    pub(crate) fn get(url: &Url, agent: &str, limit_bytes: usize) -> Self {
+        Self {
+            method: Method::GET,
+            url: url.clone(),
+            agent: agent.to_owned(),
+            headers: HeaderMap::new(),
+            limit_bytes,
+        }
+    }
+
+    /// The same with another header.
+    pub(crate) fn with(mut self, name: http::header::HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+}
+
+impl Line {
+    /// A line to an address of a host. Without `tls` it speaks plain http.
+    pub(crate) fn new(
+        (address, host): (SocketAddr, &str),
+        tls: Option<Arc<rustls::ClientConfig>>,
+        limits: &Limits,
+        budget_bytes: usize,
+    ) -> Self {
+        Self {
+            address,
+            host: host.to_owned(),
+            tls,
+            limits: limits.clone(),
+            open: None,
+            budget_bytes,
+            certificate: None,
+        }
+    }
+
+    pub(crate) const fn address(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// The certificate of the last connection.
+    pub(crate) const fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// Whether a request is for this line: the same scheme, host and port.
+    pub(crate) fn leads_to(&self, url: &Url) -> bool {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        url.scheme() == scheme
+            && url.host_str() == Some(self.host.as_str())
+            && url.port_or_known_default() == Some(self.address.port())
+    }
+
+    /// Asks once, on the open connection where there is one.
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> Result<Reply, Trouble> {
+        if self.budget_bytes == 0 {
+            return Err(Trouble::Budget);
+        }
+        let answered = timeout(self.limits.request_timeout, self.try_ask(ask));
+        let answered = answered.await.unwrap_or(Err(Trouble::Slow));
+        if answered.is_err() {
+            self.open = None;
+        }
+        answered
+    }
+
+    async fn try_ask(&mut self, ask: &Ask) -> Result<Reply, Trouble> {
+        let kept = self.kept().await;
+        let (mut open, may_be_stale) = match kept {
+            Some(open) => (open, true),
+            None => (self.connect().await?, false),
+        };
+        let mut began = Instant::now();
+        let sent = open.sender.send_request(self.request(ask)?).await;
+        let response = match sent {
+            Ok(response) => response,
+            // The server may close a connection that waits at any moment; that is no fault of its.
+            Err(_) if may_be_stale => {
+                open = self.connect().await?;
+                began = Instant::now();
+                let sent = open.sender.send_request(self.request(ask)?).await;
+                sent.map_err(|error| broken(&error))?
+            }
+            Err(error) => return Err(broken(&error)),
+        };
+        let first_byte = began.elapsed();
+        let (head, mut body) = response.into_parts();
+        let mut bytes = BytesMut::new();
+        let mut whole = true;
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                whole = false;
+                break;
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            bytes.extend_from_slice(&data);
+            self.budget_bytes = self.budget_bytes.saturating_sub(data.len());
+            if bytes.len() > ask.limit_bytes {
+                return Err(Trouble::TooLarge);
+            }
+        }
+        if whole {
+            self.open = Some(open);
+        }
+        Ok(Reply {
+            url: ask.url.clone(),
+            status: head.status,
+            headers: head.headers,
+            body: bytes.freeze(),
+            whole,
+            first_byte,
+            took: began.elapsed(),
+        })
+    }
+
+    /// The connection of the last request, where it is still open.
+    async fn kept(&mut self) -> Option<Open> {
+        let mut open = self.open.take()?;
+        open.sender.ready().await.ok()?;
+        Some(open)
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Empty<Bytes>>, Trouble> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = ask.method.clone();
+        let refused = |_| Trouble::Broken("its address cannot be asked for".to_owned());
+        *request.uri_mut() = ask.url[Position::BeforePath..Position::AfterQuery]
+            .parse()
+            .map_err(refused)?;
+        let host = match ask.url.port() {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        };
+        let headers = request.headers_mut();
+        for (name, text) in [
+            (HOST, host.as_str()),
+            (USER_AGENT, &ask.agent),
+            (ACCEPT_ENCODING, "identity"),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+        for (name, value) in &ask.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    async fn connect(&mut self) -> Result<Open, Trouble> {
+        let mut driver = JoinSet::new();
+        let sender = match self.tls.clone() {
+            None => {
+                let stream = self.dial().await?;
+                let (sender, connection) = handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(|error| broken(&error))?;
+                driver.spawn(async move {
+                    let _told_to_the_sender = connection.await;
+                });
+                sender
+            }
+            Some(tls) => {
+                let stream = self.secured(tls, &[b"http/1.1".as_slice()]).await?;
+                let (sender, connection) = handshake(TokioIo::new(stream))
+                    .await
+                    .map_err(|error| broken(&error))?;
+                driver.spawn(async move {
+                    let _told_to_the_sender = connection.await;
+                });
+                sender
+            }
+        };
+        Ok(Open {
+            sender,
+            _driver: driver,
+        })
+    }
+
+    /// What the server chooses of protocols it is offered.
+    pub(crate) async fn protocol(&mut self, offered: &[&[u8]]) -> Result<Option<Vec<u8>>, Trouble> {
+        let Some(tls) = self.tls.clone() else {
+            return Ok(None);
+        };
+        let stream = self.secured(tls, offered).await?;
+        Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
+    }
+
+    async fn secured(
+        &mut self,
+        tls: Arc<rustls::ClientConfig>,
+        protocols: &[&[u8]],
+    ) -> Result<TlsStream<TcpStream>, Trouble> {
+        let stream = self.dial().await?;
+        let mut config = rustls::ClientConfig::clone(&tls);
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let bare = self.host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(bare)
+            .map_err(|_| Trouble::Tls("its name cannot stand in a certificate".to_owned()))?;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let stream = timeout(self.limits.connect_timeout, connecting)
+            .await
+            .map_err(|_| Trouble::Slow)?
+            .map_err(|error| refused(&error))?;
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let protocol = session.protocol_version();
+        self.certificate = leaf.and_then(|leaf| certificate(leaf, protocol));
+        Ok(stream)
+    }
+
+    async fn dial(&self) -> Result<TcpStream, Trouble> {
+        let stream = timeout(
+            self.limits.connect_timeout,
+            TcpStream::connect(self.address),
+        )
+        .await
+        .map_err(|_| Trouble::Connect("no answer in time".to_owned()))?
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Trouble::NoRoute,
+            _ => Trouble::Connect(error.to_string()),
+        })?;
+        // Where it cannot be set, small requests wait a little.
+        let _slower_then = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+fn broken(error: &hyper::Error) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+/// A handshake that failed: by the certificate or the protocol, which is told, else by the connection.
+fn refused(error: &io::Error) -> Trouble {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.map_or_else(
+        || Trouble::Broken(error.to_string()),
+        |inner| Trouble::Tls(inner.to_string()),
+    )
+}
+
+/// What a certificate says, where it can be read; clients have accepted it by then.
+fn certificate(leaf: &[u8], protocol: Option<rustls::ProtocolVersion>) -> Option<Certificate> {
+    let read = x509_cert::Certificate::from_der(leaf).ok()?;
+    let fields = read.tbs_certificate;
+    let not_after = fields.validity.not_after.to_unix_duration().as_secs();
+    let protocol = match protocol {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        other => format!("{other:?}"),
+    };
+    Some(Certificate {
+        not_after: i64::try_from(not_after).unwrap_or(i64::MAX),
+        issuer: fields.issuer.to_string().chars().take(200).collect(),
+        protocol,
+    })
+}
+
+/// A span in milliseconds.
+pub(crate) fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}

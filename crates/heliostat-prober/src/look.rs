@@ -1,0 +1,258 @@
+//! One endpoint: its name, every address behind it, and what all of them come to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use heliostat_directory::{
+    Certificate, Check, Class, Count, Gate, Outcome, Sample, forbidden_name,
+};
+use tokio::time::timeout;
+
+use crate::checks;
+use crate::evidence::Evidence;
+use crate::line::Line;
+use crate::notes::{Notes, faults, warnings};
+use crate::options::{ProberOptions, Target};
+use crate::reference::Reference;
+use crate::trouble::Trouble;
+use crate::walk::{Seen, Visit};
+
+/// Days of a certificate below which people are told.
+const CERTIFICATE_DAYS_WARN: i64 = 21;
+const DAY_SECONDS: i64 = 86_400;
+
+/// What one look gave.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) sample: Sample,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// How one address did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Did {
+    Answered,
+    Failed,
+    /// This machine cannot reach such addresses at all.
+    Unknown,
+}
+
+/// Looks at one endpoint, in all its addresses.
+pub(crate) async fn look(
+    target: &Target,
+    options: &ProberOptions,
+    reference: &Reference,
+    before: Option<&Sample>,
+    now: i64,
+) -> Looked {
+    let known = before.map_or(&[][..], |before| before.findings.as_slice());
+    let mut notes = Notes::new(now, known);
+    let mut sample = Sample::new(
+        target.endpoint.clone(),
+        options.vantage.clone(),
+        Outcome::Failed,
+    );
+    sample.class = options.class;
+    let host = target.base.host_str().unwrap_or_default().to_owned();
+    if let Some(domain) = forbidden_name(&host, options.own_domain.as_deref()) {
+        let text = format!("`{host}` is under `{domain}` (PEP 449)");
+        notes.close(Check::Names, Gate::Names, None, text);
+    }
+    let mut all = Vec::new();
+    for address in addresses(&host, target, options, &mut notes).await {
+        let (did, seen, certificate) =
+            visit((target, address), options, reference, &mut notes, now).await;
+        if did != Did::Unknown {
+            sample.addresses.push(address.ip());
+            all.push((address.ip(), did, seen));
+        }
+        sample.certificate = first_to_end(sample.certificate.take(), certificate);
+    }
+    checks::compare_addresses(&all, &mut notes);
+    sample.outcome = outcome(&all, &mut notes);
+    sum_up(&mut sample, all);
+    checks::judge_receipt(&sample, before, &mut notes);
+    judge_certificate(&mut sample, &mut notes, now);
+    sample.gates = notes.gates();
+    let (findings, evidence) = notes.into_findings(options.class);
+    sample.warnings = warnings(&findings);
+    sample.faults = faults(&findings);
+    sample.findings = findings;
+    Looked { sample, evidence }
+}
+
+/// Every address behind a name, each once.
+async fn addresses(
+    host: &str,
+    target: &Target,
+    options: &ProberOptions,
+    notes: &mut Notes<'_>,
+) -> Vec<SocketAddr> {
+    let port = target.base.port_or_known_default().unwrap_or(443);
+    let mut found: Vec<IpAddr> = if let Some(given) = options.resolve.get(host) {
+        given.clone()
+    } else {
+        let asked = timeout(
+            options.limits.connect_timeout,
+            tokio::net::lookup_host((host, port)),
+        );
+        match asked.await {
+            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+            Ok(Err(error)) => {
+                notes.fault(
+                    Check::Alive,
+                    None,
+                    format!("`{host}` has no address: {error}"),
+                );
+                Vec::new()
+            }
+            Err(_) => {
+                notes.fault(
+                    Check::Alive,
+                    None,
+                    format!("nobody says in time where `{host}` is"),
+                );
+                Vec::new()
+            }
+        }
+    };
+    found.sort();
+    found.dedup();
+    let max = options.limits.addresses_max;
+    if found.len() > max {
+        let text = format!(
+            "`{host}` has {} addresses, of which {max} were asked",
+            found.len()
+        );
+        notes.note(Check::Dns, None, text);
+        found.truncate(max);
+    }
+    found
+        .into_iter()
+        .map(|address| SocketAddr::new(address, port))
+        .collect()
+}
+
+/// Looks at one address.
+async fn visit(
+    (target, address): (&Target, SocketAddr),
+    options: &ProberOptions,
+    reference: &Reference,
+    notes: &mut Notes<'_>,
+    now: i64,
+) -> (Did, Seen, Option<Certificate>) {
+    let host = target.base.host_str().unwrap_or_default();
+    let tls = (target.base.scheme() == "https").then(|| Arc::clone(&options.tls));
+    let budget_bytes = options.limits.budget_bytes_of(options.class);
+    let line = Line::new((address, host), tls, &options.limits, budget_bytes);
+    let mut visit = Visit {
+        target,
+        options,
+        notes,
+        line,
+        now,
+        random: fastrand::Rng::with_seed(options.seed),
+        seen: Seen::default(),
+    };
+    let looked = timeout(
+        options.limits.address_timeout,
+        checks::all(&mut visit, reference),
+    );
+    let looked = looked.await.unwrap_or(Err(Trouble::Slow));
+    let certificate = visit.line.certificate().cloned();
+    let seen = visit.seen;
+    let ip = Some(address.ip());
+    let did = match looked {
+        Ok(()) => Did::Answered,
+        Err(Trouble::NoRoute) => {
+            let text = Trouble::NoRoute.to_string();
+            notes.note(Check::Protocols, ip, text);
+            Did::Unknown
+        }
+        Err(trouble @ Trouble::Tls(_)) => {
+            notes.close(Check::Tls, Gate::Tls, ip, trouble.to_string());
+            Did::Failed
+        }
+        Err(trouble) => {
+            notes.fault(Check::Alive, ip, trouble.to_string());
+            Did::Failed
+        }
+    };
+    (did, seen, certificate)
+}
+
+/// A name answers where one of its addresses does, for clients try the others; that one does not is told.
+fn outcome(all: &[(IpAddr, Did, Seen)], notes: &mut Notes<'_>) -> Outcome {
+    let answered = all.iter().any(|(_, did, _)| *did == Did::Answered);
+    if !answered {
+        return Outcome::Failed;
+    }
+    for (address, did, _) in all {
+        if *did == Did::Failed {
+            let text = "does not answer, while other addresses of the name do";
+            notes.warn(Check::Dns, Some(*address), text);
+        }
+    }
+    Outcome::Alive
+}
+
+fn first_to_end(one: Option<Certificate>, other: Option<Certificate>) -> Option<Certificate> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.not_after < one.not_after => Some(other),
+        (Some(one), _) => Some(one),
+        (None, other) => other,
+    }
+}
+
+/// All addresses together: counts added up, and of everything else what clients meet who have no luck.
+fn sum_up(sample: &mut Sample, all: Vec<(IpAddr, Did, Seen)>) {
+    let (mut present, mut intact) = (Count::default(), Count::default());
+    for (_, _, seen) in all {
+        present = present.plus(seen.present);
+        intact = intact.plus(seen.intact);
+        sample.lag_seconds = sample.lag_seconds.max(seen.lag_seconds);
+        sample.first_byte_milliseconds = sample
+            .first_byte_milliseconds
+            .max(seen.first_byte_milliseconds);
+        sample.serial_claimed = least(sample.serial_claimed, seen.serial_claimed);
+        sample.serial_proved = least(sample.serial_proved, seen.serial_proved);
+        sample.goodput_bytes_per_second = least(
+            sample.goodput_bytes_per_second,
+            seen.goodput_bytes_per_second,
+        );
+        let newer =
+            |receipt: &heliostat_directory::Receipt| (receipt.snapshot_version, receipt.serial);
+        if seen.receipt.as_ref().map(newer) > sample.receipt.as_ref().map(newer) {
+            sample.receipt = seen.receipt;
+        }
+    }
+    sample.present = present;
+    sample.intact = intact;
+}
+
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn judge_certificate(sample: &mut Sample, notes: &mut Notes<'_>, now: i64) {
+    let Some(certificate) = &sample.certificate else {
+        return;
+    };
+    let days = (certificate.not_after - now).div_euclid(DAY_SECONDS);
+    sample.certificate_days = Some(days);
+    if days < CERTIFICATE_DAYS_WARN {
+        notes.warn(
+            Check::Tls,
+            None,
+            format!("its certificate ends in {days} days"),
+        );
+    }
+}
+
+/// Whether a check is made in a round of this class.
+pub(crate) fn is_due(check: Check, class: Class) -> bool {
+    check.class() <= class
+}

@@ -1,0 +1,205 @@
+//! What is noted while an endpoint is looked at, and how it becomes a sample's findings.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use heliostat_directory::{Check, Class, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Gate, Level};
+use heliostat_pypi::ProjectName;
+
+use crate::evidence::Evidence;
+
+/// What a sample tells in words of what failed.
+const FAULTS_MAX: usize = 8;
+const FAULT_CHARS_MAX: usize = 200;
+
+/// Everything noted of one endpoint in one round.
+#[derive(Debug)]
+pub(crate) struct Notes<'a> {
+    now: i64,
+    before: &'a [Finding],
+    findings: Vec<Finding>,
+    pub(crate) evidence: Vec<Evidence>,
+    /// Projects whose pages were looked at, so that what was found of them before is out of date.
+    judged: BTreeSet<ProjectName>,
+}
+
+impl<'a> Notes<'a> {
+    /// Nothing yet. `before` is what the last round found, which tells since when things are so.
+    pub(crate) fn new(now: i64, before: &'a [Finding]) -> Self {
+        Self {
+            now,
+            before,
+            findings: Vec::new(),
+            evidence: Vec::new(),
+            judged: BTreeSet::new(),
+        }
+    }
+
+    /// A project's page was looked at.
+    pub(crate) fn judged(&mut self, project: &ProjectName) {
+        self.judged.insert(project.clone());
+    }
+
+    /// Since when a check has something to say about an address, without a break.
+    pub(crate) fn since(&self, check: Check, address: Option<IpAddr>) -> i64 {
+        let same = |finding: &&Finding| finding.check == check && finding.address == address;
+        let since = self.before.iter().filter(same).map(|finding| finding.since);
+        since.min().unwrap_or(self.now)
+    }
+
+    pub(crate) fn note(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
+        self.push(check, Level::Note, None, (address, text.into()));
+    }
+
+    pub(crate) fn warn(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
+        self.push(check, Level::Warning, None, (address, text.into()));
+    }
+
+    /// Something keeps people from using it.
+    pub(crate) fn fault(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
+        self.push(check, Level::Fault, None, (address, text.into()));
+    }
+
+    /// A gate is not passed.
+    pub(crate) fn close(
+        &mut self,
+        check: Check,
+        gate: Gate,
+        address: Option<IpAddr>,
+        text: impl Into<String>,
+    ) {
+        self.push(check, Level::Fault, Some(gate), (address, text.into()));
+    }
+
+    /// A gate is not passed, and this proves it.
+    pub(crate) fn prove(
+        &mut self,
+        (check, gate): (Check, Gate),
+        address: IpAddr,
+        text: String,
+        evidence: Evidence,
+    ) {
+        self.push(check, Level::Fault, Some(gate), (Some(address), text));
+        if let Some(last) = self.findings.last_mut()
+            && last.check == check
+            && last.evidence.is_none()
+        {
+            last.evidence = Some(evidence.sha256.to_hex());
+            self.evidence.push(evidence);
+        }
+    }
+
+    fn push(
+        &mut self,
+        check: Check,
+        level: Level,
+        gate: Option<Gate>,
+        (address, text): (Option<IpAddr>, String),
+    ) {
+        let text: String = text.chars().take(FINDING_CHARS_MAX).collect();
+        let known = self.findings.iter().any(|finding| {
+            finding.check == check && finding.address == address && finding.text == text
+        });
+        if known || self.findings.len() >= FINDINGS_MAX {
+            return;
+        }
+        self.findings.push(Finding {
+            check,
+            level,
+            gate,
+            address,
+            since: self.since(check, address),
+            text,
+            project: None,
+            evidence: None,
+        });
+    }
+
+    /// Says which project the last finding is about.
+    pub(crate) fn about(&mut self, project: &ProjectName) {
+        if let Some(last) = self.findings.last_mut() {
+            last.project.get_or_insert_with(|| project.to_string());
+        }
+    }
+
+    /// Projects that these checks had something to say about in the last round.
+    pub(crate) fn projects_before<const N: usize>(&self, checks: [Check; N]) -> Vec<ProjectName> {
+        self.before
+            .iter()
+            .filter(|finding| checks.contains(&finding.check))
+            .filter_map(|finding| finding.project.as_deref()?.parse().ok())
+            .collect()
+    }
+
+    /// Every gate that is not passed.
+    pub(crate) fn gates(&self) -> BTreeSet<Gate> {
+        self.findings
+            .iter()
+            .filter_map(|finding| finding.gate)
+            .collect()
+    }
+
+    /// The findings of a round of this class, with those of slower checks, which were not made, as they were.
+    pub(crate) fn into_findings(self, class: Class) -> (Vec<Finding>, Vec<Evidence>) {
+        let mut findings = self.findings;
+        let judged = &self.judged;
+        let is_old = |finding: &Finding| {
+            let project = finding.project.as_deref();
+            project.is_some_and(|project| judged.iter().any(|name| name.as_str() == project))
+        };
+        let kept = self.before.iter().filter(|finding| {
+            finding.check.class() > class && finding.gate.is_none() && !is_old(finding)
+        });
+        findings.extend(kept.cloned());
+        findings.truncate(FINDINGS_MAX);
+        (findings, self.evidence)
+    }
+}
+
+/// What failed, in words.
+pub(crate) fn faults(findings: &[Finding]) -> Vec<String> {
+    findings
+        .iter()
+        .filter(|finding| finding.level == Level::Fault)
+        .take(FAULTS_MAX)
+        .map(|finding| finding.text.chars().take(FAULT_CHARS_MAX).collect())
+        .collect()
+}
+
+/// How many different checks warn.
+pub(crate) fn warnings(findings: &[Finding]) -> u32 {
+    let checks: BTreeSet<Check> = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Warning)
+        .map(|finding| finding.check)
+        .collect();
+    u32::try_from(checks.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_slower_checks_found_stays_and_keeps_its_age() {
+        let mut first = Notes::new(1000, &[]);
+        first.warn(Check::Hsts, None, "no header");
+        first.warn(Check::LastModified, None, "in the future");
+        first.close(
+            Check::Deletions,
+            Gate::Deletions,
+            None,
+            "offers what was deleted",
+        );
+        let (before, _) = first.into_findings(Class::Daily);
+        let mut second = Notes::new(1300, &before);
+        second.warn(Check::LastModified, None, "still in the future");
+        let (after, _) = second.into_findings(Class::Minutes);
+        let seen: Vec<(Check, i64)> = after
+            .iter()
+            .map(|finding| (finding.check, finding.since))
+            .collect();
+        assert_eq!(seen, [(Check::LastModified, 1000), (Check::Hsts, 1000)]);
+        assert_eq!(warnings(&after), 2);
+    }
+}

@@ -1,0 +1,108 @@
+//! One round: every endpoint that is wanted, many at once, within bounds.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use heliostat_directory::{EndpointId, Outcome, Round, Sample};
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::evidence::Evidence;
+use crate::line::{Ask, Line};
+use crate::look::look;
+use crate::options::{ProberOptions, Target};
+use crate::reference::Reference;
+use crate::trouble::Trouble;
+
+/// Looks at mirrors.
+#[derive(Debug)]
+pub struct Prober {
+    options: ProberOptions,
+}
+
+/// What a round gave.
+#[derive(Debug)]
+pub struct Probed {
+    /// For the history.
+    pub round: Round,
+    /// What proves what the round says.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Prober {
+    /// A prober that looks as it is told.
+    pub const fn new(options: ProberOptions) -> Self {
+        Self { options }
+    }
+
+    /// Looks at every target. `before` is the last sample that this vantage took of each, `control` whether the sites
+    /// that are no mirrors answered.
+    pub async fn round(
+        &self,
+        targets: &[Target],
+        reference: &Reference,
+        before: &BTreeMap<EndpointId, Sample>,
+        (now, control): (i64, Outcome),
+    ) -> Probed {
+        let looks = targets.iter().map(|target| {
+            let before = before.get(&target.endpoint);
+            look(target, &self.options, reference, before, now)
+        });
+        let mut looked: Vec<_> = futures_util::stream::iter(looks)
+            .buffer_unordered(self.options.limits.endpoints_at_once)
+            .collect()
+            .await;
+        looked.sort_by(|one, other| one.sample.endpoint.cmp(&other.sample.endpoint));
+        let mut probed = Probed {
+            round: Round {
+                at: now,
+                control,
+                samples: Vec::new(),
+            },
+            evidence: Vec::new(),
+        };
+        for one in looked {
+            probed.round.samples.push(one.sample);
+            probed.evidence.extend(one.evidence);
+        }
+        probed
+    }
+}
+
+impl Prober {
+    /// The first of these sites that does not answer; a site that answers an error is there.
+    pub async fn silent_control<'u>(&self, sites: &'u [Url]) -> Option<&'u Url> {
+        for site in sites {
+            if !self.answers(site).await {
+                return Some(site);
+            }
+        }
+        None
+    }
+
+    async fn answers(&self, site: &Url) -> bool {
+        let host = site.host_str().unwrap_or_default();
+        let port = site.port_or_known_default().unwrap_or(443);
+        let limits = &self.options.limits;
+        let addresses: Vec<SocketAddr> = match self.options.resolve.get(host) {
+            Some(given) => given.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
+            None => match timeout(limits.connect_timeout, lookup_host((host, port))).await {
+                Ok(Ok(found)) => found.take(limits.addresses_max).collect(),
+                _ => Vec::new(),
+            },
+        };
+        for address in addresses {
+            let tls = (site.scheme() == "https").then(|| Arc::clone(&self.options.tls));
+            let mut line = Line::new((address, host), tls, limits, limits.page_bytes_max);
+            let ask = Ask::get(site, &self.options.user_agent, limits.page_bytes_max);
+            match line.ask(&ask).await {
+                Ok(_) | Err(Trouble::TooLarge) => return true,
+                Err(_) => {}
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,285 @@
+//! A mirror over TLS: a good tree on disk behind a name of its own, with things wrong with it on demand.
+//!
+//! Serves as nginx in front of a tree would, HTTP/1.1 only, one thread for each connection. Knows nothing of signatures
+//! and serials.
+
+mod reply;
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::pypi::Authority;
+use reply::{Asked, answer};
+
+type Stream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Something wrong with some answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    path: String,
+    agent: Option<String>,
+    twist: FrontTwist,
+}
+
+/// One thing that is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrontTwist {
+    /// One more header.
+    Header(&'static str, String),
+    /// A status with a short body.
+    Status(u16),
+    /// 302 to this address.
+    Redirect(String),
+    /// 200 with a page for people.
+    Html(String),
+    /// The last byte is another one; the length is right.
+    FlipLastByte,
+    /// One text is replaced by another wherever it stands.
+    Replace(String, String),
+    /// The connection is cut in the middle of the body.
+    Truncate,
+    /// Bytes without end.
+    Endless,
+    /// No answer, for longer than anybody waits.
+    Stall,
+    /// Compressed twice, as caches do that mean well.
+    GzipTwice,
+    /// Parts begin one byte too late.
+    RangeOffByOne,
+}
+
+/// A mirror on loopback, until it is dropped.
+#[derive(Debug)]
+pub struct Front {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    tls: Arc<rustls::ServerConfig>,
+    stopping: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    tree: PathBuf,
+    wrong: Vec<Wrong>,
+    requests: Vec<String>,
+    connections: Vec<TcpStream>,
+}
+
+impl Wrong {
+    /// This, with answers whose path contains `path`.
+    pub fn new(path: impl Into<String>, twist: FrontTwist) -> Self {
+        Self {
+            path: path.into(),
+            agent: None,
+            twist,
+        }
+    }
+
+    /// Only for clients whose `User-Agent` contains this.
+    #[must_use]
+    pub fn only_for(mut self, agent: &str) -> Self {
+        self.agent = Some(agent.to_owned());
+        self
+    }
+}
+
+impl Front {
+    /// A good mirror of a tree, so far, on `127.0.0.1`.
+    #[track_caller]
+    pub fn serve(tree: impl Into<PathBuf>, authority: &Authority) -> Self {
+        Self::at((Ipv4Addr::LOCALHOST.into(), 0), tree, authority)
+    }
+
+    /// The same at another address; port 0 picks one.
+    #[track_caller]
+    pub fn at(address: (IpAddr, u16), tree: impl Into<PathBuf>, authority: &Authority) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(address)).expect("loopback has ports");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                tree: tree.into(),
+                wrong: Vec::new(),
+                requests: Vec::new(),
+                connections: Vec::new(),
+            }),
+            tls: authority.server_config_of(&[b"http/1.1".as_slice()]),
+            stopping: AtomicBool::new(false),
+        });
+        let served = Arc::clone(&shared);
+        let accepting = std::thread::spawn(move || accept(&listener, &served));
+        Self {
+            address,
+            shared,
+            accepting: Some(accepting),
+        }
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What is wrong from now on, instead of what was.
+    pub fn spoil(&self, wrong: impl IntoIterator<Item = Wrong>) {
+        self.shared.state().wrong = wrong.into_iter().collect();
+    }
+
+    /// Serves another tree from now on.
+    pub fn move_to(&self, tree: impl Into<PathBuf>) {
+        self.shared.state().tree = tree.into();
+    }
+
+    /// What it was asked for: method, path and the first word of the `User-Agent`, in order.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.state().requests.clone()
+    }
+
+    /// Dies: takes no further connection and cuts those there are.
+    pub fn kill(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        let _refused_is_fine = TcpStream::connect(self.address);
+        if let Some(accepting) = self.accepting.take() {
+            let _it_ended = accepting.join();
+        }
+        for connection in self.shared.state().connections.drain(..) {
+            let _gone_is_fine = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        if let Ok(copy) = stream.try_clone() {
+            shared.state().connections.push(copy);
+        }
+        let shared = Arc::clone(shared);
+        // Ends with its connection, which the mirror cuts when it dies.
+        std::thread::spawn(move || {
+            let _client_is_gone = converse(stream, &shared);
+        });
+    }
+}
+
+fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let session = ServerConnection::new(Arc::clone(&shared.tls)).map_err(io::Error::other)?;
+    let mut reader = BufReader::new(StreamOwned::new(session, stream));
+    while let Some(asked) = read_head(&mut reader)? {
+        let (tree, twist) = {
+            let mut state = shared.state();
+            let agent = asked.agent.split('/').next().unwrap_or_default();
+            let line = format!("{} {} {agent}", asked.method, asked.path);
+            state.requests.push(line);
+            let found = state.wrong.iter().find(|wrong| applies(wrong, &asked));
+            (state.tree.clone(), found.map(|wrong| wrong.twist.clone()))
+        };
+        if !respond(reader.get_mut(), &tree, &asked, twist.as_ref())? {
+            break;
+        }
+    }
+    let stream = reader.get_mut();
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+fn applies(wrong: &Wrong, asked: &Asked) -> bool {
+    let agent = |agent: &String| asked.agent.contains(agent.as_str());
+    asked.path.contains(&wrong.path) && wrong.agent.as_ref().is_none_or(agent)
+}
+
+fn read_head(reader: &mut BufReader<Stream>) -> io::Result<Option<Asked>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split(' ');
+    let mut asked = Asked {
+        method: words.next().unwrap_or_default().to_owned(),
+        path: words.next().unwrap_or("/").to_owned(),
+        ..Asked::default()
+    };
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            return Ok(Some(asked));
+        };
+        let value = value.trim().to_owned();
+        match name.to_ascii_lowercase().as_str() {
+            "user-agent" => asked.agent = value,
+            "accept" => asked.accept = value,
+            "range" => asked.range = Some(value),
+            "if-none-match" => asked.if_none_match = Some(value),
+            _ => {}
+        }
+    }
+}
+
+/// Answers; tells whether the connection lives on.
+fn respond(
+    stream: &mut Stream,
+    tree: &Path,
+    asked: &Asked,
+    twist: Option<&FrontTwist>,
+) -> io::Result<bool> {
+    match twist {
+        Some(FrontTwist::Stall) => {
+            std::thread::sleep(Duration::from_mins(2));
+            return Ok(false);
+        }
+        Some(FrontTwist::Endless) => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(&[b' '; 16 << 10])?;
+            }
+        }
+        _ => {}
+    }
+    let reply = answer(tree, asked, twist);
+    stream.write_all(reply.head().as_bytes())?;
+    if asked.method == "HEAD" {
+        stream.flush()?;
+        return Ok(true);
+    }
+    let cut = twist == Some(&FrontTwist::Truncate);
+    let sent = if cut {
+        reply.body.len() / 2
+    } else {
+        reply.body.len()
+    };
+    stream.write_all(&reply.body[..sent])?;
+    stream.flush()?;
+    Ok(!cut)
+}
