@@ -32,6 +32,12 @@ pub enum DirectoryError {
         /// What the parser says, with the line.
         source: Box<toml::de::Error>,
     },
+    /// A document or a page cannot be rendered.
+    #[error("cannot write what is published")]
+    Write {
+        /// What keeps it from being.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A number of the policy contradicts another, or cannot be.
     #[error("the policy's `{key}`: {fault}")]
     JudgePolicy {
@@ -40,6 +46,14 @@ pub enum DirectoryError {
         /// What is wrong, and what to write.
         fault: String,
     },
+}
+
+impl DirectoryError {
+    pub(crate) fn write(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Write {
+            source: Box::new(source),
+        }
+    }
 }
 
 /// One thing that is wrong with one entry.

@@ -1,7 +1,7 @@
 //! The list of mirrors: who is on it, how each does, and what follows from that.
 //!
 //! Pure over values: the registry's files come in as bytes, what was observed as samples, the time as a parameter.
-//! Probing, files, signing and pages are others' work. The rules are written down in `policy`, the figures in `score`,
+//! Probing, files and signing are others' work. The rules are written down in `policy`, the figures in `score`,
 //! what they lead to in `state`.
 
 mod error;
@@ -9,6 +9,7 @@ mod finding;
 mod merge;
 mod observe;
 mod policy;
+mod publish;
 mod registry;
 mod score;
 mod state;
@@ -20,6 +21,10 @@ pub use finding::{
 pub use merge::{Merged, merge};
 pub use observe::{Count, Gate, Outcome, Round, Sample, VantageId};
 pub use policy::{ActiveRules, Policy, RoundRules, ScoreRules, StateRules};
+pub use publish::{
+    EndpointStatus, Files, Freshness, MirrorList, Moved, Published, Quantiles, Share, StatusList,
+    VantageStatus, history_by_month, publish,
+};
 pub use registry::{
     AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,
     MirrorId, Operator, Registry, forbidden_name,

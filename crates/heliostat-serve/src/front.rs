@@ -126,6 +126,7 @@ async fn mirror(site: &Arc<Site>, route: Route, asked: &Asked<'_>) -> Result<Rep
         Route::LastModified | Route::LocalStats(_) | Route::WellKnown(_) | Route::Signed(_) => {
             handlers::public::public(site, route, asked).await
         }
+        Route::Directory(path) => handlers::directory::directory(site, path, asked).await,
         Route::ServerKey => handlers::server_signature::key(site),
         Route::ServerSignature(name) => handlers::server_signature::signature(site, name).await,
         Route::Home => handlers::home::home(site, asked).await,

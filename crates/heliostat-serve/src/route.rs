@@ -47,6 +47,8 @@ pub(crate) enum Route {
     ServerSignature(ProjectName),
     /// `/.well-known/…`: who runs this mirror.
     WellKnown(RelPath),
+    /// `/directory/…`: the list of mirrors, where one is carried. People, and the proxy.
+    Directory(RelPath),
     /// `/healthz`: the process answers. Supervisors.
     Liveness,
     /// `/readyz`: the process can serve. Load balancers.
@@ -152,6 +154,7 @@ impl Route {
             Self::LastModified
             | Self::LocalStats(_)
             | Self::WellKnown(_)
+            | Self::Directory(_)
             | Self::Signed(_)
             | Self::ServerKey
             | Self::ServerSignature(_)
@@ -172,6 +175,7 @@ impl Route {
             "" => return Some(Self::Home),
             "simple/" => return Some(Self::SimpleList),
             "simple" => return Some(Self::Moved("/simple/".to_owned())),
+            "directory" => return Some(Self::Moved("/directory/".to_owned())),
             "last-modified" => return Some(Self::LastModified),
             "serverkey" => return Some(Self::ServerKey),
             "healthz" => return Some(Self::Liveness),
@@ -191,6 +195,7 @@ impl Route {
             "serversig" => Self::server_signature(rest),
             "tuf" => Self::metadata(encoded),
             "heliostat" => Self::trusted_root(rest),
+            "directory" => Self::directory(encoded),
             ".well-known" => Some(Self::WellKnown(decode(encoded)?.parse().ok()?)),
             _ => None,
         }
@@ -254,6 +259,17 @@ impl Route {
         }
         let is_plain = digest.is_empty();
         is_plain.then(|| format!("heliostat/{rest}").parse().ok().map(Self::Signed))?
+    }
+
+    /// `directory/…`: a file of the published list; a folder is its page.
+    fn directory(encoded: &str) -> Option<Self> {
+        let decoded = decode(encoded)?;
+        let page = if decoded.ends_with('/') {
+            "index.html"
+        } else {
+            ""
+        };
+        Some(Self::Directory(format!("{decoded}{page}").parse().ok()?))
     }
 
     fn file(encoded: &str) -> Option<Self> {
@@ -419,6 +435,14 @@ mod tests {
                 "/.well-known/heliostat-mirror.json",
                 Route::WellKnown(known),
             ),
+            (
+                "/directory/",
+                Route::Directory("directory/index.html".parse().unwrap()),
+            ),
+            (
+                "/directory/v1/mirrors.json",
+                Route::Directory("directory/v1/mirrors.json".parse().unwrap()),
+            ),
             ("/serverkey", Route::ServerKey),
             (
                 "/serversig/zope-interface",
@@ -438,6 +462,7 @@ mod tests {
     fn other_spellings_move_to_the_normal_one() {
         for (path, target) in [
             ("/simple", "/simple/"),
+            ("/directory", "/directory/"),
             ("/simple/requests", "/simple/requests/"),
             ("/simple/Zope.Interface/", "/simple/zope-interface/"),
             ("/simple/Zope%2EInterface", "/simple/zope-interface/"),
@@ -488,6 +513,9 @@ mod tests {
             "/.well-known/../state/catalog.sqlite",
             "/.well-known/%2e%2e/state/catalog.sqlite",
             "/.well-known/",
+            "/directory/../state/catalog.sqlite",
+            "/directory/%2e%2e/state/catalog.sqlite",
+            "/directory/%2e%2e%2fstate/catalog.sqlite",
             "/local-stats/days/2026-8-1.bz2",
             "/local-stats/days/../../x.bz2",
             "/integrity/a/%2e%2e/a.whl/provenance",

@@ -8,6 +8,7 @@
 )]
 
 pub mod clients;
+pub mod directory;
 pub mod fixture;
 pub mod front;
 pub mod mirror;

@@ -81,7 +81,7 @@ const GATED: [(&str, &[&str]); 16] = [
         "tokio-rustls",
         &["heliostat-serve", "heliostat-prober", "heliostat-testkit"],
     ),
-    ("askama", &["heliostat-serve"]),
+    ("askama", &["heliostat-serve", "heliostat-directory"]),
     ("rusqlite", &["heliostat-store"]),
     ("clap", &["heliostat", "heliostat-testkit", "xtask"]),
     ("anyhow", &["heliostat", "heliostat-testkit", "xtask"]),

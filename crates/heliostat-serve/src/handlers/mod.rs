@@ -1,5 +1,6 @@
 //! What is answered at each address. One module for each family; all are found from `service::dispatch`.
 
+pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod health;
 pub(crate) mod home;

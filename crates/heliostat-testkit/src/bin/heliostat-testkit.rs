@@ -25,6 +25,17 @@ struct Arguments {
 enum Command {
     /// Serve a made-up PyPI on loopback until interrupted; prints its Simple API root first.
     Pypi(PypiArguments),
+    /// Write a made-up list of mirrors with a month of history, in which every state occurs.
+    Directory {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Days of history.
+        #[arg(long, default_value_t = 30)]
+        days: i64,
+        /// Seconds between two rounds.
+        #[arg(long, default_value_t = 1800)]
+        every: i64,
+    },
     /// Install the real clients that tests run: Python tools below target/clients, nginx from Debian when root.
     InstallClients {
         /// Also chromium, which is large.
@@ -65,6 +76,20 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Pypi(arguments) => match pypi(&arguments) {
             Ok(never) => match never {},
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::Directory {
+            folder,
+            days,
+            every,
+        } => match heliostat_testkit::directory::write_sample(&folder, days, every) {
+            Ok(()) => {
+                println!("{}", heliostat_testkit::directory::ENDS_TEXT);
+                ExitCode::SUCCESS
+            }
             Err(error) => {
                 eprintln!("{error}");
                 ExitCode::FAILURE

@@ -36,6 +36,8 @@ pub enum Tool {
     Tox,
     /// zc.buildout.
     Buildout,
+    /// jsonschema, the reference validator of Python's: a library.
+    JsonSchema,
 }
 
 /// A program that comes from Debian.
@@ -75,7 +77,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -89,6 +91,7 @@ impl Tool {
         Self::PipTools,
         Self::Tox,
         Self::Buildout,
+        Self::JsonSchema,
     ];
 
     /// The folder of its environment.
@@ -107,6 +110,7 @@ impl Tool {
             Self::PipTools => "pip-tools",
             Self::Tox => "tox",
             Self::Buildout => "buildout",
+            Self::JsonSchema => "jsonschema",
         }
     }
 
@@ -127,12 +131,13 @@ impl Tool {
             Self::PipTools => &["pip-tools"],
             Self::Tox => &["tox"],
             Self::Buildout => &["zc.buildout"],
+            Self::JsonSchema => &["jsonschema"],
         }
     }
 
     const fn program(self) -> &'static str {
         match self {
-            Self::PipNewest | Self::Pip23 | Self::PythonTuf => "python",
+            Self::PipNewest | Self::Pip23 | Self::PythonTuf | Self::JsonSchema => "python",
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
@@ -146,7 +151,7 @@ impl Tool {
         }
     }
 
-    /// Its program, where it has been installed. For pip and python-tuf this is their Python.
+    /// Its program, where it has been installed. For pip, python-tuf and jsonschema this is their Python.
     ///
     /// # Errors
     /// [`Skip`] where it has not.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
 use super::DirectoryProbeArgs;
 
@@ -17,6 +18,8 @@ pub(crate) enum DirectoryCommand {
     Probe(Box<DirectoryProbeArgs>),
     /// Tell how every mirror stands, from what probes saw
     Score(DirectoryScoreArgs),
+    /// Write the list for people and programs, as a folder of static files
+    Publish(DirectoryPublishArgs),
 }
 
 /// Options of `heliostat directory init`.
@@ -62,4 +65,20 @@ pub(crate) struct DirectoryScoreArgs {
     /// One JSON object for each endpoint
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `heliostat directory publish`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryPublishArgs {
+    /// The folder to write, replaced as a whole: `DATA/web/directory` where a mirror carries the list
+    #[arg(value_name = "DIR")]
+    pub(crate) published: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: RegistryArgs,
+    /// What probes saw, instead of the list's own `history` folder; several files are joined
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Vec<PathBuf>,
+    /// The moment to tell about, as `2026-11-25T12:00:00Z`, instead of now; the same moment gives the same bytes
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
 }

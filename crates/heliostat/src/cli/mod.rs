@@ -32,7 +32,8 @@ pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use directory::{
-    DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
+    DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
+    DirectoryScoreArgs, RegistryArgs,
 };
 pub(crate) use directory_probe::{DirectoryProbeArgs, ProberArgs};
 pub(crate) use filter::FilterArgs;

@@ -22,7 +22,7 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Where entries stand below the registry.
 const ENTRIES: &str = "mirrors.d";
 /// The rules.
-const POLICY: &str = "policy.toml";
+pub(super) const POLICY: &str = "policy.toml";
 
 pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -30,6 +30,7 @@ pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
         DirectoryCommand::List(args) => list(args),
         DirectoryCommand::Probe(args) => directory_probe::run(args),
         DirectoryCommand::Score(args) => score(args),
+        DirectoryCommand::Publish(args) => super::directory_publish::publish(args),
     }
 }
 
@@ -93,12 +94,7 @@ fn list(args: &DirectoryListArgs) -> anyhow::Result<Outcome> {
 
 fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
     let (policy, registry) = read(&args.place)?;
-    let mut rounds = Vec::new();
-    for path in &args.replay {
-        let text = read_text(path)?;
-        rounds.extend(Round::read_all(&path.display().to_string(), &text)?);
-    }
-    rounds.sort_by_key(|round| round.at);
+    let rounds = read_history(&args.replay)?;
     let replayed = replay(&Decided::of_all(&registry), &rounds, &policy);
     if let Some(endpoint) = &args.explain {
         reporter::print(&explained(endpoint, &replayed, &policy)?);
@@ -225,6 +221,17 @@ fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Re
     Ok(text)
 }
 
+/// Rounds out of files of a history, compressed or not, the oldest first.
+pub(super) fn read_history(paths: &[PathBuf]) -> anyhow::Result<Vec<Round>> {
+    let mut rounds = Vec::new();
+    for path in paths {
+        let text = read_text(path)?;
+        rounds.extend(Round::read_all(&path.display().to_string(), &text)?);
+    }
+    rounds.sort_by_key(|round| round.at);
+    Ok(rounds)
+}
+
 /// The folder's rules and entries.
 pub(super) fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
     let policy_path = place.registry.join(POLICY);
@@ -238,7 +245,7 @@ pub(super) fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
     }
     let policy = Policy::read(&read_text(&policy_path)?)?;
     let mut entries = Vec::new();
-    for path in entry_files(&place.registry.join(ENTRIES))? {
+    for path in files_in(&place.registry.join(ENTRIES), ".toml")? {
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -253,15 +260,13 @@ pub(super) fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
     Ok((policy, registry))
 }
 
-fn entry_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The files of a folder whose names end so, in the order of names.
+pub(super) fn files_in(folder: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     let reading = || format!("cannot read the folder `{}`", folder.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(reading)? {
         let path = entry.with_context(reading)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+        if path.to_string_lossy().ends_with(ending) {
             files.push(path);
         }
     }
@@ -273,11 +278,17 @@ fn entry_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     clippy::disallowed_methods,
     reason = "a registry is a person's folder under git, not the store's"
 )]
-fn read_text(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let reading = || format!("cannot read `{}`", path.display());
-    std::fs::File::open(path)
-        .with_context(reading)?
+    let file = std::fs::File::open(path).with_context(reading)?;
+    let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+    let bytes: Box<dyn std::io::Read> = if is_compressed {
+        Box::new(zstd::Decoder::new(file).with_context(reading)?)
+    } else {
+        Box::new(file)
+    };
+    bytes
         .take(FILE_BYTES_MAX)
         .read_to_string(&mut text)
         .with_context(reading)?;

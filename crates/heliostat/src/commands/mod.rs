@@ -10,6 +10,7 @@ mod config;
 mod directory;
 mod directory_history;
 mod directory_probe;
+mod directory_publish;
 mod doctor;
 mod exec;
 mod export;

@@ -146,7 +146,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// nginx over the tree, with the maps and locations of `contrib/nginx`.
-fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
+pub(crate) fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
     let contrib = contrib().join("nginx");
     let web = world.heliostat.web();
     let mut nginx = or_skip(Nginx::with_http(|port| {

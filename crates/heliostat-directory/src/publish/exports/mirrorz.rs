@@ -1,0 +1,120 @@
+//! mirrorz 1.7: what a mirror site says about itself, said for it from what was seen. One document for each mirror, as
+//! that format has one for each site, and one for the whole list.
+
+use serde::Serialize;
+
+use super::super::view::{EndpointView, View};
+use crate::observe::Outcome;
+use crate::state::State;
+
+/// One site.
+#[derive(Serialize)]
+pub(super) struct Document {
+    version: f64,
+    site: About,
+    info: [About; 0],
+    mirrors: Vec<Mirror>,
+}
+
+/// Who runs it.
+#[derive(Serialize)]
+struct About {
+    url: String,
+    abbr: String,
+    name: String,
+    homepage: String,
+    disable: bool,
+}
+
+/// One thing that is mirrored.
+#[derive(Serialize)]
+struct Mirror {
+    cname: &'static str,
+    desc: String,
+    url: String,
+    status: String,
+    help: String,
+    upstream: &'static str,
+    size: &'static str,
+    disable: bool,
+}
+
+impl Document {
+    pub(super) fn of_mirror(endpoints: &[EndpointView<'_>]) -> Self {
+        let first = &endpoints[0];
+        let operator = &first.mirror.operator;
+        let host = super::host(first);
+        Self {
+            version: 1.7,
+            site: About {
+                url: format!("https://{host}"),
+                abbr: first.mirror.id.to_string().to_uppercase(),
+                name: operator
+                    .organisation
+                    .clone()
+                    .unwrap_or_else(|| operator.name.clone()),
+                homepage: operator
+                    .url
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+                disable: !endpoints.iter().any(EndpointView::is_offered),
+            },
+            info: [],
+            mirrors: endpoints
+                .iter()
+                .map(|view| mirror(view, view.endpoint.base.path().to_owned()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn of_list(view: &View<'_>) -> Self {
+        let ranked = view.ranked();
+        Self {
+            version: 1.7,
+            site: About {
+                url: String::new(),
+                abbr: "LIST".to_owned(),
+                name: "Mirrors of Python packages".to_owned(),
+                homepage: view
+                    .policy
+                    .own_domain
+                    .as_ref()
+                    .map_or_else(String::new, |domain| format!("https://{domain}/")),
+                disable: false,
+            },
+            info: [],
+            mirrors: ranked
+                .into_iter()
+                .map(|view| mirror(view, view.endpoint.base.to_string()))
+                .collect(),
+        }
+    }
+}
+
+fn mirror(view: &EndpointView<'_>, url: String) -> Mirror {
+    Mirror {
+        cname: "pypi",
+        desc: view.endpoint.id.to_string(),
+        url,
+        status: status(view),
+        help: String::new(),
+        upstream: "",
+        size: "",
+        disable: !view.is_offered(),
+    }
+}
+
+/// A letter with a time: `S` in step since, `F` failing since, `P` paused since, `U` unknown; then `O`, the last time
+/// it was in step.
+fn status(view: &EndpointView<'_>) -> String {
+    let in_step = view.synced_at();
+    let old = in_step.map_or_else(String::new, |at| format!("O{at}"));
+    if view.standing.state == State::Maintenance {
+        return format!("P{}{old}", view.standing.since);
+    }
+    match (view.newest(|sample| Some(sample.outcome)), in_step) {
+        (Some(Outcome::Alive), Some(at)) => format!("S{at}"),
+        (Some(Outcome::Failed), _) => format!("F{}{old}", view.standing.since),
+        _ => "U".to_owned(),
+    }
+}
