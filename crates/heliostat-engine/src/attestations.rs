@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use heliostat_pypi::page::PageFile;
-use heliostat_trust::attest::{AttestVerifier, Subject};
+use heliostat_trust::attest::{AttestVerifier, Subject, TRUSTED_ROOT_TARGET};
 
 use crate::context::blocking;
 use crate::error::EngineError;
@@ -24,18 +24,46 @@ pub enum AttestationPolicy {
     Refuse,
 }
 
+/// Who chose Sigstore's trusted root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Chosen {
+    /// Whoever runs this: nothing else takes its place.
+    ByOperator,
+    /// Nobody: one that the upstream's notary signed takes its place.
+    #[default]
+    ByDefault,
+}
+
 /// The policy and what it is carried out with. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Attestations {
     policy: AttestationPolicy,
+    chosen: Chosen,
     verifier: Option<Arc<AttestVerifier>>,
 }
 
 impl Attestations {
     /// Provenance is looked at by `verifier`. `heliostat_trust::crypto::install` must have been called.
-    pub fn checked(policy: AttestationPolicy, verifier: AttestVerifier) -> Self {
+    pub fn checked(policy: AttestationPolicy, verifier: AttestVerifier, chosen: Chosen) -> Self {
         let verifier = (policy != AttestationPolicy::Ignore).then(|| Arc::new(verifier));
-        Self { policy, verifier }
+        Self {
+            policy,
+            chosen,
+            verifier,
+        }
+    }
+
+    /// The same against the trusted root that an upstream's notary signed, unless whoever runs this chose another.
+    pub(crate) fn as_signed(&self, trusted_root: Option<&[u8]>) -> Result<Self, EngineError> {
+        let (Some(bytes), Chosen::ByDefault, Some(_)) = (trusted_root, self.chosen, &self.verifier)
+        else {
+            return Ok(self.clone());
+        };
+        let verifier =
+            AttestVerifier::from_json(bytes).map_err(|error| EngineError::Untrusted {
+                reason: format!("{TRUSTED_ROOT_TARGET}: {error}"),
+            })?;
+        Ok(Self::checked(self.policy, verifier, self.chosen))
     }
 
     /// What follows where provenance does not hold.

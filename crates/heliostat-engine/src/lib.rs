@@ -28,7 +28,7 @@ mod trusted_root;
 mod validators;
 pub mod verify;
 
-pub use attestations::{AttestationPolicy, Attestations};
+pub use attestations::{AttestationPolicy, Attestations, Chosen};
 pub use check_tree::{
     FilesChecked, Finding, FindingKind, TreeCheck, TreeReport, check_mirror, check_tree,
 };
@@ -43,4 +43,4 @@ pub use on_demand::{
 };
 pub use status::{MirrorStatus, RunKind, RunSummary, status};
 pub use take::TakeError;
-pub use trusted_root::signed_trusted_root;
+pub use trusted_root::{held_trusted_root, signed_trusted_root, trusted_root_of_mirror};

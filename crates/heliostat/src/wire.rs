@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use heliostat_client::Transport;
-use heliostat_engine::{AttestationPolicy, Attestations, Clock, Context, Event, Events, about};
+use heliostat_engine::{
+    AttestationPolicy, Attestations, Chosen, Clock, Context, Event, Events, about,
+};
 use heliostat_store::Store;
-use heliostat_trust::attest::AttestVerifier;
+use heliostat_trust::attest::{AttestVerifier, embedded_trusted_root};
 use heliostat_upstream::{Limits, Upstream, UpstreamOptions};
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
@@ -103,14 +105,33 @@ pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Conte
     }
 }
 
-/// What is done about provenance that does not hold, as the options say.
-pub(crate) fn attestations(args: &AttestationArgs) -> anyhow::Result<Attestations> {
-    attestations_by(args, || verifier(args.trusted_root.as_deref()))
+/// What is done about provenance that does not hold, as the options say. Sigstore's trusted root is the one that was
+/// named, else the one that the signed tree of this data directory names, else the one of this program.
+pub(crate) fn attestations(args: &AttestationArgs, store: &Store) -> anyhow::Result<Attestations> {
+    if let Some(path) = &args.trusted_root {
+        return attestations_by(args, Chosen::ByOperator, || verifier(Some(path)));
+    }
+    attestations_by(args, Chosen::ByDefault, || {
+        heliostat_trust::crypto::install();
+        match heliostat_engine::held_trusted_root(store)? {
+            Some(held) => {
+                if held != embedded_trusted_root() {
+                    tracing::info!(
+                        "provenance is verified against the trusted root that the tree names, which is not the one \
+                         this program was built with"
+                    );
+                }
+                Ok(AttestVerifier::from_json(&held)?)
+            }
+            None => Ok(AttestVerifier::embedded()?),
+        }
+    })
 }
 
 /// The same with Sigstore's trusted root from elsewhere. It is not looked for where nobody wants to know.
 pub(crate) fn attestations_by(
     args: &AttestationArgs,
+    chosen: Chosen,
     verifier: impl FnOnce() -> anyhow::Result<AttestVerifier>,
 ) -> anyhow::Result<Attestations> {
     let policy = match args.attestations {
@@ -118,7 +139,7 @@ pub(crate) fn attestations_by(
         AttestationsWord::Warn => AttestationPolicy::Warn,
         AttestationsWord::Refuse => AttestationPolicy::Refuse,
     };
-    Ok(Attestations::checked(policy, verifier()?))
+    Ok(Attestations::checked(policy, verifier()?, chosen))
 }
 
 /// Verifies attestations against this trusted root of Sigstore's, else the one that the program was built with.
@@ -135,15 +156,31 @@ pub(crate) fn verifier(trusted_root: Option<&Path>) -> anyhow::Result<AttestVeri
 
 /// Verifies attestations against the trusted root that a signed tree names, verified from this root of its notary.
 pub(crate) fn verifier_of_tree(tree: &Path, root: &Path) -> anyhow::Result<AttestVerifier> {
+    let root = notarys_root(root)?;
+    let carried = heliostat_engine::signed_trusted_root(tree, &root, clock().now())?;
+    verifier_as_signed(carried, &format!("tree `{}`", tree.display()))
+}
+
+/// The same of a signed mirror.
+pub(crate) async fn verifier_of_mirror(
+    upstream: &Upstream,
+    root: &Path,
+) -> anyhow::Result<AttestVerifier> {
+    let root = notarys_root(root)?;
+    let carried = heliostat_engine::trusted_root_of_mirror(upstream, &root, clock().now()).await?;
+    verifier_as_signed(carried, "upstream")
+}
+
+fn notarys_root(path: &Path) -> anyhow::Result<Vec<u8>> {
     heliostat_trust::crypto::install();
-    let root_file =
-        read_small(root).with_context(|| format!("cannot read `--root` `{}`", root.display()))?;
-    let carried = heliostat_engine::signed_trusted_root(tree, &root_file, clock().now())?;
+    read_small(path).with_context(|| format!("cannot read `--root` `{}`", path.display()))
+}
+
+fn verifier_as_signed(carried: Option<Vec<u8>>, what: &str) -> anyhow::Result<AttestVerifier> {
     let carried = carried.ok_or_else(|| {
         UsageError(format!(
-            "the signed tree `{}` names no trusted root; leave `--root` out, or have its notary run \
-             `heliostat trust trusted-root`",
-            tree.display()
+            "the signed {what} names no trusted root; leave `--root` out, or have its notary run \
+             `heliostat trust trusted-root`"
         ))
     })?;
     Ok(AttestVerifier::from_json(&carried)?)

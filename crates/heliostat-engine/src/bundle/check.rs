@@ -11,9 +11,8 @@ use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Keeper, PageKind, Part, ProjectRecord, Store, document};
 use tokio_util::sync::CancellationToken;
 
-use super::proof::{self, Against, Prover};
+use super::proof::{self, Against, Carried, Prover};
 use super::{Bundle, Lack};
-use crate::carry::Proven;
 use crate::error::EngineError;
 use crate::events::{Event, Events};
 
@@ -41,7 +40,7 @@ pub(super) struct Checked {
     /// Files of its pages that it has or that what it builds on has.
     pub(super) files: u64,
     /// What is signed, where the bundle was held against a root.
-    pub(super) proven: Option<Proven>,
+    pub(super) carried: Option<Carried>,
 }
 
 /// What is held of a project, against what the bundle has.
@@ -117,14 +116,14 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
     /// Verifies the metadata, of which no more comes, unless that was done.
     fn prove(&mut self) -> Result<(), EngineError> {
         if let Some(prover) = self.prover.take() {
-            self.checked.proven = Some(prover.prove(self.store)?);
+            self.checked.carried = Some(prover.prove(self.store)?);
         }
         Ok(())
     }
 
     fn removed(&mut self, name: ProjectName) -> Result<(), EngineError> {
-        if let Some(proven) = &self.checked.proven {
-            proof::is_gone(&proven.pages, &name)?;
+        if let Some(carried) = &self.checked.carried {
+            proof::is_gone(&carried.proven.pages, &name)?;
         }
         let is_held = self.store.project_state(&name)?.is_some();
         self.checked.removed += u64::from(is_held);
@@ -151,8 +150,8 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
     }
 
     fn project(&mut self, bundle: &mut Bundle, project: &Project) -> Result<(), EngineError> {
-        if let Some(proven) = &self.checked.proven {
-            proof::page_is_signed(&proven.pages, project)?;
+        if let Some(carried) = &self.checked.carried {
+            proof::page_is_signed(&carried.proven.pages, project)?;
         }
         let held = Held::of(self.store, project)?;
         let Some(page) = page(bundle, project, &held)? else {

@@ -74,13 +74,13 @@ pub fn import(
     if options.mode == Mode::CheckOnly {
         return Ok(report);
     }
-    let Checked { end, proven, .. } = checked;
+    let Checked { end, carried, .. } = checked;
     stage(
         Stage::Taking,
         end.projects + end.removed,
         checked.wanted_bytes,
     );
-    if proven.is_some() {
+    if carried.is_some() {
         proof::begin(store, options.now)?;
     }
     select(store, open)?;
@@ -93,8 +93,8 @@ pub fn import(
         report.refused.extend(removed.refused);
         report.not_in_it = 0;
     }
-    if let Some(proven) = proven.filter(|_| report.is_complete()) {
-        proof::settle(store, &proven, options.now)?;
+    if let Some(carried) = carried.filter(|_| report.is_complete()) {
+        proof::settle(store, &carried, options.now)?;
     }
     report.serial = publish(store, &report, header.serial, events)?;
     Ok(report)
@@ -107,9 +107,10 @@ fn prove(
     (checked, leaving): (&Checked, &Leaving<'_>),
     tell: impl FnMut(&Lack),
 ) -> Result<Option<Proof>, EngineError> {
-    let Some(proven) = &checked.proven else {
+    let Some(carried) = &checked.carried else {
         return Ok(None);
     };
+    let proven = &carried.proven;
     let (pages, settled) = (&proven.pages, &checked.settled);
     proof::keeps_promise(pages, promise, (checked.end.projects, settled))?;
     let unsigned = if proof::signs_itself(store)? {

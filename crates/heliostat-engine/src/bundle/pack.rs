@@ -8,7 +8,7 @@ use heliostat_store::Store;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::signed::{TIMESTAMP, copy_path};
+use super::signed::{TIMESTAMP, copy_path, target_path};
 use super::{ExportPlan, Open};
 use crate::error::EngineError;
 use crate::events::{Event, Events, ProjectOutcome, Stage};
@@ -61,7 +61,7 @@ pub fn pack<W: Write>(
     Ok(packer.finish()?)
 }
 
-/// A metadata file. The timestamp is the one that was planned.
+/// A metadata file, or the signed copy of a target that is no page. The timestamp is the one that was planned.
 fn trust<W: Write>(
     store: &Store,
     packer: &mut Packer<W>,
@@ -72,7 +72,15 @@ fn trust<W: Write>(
         Some(signed) if item.path.as_str() == TIMESTAMP && item.place == Place::Bundle => packer
             .add(item, signed.timestamp.as_slice())
             .map_err(|error| EngineError::not_as_held(error.into())),
-        _ => add(store, packer, item, (&item.path, events)),
+        _ => {
+            let copy = target_path(item);
+            add(
+                store,
+                packer,
+                item,
+                (copy.as_ref().unwrap_or(&item.path), events),
+            )
+        }
     }
 }
 

@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use heliostat_pypi::bundle::{BundleError, Coverage as Promise, Item, Project};
 use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Origin, PageKind, ProjectRecord, Store, document};
+use heliostat_trust::attest::{ATTEST_LIMITS, TRUSTED_ROOT_TARGET};
 use heliostat_trust::check::{Check, Limits, ProblemKind, Report};
-use heliostat_trust::metadata::Extent;
+use heliostat_trust::metadata::{Extent, TargetFile};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Lack, Others};
 use crate::carry::{self, Gathered, Known, Proven, SignedPages, TIMESTAMP};
 use crate::error::EngineError;
+use crate::publish::trusted_root_path;
+use crate::trusted_root;
 
 /// The last timestamp that was proved, in a tree that signs with keys of its own and does not carry it.
 const FLOOR_KEY: &str = "bundle-timestamp";
@@ -83,6 +86,15 @@ pub enum Signatures {
 pub(super) struct Prover<'a> {
     against: &'a Against,
     documents: BTreeMap<String, Vec<u8>>,
+    trusted_root: Option<Vec<u8>>,
+}
+
+/// What is signed, and what of it is no page.
+#[derive(Debug)]
+pub(super) struct Carried {
+    pub(super) proven: Proven,
+    /// Sigstore's trusted root, where it is signed and the tree does not have it.
+    trusted_root: Option<Vec<u8>>,
 }
 
 impl<'a> Prover<'a> {
@@ -90,18 +102,22 @@ impl<'a> Prover<'a> {
         Self {
             against,
             documents: BTreeMap::new(),
+            trusted_root: None,
         }
     }
 
-    /// Keeps a metadata file.
+    /// Keeps a metadata file, or a target that is no page.
     pub(super) fn keep(&mut self, item: &Item, bytes: Vec<u8>) {
-        if let Some(file) = item.path.as_str().strip_prefix("tuf/") {
+        let path = item.path.as_str();
+        if let Some(file) = path.strip_prefix("tuf/") {
             self.documents.insert(file.to_owned(), bytes);
+        } else if path == TRUSTED_ROOT_TARGET {
+            self.trusted_root = Some(bytes);
         }
     }
 
     /// Verifies all of it. What the bundle leaves out is taken from the tree; it is verified like the rest.
-    pub(super) fn prove(mut self, store: &Store) -> Result<Proven, EngineError> {
+    pub(super) fn prove(mut self, store: &Store) -> Result<Carried, EngineError> {
         let Against { root, as_of } = self.against;
         if !self.documents.contains_key(TIMESTAMP) {
             let reason = "it carries no signed state; it was exported from a tree that nobody signs, or somebody took the metadata out";
@@ -121,7 +137,42 @@ impl<'a> Prover<'a> {
         }
         let report = check.finish();
         judge(&report, now)?;
-        Ok(gathered.proven(report))
+        let proven = gathered.proven(report);
+        let trusted_root = match &proven.trusted_root {
+            Some(file) => wanted_trusted_root(store, file, self.trusted_root)?,
+            None => None,
+        };
+        Ok(Carried {
+            proven,
+            trusted_root,
+        })
+    }
+}
+
+/// The trusted root that was signed, out of the bundle; `None` where the tree has it.
+fn wanted_trusted_root(
+    store: &Store,
+    file: &TargetFile,
+    brought: Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, EngineError> {
+    if file.size_bytes > ATTEST_LIMITS.trusted_root_bytes_max as u64 {
+        return Err(unproven(format!(
+            "`{TRUSTED_ROOT_TARGET}` is larger than 1 MiB"
+        )));
+    }
+    if let Some(bytes) = brought {
+        if Sha256::of(&bytes) == file.sha256 {
+            return Ok(Some(bytes));
+        }
+        return Err(unproven(format!(
+            "its `{TRUSTED_ROOT_TARGET}` is not the one that was signed"
+        )));
+    }
+    match trusted_root::held_copy(store, file)? {
+        Some(_) => Ok(None),
+        None => Err(unproven(format!(
+            "`{TRUSTED_ROOT_TARGET}` is signed and neither in it nor here"
+        ))),
     }
 }
 
@@ -272,13 +323,17 @@ pub(super) fn begin(store: &Store, now: i64) -> Result<(), EngineError> {
 }
 
 /// Puts the signed state into the tree, or remembers it where the mirror signs with keys of its own.
-pub(super) fn settle(store: &Store, proven: &Proven, now: i64) -> Result<(), EngineError> {
+pub(super) fn settle(store: &Store, carried: &Carried, now: i64) -> Result<(), EngineError> {
+    let proven = &carried.proven;
     if signs_itself(store)? {
         let timestamp = proven.files.iter().find(|file| file.name == TIMESTAMP);
         let text = timestamp.map(|file| String::from_utf8_lossy(&file.bytes));
         return Ok(store.set_meta(FLOOR_KEY, &text.unwrap_or_default())?);
     }
     let _lock = store.lock_publish()?;
+    if let Some(bytes) = &carried.trusted_root {
+        store.write_target(&trusted_root_path()?, bytes)?;
+    }
     carry::carry(store, proven, now)
 }
 

@@ -6,12 +6,15 @@
 use heliostat_pypi::bundle::{BundleError, Item};
 use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::Store;
+use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 use heliostat_trust::check::{Check, Limits};
-use heliostat_trust::metadata::Extent;
+use heliostat_trust::metadata::{Extent, TargetFile};
 use jiff::Timestamp;
 
 use crate::carry::{self, SignedPages};
 use crate::error::EngineError;
+use crate::publish::trusted_root_path;
+use crate::trusted_root::{consistent, held_copy};
 
 /// The only metadata file that changes under its name.
 pub(super) const TIMESTAMP: &str = "tuf/timestamp.json";
@@ -19,7 +22,7 @@ pub(super) const TIMESTAMP: &str = "tuf/timestamp.json";
 /// What is signed at one moment.
 #[derive(Debug)]
 pub(super) struct SignedState {
-    /// The metadata files, sorted by path.
+    /// The metadata files and the targets that are no pages, sorted by path.
     pub(super) items: Vec<Item>,
     /// Digest and size of every signed page.
     pub(super) pages: SignedPages,
@@ -59,6 +62,8 @@ impl SignedState {
             for (path, page) in check.take_targets() {
                 if let Some(name) = carry::project_of(&path) {
                     state.pages.insert(name, (page.sha256, page.size_bytes));
+                } else if path == TRUSTED_ROOT_TARGET {
+                    state.items.push(trusted_root(store, &page)?);
                 }
             }
         }
@@ -84,6 +89,27 @@ pub(super) fn copy_path(project: &ProjectName, sha256: Sha256) -> Option<RelPath
     format!("simple/{project}/{sha256}.index.v1_json")
         .parse()
         .ok()
+}
+
+/// Where the signed copy of a target that is no page stands; `None` for metadata files, which have no copies.
+pub(super) fn target_path(item: &Item) -> Option<RelPath> {
+    let is_target = item.path.as_str() == TRUSTED_ROOT_TARGET;
+    is_target
+        .then(|| consistent(item.sha256).parse().ok())
+        .flatten()
+}
+
+/// Sigstore's trusted root, as `targets` names it.
+fn trusted_root(store: &Store, file: &TargetFile) -> Result<Item, EngineError> {
+    let path = trusted_root_path()?;
+    if held_copy(store, file)?.is_none() {
+        let reason = "its signed copy is not in the tree";
+        return Err(EngineError::NotAsHeld(BundleError::entry(
+            TRUSTED_ROOT_TARGET,
+            reason,
+        )));
+    }
+    Ok(Item::new(path, file.sha256, file.size_bytes))
 }
 
 /// The first root that the tree has.

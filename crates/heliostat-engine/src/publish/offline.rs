@@ -5,7 +5,9 @@ use heliostat_store::{MetadataFile, MetadataStep, Origin, Publication, RoleState
 use heliostat_trust::attest::{TRUSTED_ROOT_TARGET, embedded_trusted_root};
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::keys::PublicKey;
-use heliostat_trust::metadata::{Authority, Metadata, RoleName, Root, Signed, Targets, Version};
+use heliostat_trust::metadata::{
+    Authority, Metadata, RoleName, Root, Signed, TargetFile, Targets, Version,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
@@ -140,6 +142,12 @@ fn named_trusted_root<'a>(
         }
     }
     Ok(needed)
+}
+
+/// The trusted root that the tree's `targets` names; `None` where there is no `targets`, or it names none.
+pub(crate) fn named_by_targets(store: &Store) -> Result<Option<TargetFile>, EngineError> {
+    let targets: Option<Signed<Targets>> = read_live(store, &store.roles()?, "targets")?;
+    Ok(targets.and_then(|targets| targets.value.targets.get(TRUSTED_ROOT_TARGET).copied()))
 }
 
 /// Where the trusted root stands in a tree.

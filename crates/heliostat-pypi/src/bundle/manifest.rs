@@ -27,6 +27,7 @@ pub struct ManifestReader<R> {
     header: Header,
     line: u64,
     end: End,
+    trust_bytes: u64,
     last_path: Option<RelPath>,
     last_name: Option<ProjectName>,
     is_over: bool,
@@ -110,6 +111,7 @@ impl<R: BufRead> ManifestReader<R> {
             },
             line: 0,
             end: End::default(),
+            trust_bytes: 0,
             last_path: None,
             last_name: None,
             is_over: false,
@@ -224,6 +226,13 @@ impl<R: BufRead> ManifestReader<R> {
         self.check_item(item, self.limits.document_bytes_max)?;
         if self.end.entries + self.end.in_base >= self.limits.trust_files_max {
             return Err(self.refuse("there are too many trust files"));
+        }
+        self.trust_bytes = self.trust_bytes.saturating_add(item.size_bytes);
+        if self.trust_bytes > self.limits.trust_bytes_max {
+            return Err(self.refuse(&format!(
+                "the trust files have more than {} bytes together",
+                self.limits.trust_bytes_max
+            )));
         }
         Ok(())
     }

@@ -181,6 +181,9 @@ pub struct BundleLimits {
     pub line_bytes_max: usize,
     /// Lines of trust.
     pub trust_files_max: u64,
+    /// All files of trust together, in bytes: an import holds them in memory until they are verified. PyPI's 8,192 bins
+    /// have about 140 MB.
+    pub trust_bytes_max: u64,
     /// Lines of projects and removals.
     pub projects_max: u64,
     /// Parts of one project.
@@ -257,6 +260,7 @@ impl Default for BundleLimits {
         Self {
             line_bytes_max: 128 << 20,
             trust_files_max: 200_000,
+            trust_bytes_max: 512_000_000,
             projects_max: 10_000_000,
             parts_max: 3 * PAGE_FILES_MAX,
             page_bytes_max: 64_000_000,

@@ -178,6 +178,11 @@ fn a_manifest_out_of_order_or_bounds_is_refused() {
     wrong_page["project"]["page"] = item("simple/b/index.v1_json");
     let mut large = item("packages/a");
     large["size"] = json!(1_u64 << 40);
+    let much = |path: String| {
+        let mut item = item(&path);
+        item["size"] = json!(BundleLimits::default().document_bytes_max);
+        json!({"trust": item})
+    };
     for (lines, words) in [
         (vec![project("a", vec![])], "not a bundle"),
         (vec![header.clone(), header.clone()], "second header"),
@@ -190,6 +195,10 @@ fn a_manifest_out_of_order_or_bounds_is_refused() {
         (vec![trust("tuf/b"), trust("tuf/a")], "out of order"),
         (vec![trust("packages/a")], "trust file"),
         (vec![trust("tuf/../a")], "not an acceptable path"),
+        (
+            (10..30).map(|at| much(format!("tuf/{at}"))).collect(),
+            "the trust files have more than 512000000 bytes together",
+        ),
         (
             vec![project("a", vec![item("packages/b"), item("packages/a")])],
             "out of order",

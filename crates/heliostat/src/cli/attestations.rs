@@ -19,7 +19,8 @@ pub(crate) struct AttestationArgs {
     /// the file out
     #[arg(long, value_name = "POLICY", default_value = DEFAULT)]
     pub(crate) attestations: AttestationsWord,
-    /// Verify provenance against this `trusted_root.json` of Sigstore's [default: the one this program was built with]
+    /// Verify provenance against this `trusted_root.json` of Sigstore's [default: the one that the signed tree names, else
+    /// the one this program was built with]
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
 }

@@ -28,6 +28,12 @@ pub(crate) struct AttestMemoryArgs {
     /// Where publishers are remembered [default: heliostat.trust beside the lock file]
     #[arg(long, value_name = "FILE")]
     pub(crate) memory: Option<PathBuf>,
+    /// Verify provenance against this `trusted_root.json` of Sigstore's [default: the one this program was built with]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Verify provenance against the trusted root that the signed upstream names, verified from this root of its notary
+    #[arg(long, value_name = "FILE", conflicts_with = "trusted_root")]
+    pub(crate) root: Option<PathBuf>,
     /// What `check` does about a change: exit with 1, or with 4
     #[arg(long, value_name = "POLICY", default_value = "warn")]
     pub(crate) policy: PublisherPolicy,

@@ -172,10 +172,13 @@ pub(crate) struct TrustInitArgs {
     /// How long root, targets and bins hold: days as in `365d`, to the end of the day, or a time
     #[arg(long, value_name = "EXPIRY", default_value = "365d")]
     pub(crate) expires: String,
-    /// Sign this file of Sigstore's as its trusted root, against which attestations are verified [default: none; `trust
-    /// trusted-root` signs one later]
+    /// Sign this file of Sigstore's as its trusted root, against which attestations are verified [default: the one this
+    /// program was built with]
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
+    /// Sign no trusted root of Sigstore's; `trust trusted-root` signs one later
+    #[arg(long, conflicts_with = "trusted_root")]
+    pub(crate) no_trusted_root: bool,
 }
 
 /// What can be done with keys.

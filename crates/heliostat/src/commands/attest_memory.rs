@@ -93,9 +93,12 @@ fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
     heliostat_trust::crypto::install();
     let packages = packages(&args.lock)?;
     let upstream = wire::upstream(&args.upstream, None)?;
-    let verifier = AttestVerifier::embedded()?;
     let runtime = wire::runtime()?;
     let looked = runtime.block_on(async {
+        let verifier = match &args.root {
+            Some(root) => wire::verifier_of_mirror(&upstream, root).await?,
+            None => wire::verifier(args.trusted_root.as_deref())?,
+        };
         let jobs = usize::from(args.upstream.jobs);
         futures_util::stream::iter(packages)
             .map(async |package| look_at(&upstream, &verifier, package).await)

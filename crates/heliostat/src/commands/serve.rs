@@ -144,7 +144,7 @@ fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {
 fn context(store: Store, args: &ServeArgs, events: Events) -> anyhow::Result<Context> {
     let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
     Ok(Context {
-        attestations: wire::attestations(&args.attestations)?,
+        attestations: wire::attestations(&args.attestations, &store)?,
         ..wire::context(store, upstream, events)
     })
 }

@@ -56,7 +56,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,
-        attestations: wire::attestations(&args.attestations)?,
+        attestations: wire::attestations(&args.attestations, &store)?,
         ..wire::context(store, upstream, events)
     };
     let runtime = wire::runtime()?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use heliostat_engine::verify::{
     Problem, Repair, Repaired, Start, VerifyOptions, VerifyReport, verify,
 };
-use heliostat_engine::{AttestationPolicy, Context};
+use heliostat_engine::{AttestationPolicy, Chosen, Context};
 use heliostat_pypi::ProjectName;
 use tokio_util::sync::CancellationToken;
 
@@ -39,12 +39,14 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
             return Err(UsageError(format!("the mirror does not hold `{name}`")).into());
         }
     }
-    let web = store.web();
-    let context = Context {
-        attestations: wire::attestations_by(&args.attestations, || match &args.root {
-            Some(root) => wire::verifier_of_tree(&web, root),
-            None => wire::verifier(args.attestations.trusted_root.as_deref()),
+    let attestations = match &args.root {
+        Some(root) => wire::attestations_by(&args.attestations, Chosen::ByOperator, || {
+            wire::verifier_of_tree(&store.web(), root)
         })?,
+        None => wire::attestations(&args.attestations, &store)?,
+    };
+    let context = Context {
+        attestations,
         ..wire::context(store, upstream, events)
     };
     let policy = context.attestations.policy();

@@ -280,6 +280,46 @@ fn what_the_notary_did_not_sign_is_refused_and_nothing_changes() {
 }
 
 #[test]
+fn the_trusted_root_travels_once_and_must_be_there() {
+    let signed = Signed::new();
+    let gap = &signed.gap;
+    let place = "heliostat/trusted_root.json";
+    let has_it = |name: &str| gap.pieces(name).iter().any(|piece| piece.name == place);
+    gap.export("all.bundle", &[]).assert_code(0);
+    assert!(has_it("all.bundle"));
+    signed.edited("all.bundle", "without.bundle", |pieces| {
+        pieces.retain(|piece| piece.name != place);
+    });
+    let refused = signed.import("without.bundle", &[]);
+    refused.assert_code(4);
+    assert_says(&refused.stderr, &[place, "neither in it nor here"]);
+    assert!(!gap.far.web().join("tuf").exists());
+    signed.import("all.bundle", &[]).assert_code(0);
+    signed.verify().assert_code(0);
+    signed.import("without.bundle", &[]).assert_code(0);
+    signed.edited("all.bundle", "changed.bundle", |pieces| {
+        let piece = pieces.iter_mut().find(|piece| piece.name == place);
+        piece.unwrap().bytes.push(b'\n');
+    });
+    signed.refuse("changed.bundle", &["does not prove", place, "not the one"]);
+    signed.move_on();
+    let first = gap.near.place("all.bundle");
+    gap.export("delta.bundle", &["--since", first.to_str().unwrap()])
+        .assert_code(0);
+    assert!(!has_it("delta.bundle"));
+    signed.import("delta.bundle", &[]).assert_code(0);
+    signed.verify().assert_code(0);
+    // A tree whose copy was changed is not exported.
+    let copies = std::fs::read_dir(gap.near.heliostat.web().join("heliostat")).unwrap();
+    for copy in copies {
+        std::fs::write(copy.unwrap().path(), "{}").unwrap();
+    }
+    let export = gap.export("none.bundle", &[]);
+    export.assert_code(4);
+    assert_says(&export.stderr, &[place, "not in the tree"]);
+}
+
+#[test]
 fn an_old_bundle_is_proved_as_of_a_day_that_somebody_vouches_for() {
     let signed = Signed::new();
     let gap = &signed.gap;
@@ -311,6 +351,18 @@ fn an_old_bundle_is_proved_as_of_a_day_that_somebody_vouches_for() {
     let import = signed.import("all.bundle", &["--as-of", &then.to_string()]);
     import.assert_code(0);
     assert_says(&import.stdout, &["proved as of", "expires at"]);
+    // Clients judge by today, and whoever runs the mirror is told what they see.
+    let far = &signed.gap.far;
+    for command in ["status", "trust status"] {
+        let status = far.command(command).run();
+        status.assert_code(1);
+        let lines = status.stdout.lines();
+        let mut expired = lines.filter(|line| line.contains("EXPIRED"));
+        assert!(
+            expired.any(|line| line.starts_with("timestamp")),
+            "{status}"
+        );
+    }
 }
 
 #[test]

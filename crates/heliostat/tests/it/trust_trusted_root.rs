@@ -18,8 +18,6 @@ fn signed(universe: Universe) -> World {
     let world = World::new(universe);
     world.sync(&["--all"]).assert_code(0);
     world.heliostat.command("trust init").run().assert_code(0);
-    let command = world.heliostat.command("trust trusted-root");
-    command.run().assert_code(0);
     world
 }
 
@@ -90,14 +88,18 @@ fn attestations_are_verified_against_what_the_notary_signed() {
     attest(&["--tree", web.to_str().unwrap()]).assert_code(2);
 
     // Another one is signed: what it does not know is proved no more, whatever this program was built with.
+    let first = world.place("first.json");
+    std::fs::write(&first, trusted_root(&world)).unwrap();
     replace_by_a_stranger(&world).assert_code(0);
     assert_eq!(copies(&web).len(), 2);
     trust_verify(&world).assert_code(0);
-    let said = verify(&["--root", root]);
-    said.assert_code(1);
-    assert_says(&said.stdout, &["3 problems"]);
+    for said in [verify(&["--root", root]), verify(&[])] {
+        said.assert_code(1);
+        assert_says(&said.stdout, &["3 problems"]);
+    }
     attest(&tree).assert_code(4);
-    verify(&[]).assert_code(0);
+    // Unless whoever runs this names another, or there is no tree.
+    verify(&["--trusted-root", first.to_str().unwrap()]).assert_code(0);
     attest(&[]).assert_code(0);
 
     // One that nobody signed is believed by nobody.
@@ -106,11 +108,11 @@ fn attestations_are_verified_against_what_the_notary_signed() {
         bytes.push(b'\n');
         std::fs::write(&copy, bytes).unwrap();
     }
-    for said in [verify(&["--root", root]), attest(&tree)] {
+    for said in [verify(&["--root", root]), verify(&[]), attest(&tree)] {
         said.assert_code(4);
         assert_says(
             &said.stderr,
-            &[".trusted_root.json: it is not what was signed"],
+            &[".trusted_root.json: it is not", "what was signed"],
         );
     }
     let said = trust_verify(&world);
@@ -119,6 +121,65 @@ fn attestations_are_verified_against_what_the_notary_signed() {
         &said.stdout,
         &[".trusted_root.json: it is not what was signed"],
     );
+}
+
+/// What is mirrored from a notary is held against what that notary chose, and a notary's own tree against what stands in
+/// it; an operator who names a file knows better.
+#[test]
+fn a_mirror_verifies_against_what_its_notary_signed() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let notary = World::new(universe(&oracle));
+    notary.heliostat.command("trust init").run().assert_code(0);
+    let built_in = notary.place("built-in.json");
+    std::fs::write(&built_in, trusted_root(&notary)).unwrap();
+    replace_by_a_stranger(&notary).assert_code(0);
+    // The notary's own run doubts every document.
+    let said = notary.sync(&["--all", "--attestations", "warn"]);
+    said.assert_code(0);
+    assert_eq!(
+        notary.status()["warnings"].as_array().unwrap().len(),
+        3,
+        "{said}"
+    );
+    let serving = notary.serve(&["--offline"]);
+    let index = serving.index_url();
+    let root = root(&notary);
+    let root = root.to_str().unwrap();
+    let strict = ["--all", "--root", root, "--attestations", "refuse"];
+    let files = |place: &str| {
+        let web = notary.place(place).join("web/packages");
+        crate::sync_world::digests(&web).len()
+    };
+    let doubting = crate::world::heliostat(&notary.place("doubting"));
+    doubting.sync(&index, &strict).assert_code(1);
+    let knowing = crate::world::heliostat(&notary.place("knowing"));
+    let named = ["--trusted-root", built_in.to_str().unwrap()];
+    knowing
+        .sync(&index, &[&strict[..], &named].concat())
+        .assert_code(0);
+    assert!(files("doubting") < files("knowing"));
+    // A lock file's publishers, asked of the same mirror.
+    let lock = notary.place("pylock.toml");
+    let text = format!(
+        "lock-version = \"1.0\"\ncreated-by = \"hand\"\n[[packages]]\nname = \"pypi-attestations\"\nversion = \
+         \"0.0.19\"\nsdist = {{ url = \"{index}x/{0}\", hashes = {{ sha256 = \"{1}\" }} }}\n",
+        GITHUB.filename,
+        heliostat_testkit::fixture::sha256_hex(
+            &std::fs::read(oracle.asset(GITHUB.filename)).unwrap()
+        )
+    );
+    std::fs::write(&lock, text).unwrap();
+    let record = |more: &[&str]| {
+        let command = notary.heliostat.bare().args(["attest", "record", "--lock"]);
+        let command = command.arg(&lock).args(["--upstream", &index]);
+        command.args(more).run()
+    };
+    record(&[]).assert_code(0);
+    record(&["--root", root]).assert_code(4);
+    record(&named).assert_code(0);
+    record(&["--root", root, named[0], named[1]]).assert_code(2);
 }
 
 #[test]
@@ -170,6 +231,21 @@ fn mirrors_carry_the_trusted_root() {
     let said = third.sync(&index, &["--all", "--root", root]);
     said.assert_code(4);
     assert!(!third.web().join("heliostat").exists());
+}
+
+/// A tree can do without one, and get it later.
+#[test]
+fn signing_may_begin_without_a_trusted_root() {
+    let world = World::new(crate::sync_world::small());
+    world.sync(&["--all"]).assert_code(0);
+    let init = world.heliostat.command("trust init");
+    init.args(["--no-trusted-root"]).run().assert_code(0);
+    assert!(!world.heliostat.web().join("heliostat").exists());
+    trust_verify(&world).assert_code(0);
+    let command = world.heliostat.command("trust trusted-root");
+    command.run().assert_code(0);
+    assert_eq!(copies(&world.heliostat.web()).len(), 1);
+    trust_verify(&world).assert_code(0);
 }
 
 /// A root that is not one is refused before anything is signed.

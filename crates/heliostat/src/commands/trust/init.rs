@@ -55,9 +55,10 @@ pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<
     let Some(Document::Root(root)) = draft.documents().first() else {
         unreachable!("a draft of a root has a root");
     };
-    let trusted_root = match &args.trusted_root {
-        Some(path) => Some(trusted_root::read(Some(path))?),
-        None => None,
+    let trusted_root = if args.no_trusted_root {
+        None
+    } else {
+        Some(trusted_root::read(args.trusted_root.as_deref())?)
     };
     let named = trusted_root.as_deref().map(trusted_root::named);
     let below = ceremony::delegations(
