@@ -29,11 +29,23 @@ pub struct Bypass {
     pub fix: String,
 }
 
+/// Where the proxy is, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ProxyPlace {
+    /// Nobody said: anything on loopback is taken for it.
+    #[default]
+    AnyLoopback,
+    /// There and nowhere else.
+    At(Url),
+    /// It is yet to be started, so that no setting can name it.
+    Unborn,
+}
+
 /// What may be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// Where the proxy is; `None` takes anything on loopback for it.
-    pub proxy: Option<Url>,
+    /// Where the proxy is.
+    pub proxy: ProxyPlace,
     /// Further indexes that are meant, such as a company's own.
     pub allowed: Vec<Url>,
     /// The installers that matter here, all where empty.
@@ -67,13 +79,12 @@ pub fn judge(settings: &[Setting], judged: &Judged) -> Vec<Bypass> {
             found.push(Bypass {
                 setting: None,
                 installer,
-                severity: if judged.proxy.is_some() {
-                    Severity::Bypass
-                } else {
-                    Severity::Note
+                severity: match judged.proxy {
+                    ProxyPlace::At(_) => Severity::Bypass,
+                    ProxyPlace::AnyLoopback | ProxyPlace::Unborn => Severity::Note,
                 },
                 why: "no index is configured, so it asks PyPI itself",
-                fix: how_to_point(installer, judged.proxy.as_ref()),
+                fix: judged.how_to_point(installer),
             });
         }
     }
@@ -87,7 +98,13 @@ impl Judged {
             Effect::Index | Effect::ExtraIndex if self.is_fine(&setting.value) => return None,
             Effect::Index => (
                 "this index is asked instead of the proxy",
-                how_to_point(installer, self.proxy.as_ref()),
+                match self.proxy {
+                    ProxyPlace::Unborn => {
+                        let value = shown(&setting.value);
+                        format!("remove it; `--index {value}` where it is a proxy, `--allow {value}` accepts it")
+                    }
+                    ProxyPlace::AnyLoopback | ProxyPlace::At(_) => self.how_to_point(installer),
+                },
             ),
             Effect::ExtraIndex if installer == Installer::Pip => (
                 "whatever the proxy refuses, pip installs from this index instead, without a word",
@@ -144,9 +161,23 @@ impl Judged {
         };
         self.allowed.iter().any(is)
             || match &self.proxy {
-                Some(proxy) => is(proxy),
-                None => is_loopback(&url),
+                ProxyPlace::At(proxy) => is(proxy),
+                ProxyPlace::AnyLoopback => is_loopback(&url),
+                ProxyPlace::Unborn => false,
             }
+    }
+
+    fn how_to_point(&self, installer: Installer) -> String {
+        let proxy = match &self.proxy {
+            ProxyPlace::At(proxy) => proxy.as_str(),
+            ProxyPlace::AnyLoopback | ProxyPlace::Unborn => "http://127.0.0.1:8081/simple/",
+        };
+        match installer {
+            Installer::Pip => format!("pip config set global.index-url {proxy}"),
+            Installer::Uv => format!("set UV_DEFAULT_INDEX={proxy}, or `index-url` in uv.toml"),
+            Installer::Poetry => format!("poetry source add --priority=primary heliostat {proxy}"),
+            Installer::Pdm => format!("pdm config pypi.url {proxy}"),
+        }
     }
 }
 
@@ -173,15 +204,5 @@ fn shown(value: &str) -> String {
             url.to_string()
         }
         _ => value.to_owned(),
-    }
-}
-
-fn how_to_point(installer: Installer, proxy: Option<&Url>) -> String {
-    let proxy = proxy.map_or("http://127.0.0.1:8081/simple/", Url::as_str);
-    match installer {
-        Installer::Pip => format!("pip config set global.index-url {proxy}"),
-        Installer::Uv => format!("set UV_DEFAULT_INDEX={proxy}, or `index-url` in uv.toml"),
-        Installer::Poetry => format!("poetry source add --priority=primary heliostat {proxy}"),
-        Installer::Pdm => format!("pdm config pypi.url {proxy}"),
     }
 }

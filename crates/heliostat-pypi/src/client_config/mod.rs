@@ -10,7 +10,7 @@ mod words;
 
 use std::fmt;
 
-pub use judge::{Bypass, Judged, Severity, judge};
+pub use judge::{Bypass, Judged, ProxyPlace, Severity, judge};
 
 /// The longest configuration file we read, in bytes.
 pub const CLIENT_CONFIG_BYTES_MAX: usize = 4 << 20;

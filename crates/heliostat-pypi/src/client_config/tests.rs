@@ -147,7 +147,7 @@ fn what_leads_round_the_proxy_is_found_guilty_and_nothing_else() {
     use SourceKind::{Environment, PipConf, UvToml};
     let any = Judged::default();
     let exact = Judged {
-        proxy: Some("http://127.0.0.1:8081/simple/".parse().unwrap()),
+        proxy: ProxyPlace::At("http://127.0.0.1:8081/simple/".parse().unwrap()),
         allowed: vec!["https://own.example/simple/".parse().unwrap()],
         installers: vec![Installer::Pip],
     };
@@ -213,6 +213,28 @@ fn what_leads_round_the_proxy_is_found_guilty_and_nothing_else() {
     ] {
         assert_eq!(bypasses(kind, text, &any), with_any, "{text}");
         assert_eq!(bypasses(kind, text, &exact), with_exact, "{text}");
+    }
+}
+
+#[test]
+fn no_setting_names_a_proxy_that_is_yet_to_be_started() {
+    use SourceKind::{PipConf, UvToml};
+    let unborn = Judged {
+        proxy: ProxyPlace::Unborn,
+        allowed: vec!["http://localhost:3141/own/".parse().unwrap()],
+        installers: vec![Installer::Pip, Installer::Uv],
+    };
+    for (kind, text, count) in [
+        (UvToml, "index-url = \"http://127.0.0.1:8081/simple\"\n", 1),
+        (
+            PipConf,
+            "[global]\nindex-url = http://localhost:8081/simple\n",
+            1,
+        ),
+        (UvToml, "index-url = \"http://localhost:3141/own\"\n", 0),
+        (UvToml, "index-strategy = \"first-index\"\n", 0),
+    ] {
+        assert_eq!(bypasses(kind, text, &unborn), count, "{text}");
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_pypi::client_config::{
-    Bypass, Judged, Setting, Severity, Source, SourceKind, judge, settings as settings_of,
+    Bypass, Judged, ProxyPlace, Setting, Severity, Source, SourceKind, judge,
+    settings as settings_of,
 };
 
 use super::UsageError;
@@ -14,7 +15,7 @@ use crate::{reporter, settings, wire};
 
 pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<Outcome> {
     let judged = Judged {
-        proxy: args.index.clone(),
+        proxy: (args.index.clone()).map_or(ProxyPlace::AnyLoopback, ProxyPlace::At),
         allowed: args.allow.clone(),
         installers: Vec::new(),
     };

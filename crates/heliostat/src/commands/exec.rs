@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 
 use anyhow::Context as _;
 use heliostat_client::Client;
-use heliostat_pypi::client_config::{Installer, Judged, Severity, SourceKind, judge};
+use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, SourceKind, judge};
 use heliostat_pypi::lock_urls::{
     Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
 };
@@ -53,8 +53,8 @@ fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
         _ => true,
     });
     let judged = Judged {
-        // Where it is known, nothing else on loopback is taken for it.
-        proxy: args.index.clone(),
+        // Nothing else on loopback is taken for it.
+        proxy: (args.index.clone()).map_or(ProxyPlace::Unborn, ProxyPlace::At),
         allowed: args.allow.clone(),
         installers: installers(&name),
     };

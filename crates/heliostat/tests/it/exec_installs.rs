@@ -180,6 +180,30 @@ fn installs_and_is_stopped(installer: &Installer) {
     assert!(!desk.has("acme"), "{refused}");
 }
 
+/// An index on loopback that happens to be configured is not the proxy that is about to be started.
+#[test]
+fn an_unrelated_index_on_loopback_is_not_taken_for_the_proxy() {
+    let signed = SignedWorld::new(universe(), 4);
+    let honest = TreeMirror::serve(signed.tree());
+    let Some(desk) = Desk::new(&signed, &UV, "unrelated") else {
+        return;
+    };
+    let other = "http://127.0.0.1:9/simple/";
+    let settings = desk.project.join("uv.toml");
+    std::fs::write(&settings, format!("index-url = \"{other}\"\n")).unwrap();
+    let refused = desk.exec(&signed, &honest, &UV);
+    refused.assert_code(1);
+    let said = &refused.stderr;
+    for words in ["uv.toml", other, "--index", "--allow"] {
+        assert!(said.contains(words), "`{words}` is not in {said}");
+    }
+    assert!(!desk.has("acme"));
+    // Once it is gone, so is the refusal.
+    std::fs::remove_file(settings).unwrap();
+    desk.exec(&signed, &honest, &UV).assert_code(0);
+    assert!(desk.has("acme"));
+}
+
 #[test]
 fn uv_is_given_the_proxy_and_stopped_by_a_lie() {
     installs_and_is_stopped(&UV);
