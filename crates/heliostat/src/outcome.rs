@@ -15,7 +15,7 @@ use heliostat_trust::TrustError;
 use heliostat_trust::attest::AttestError;
 use heliostat_upstream::UpstreamError;
 
-use crate::commands::UsageError;
+use crate::commands::{NamedMirrorError, UsageError};
 use crate::settings::ConfigError;
 
 /// How a command ended, when it could run.
@@ -190,6 +190,12 @@ fn render(error: &anyhow::Error) -> String {
 
 /// What to do next; names the exact flag or path.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<NamedMirrorError>() {
+        let mirror = &error.mirror;
+        return Some(format!(
+            "check the network, and that `{mirror}` is the address under which `simple/` and `tuf/` stand"
+        ));
+    }
     if let Some(error) = cause.downcast_ref::<EngineError>() {
         return match error {
             EngineError::NothingSelected => Some(

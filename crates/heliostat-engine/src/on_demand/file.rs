@@ -125,7 +125,7 @@ async fn stream(
 }
 
 /// Downloads one file for everybody who waits for it, then keeps it.
-async fn download(inner: &Inner, project: ProjectName, entry: PageFile, handle: Handle) {
+async fn download(inner: &Arc<Inner>, project: ProjectName, entry: PageFile, handle: Handle) {
     let sender = &handle.sender;
     let work = take_file(&inner.context, &entry, |step| {
         match step {
@@ -176,7 +176,7 @@ async fn download(inner: &Inner, project: ProjectName, entry: PageFile, handle: 
 }
 
 async fn keep(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     project: ProjectName,
     mut entry: PageFile,
     Taken { blob, content }: Taken,
@@ -220,6 +220,7 @@ async fn keep(
         }),
     )
     .await?;
+    super::root::changed(inner);
     evict(inner).await
 }
 
@@ -273,7 +274,7 @@ async fn document(
 }
 
 async fn take_document(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     project: ProjectName,
     entry: PageFile,
     part: Part,
@@ -319,7 +320,9 @@ async fn take_document(
             learned: Vec::new(),
         }),
     )
-    .await
+    .await?;
+    super::root::changed(inner);
+    Ok(())
 }
 
 async fn read_whole(blob: &VerifiedBlob) -> Result<Bytes, OnDemandError> {

@@ -1,4 +1,5 @@
-//! Keeps the root list in step with pages that come and go on demand: soon after a change, and never in a row.
+//! Keeps the root list, and what the mirror says of itself, in step with what comes and goes on demand: soon after a
+//! change, and never in a row.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +28,7 @@ impl RootKeeper {
     }
 }
 
-/// A project may have come or gone. One rendering waits at a time; when the server stops, it no longer waits.
+/// A project may have come or gone, or files of one. One rendering waits at a time; when the server stops, it no longer waits.
 pub(super) fn changed(inner: &Arc<Inner>) {
     if inner.root.is_due.swap(true, Ordering::AcqRel) {
         return;

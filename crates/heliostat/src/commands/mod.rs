@@ -39,6 +39,16 @@ use crate::settings::Settings;
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// A mirror that was named where others name a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot check the mirror `{mirror}`")]
+pub(crate) struct NamedMirrorError {
+    /// Its address, without credentials.
+    pub(crate) mirror: String,
+    #[source]
+    pub(crate) source: heliostat_engine::EngineError,
+}
+
 /// Runs what was typed.
 pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
     let Settings { cli, typed, .. } = settings;

@@ -10,6 +10,8 @@ use heliostat_testkit::tree::{Expect, Orphans, What, check_tree};
 use heliostat_testkit::universe::{Release, Universe, Yank};
 
 use crate::http::{Answer, JSON, get, get_json, get_with};
+use crate::notary_world::{begin, root};
+use crate::sync_world::digests;
 use crate::world::World;
 
 fn universe() -> Universe {
@@ -275,6 +277,47 @@ fn nginx_and_serve_answer_alike() {
             assert_eq!(part(&serving.url).body, part(&nginx.url()).body, "{path}");
         }
     }
+}
+
+/// What a signed tree has beside its pages: nginx tells the same kinds of it as we do, and keeps the same for ever.
+#[test]
+fn nginx_serves_a_signed_tree_as_serve_does() {
+    let world = World::new(universe());
+    begin(&world.heliostat, 4);
+    world.sync(&["--all"]).assert_code(0);
+    let Some(nginx) = nginx(&world, "") else {
+        return;
+    };
+    let serving = world.serve(&["--offline"]);
+    let tree = digests(&world.heliostat.web());
+    let paths = tree.keys().map(|path| path.to_str().unwrap());
+    let beside = |path: &&str| {
+        let signed_page = path.starts_with("simple/beta/") && path.len() > 90;
+        let places = ["tuf/", "heliostat/", ".well-known/"];
+        signed_page || places.iter().any(|place| path.starts_with(place))
+    };
+    let paths: Vec<&str> = paths.filter(beside).collect();
+    assert!(paths.contains(&".well-known/heliostat-mirror.json"));
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        let ask = |base: &str| get(&format!("{base}/{path}"));
+        let (ours, theirs) = (ask(&serving.url), ask(&nginx.url()));
+        assert_eq!((ours.status, theirs.status), (200, 200), "{path}");
+        for header in ["content-type", "cache-control"] {
+            assert_eq!(ours.header(header), theirs.header(header), "{path}");
+        }
+        // Ours may have signed once more meanwhile.
+        if path != "tuf/timestamp.json" {
+            assert_eq!(ours.body, theirs.body, "{path}");
+        }
+    }
+    // The next root is not there yet, and nobody is told to remember that.
+    let next = get(&format!("{}/tuf/2.root.json", nginx.url()));
+    assert_eq!((next.status, next.header("cache-control")), (404, None));
+    // A client that trusts neither takes everything from it.
+    let verify = world.heliostat.bare().args(["trust", "verify"]);
+    let verify = verify.arg(nginx.url()).arg("--root");
+    verify.arg(root(&world.heliostat)).run().assert_code(0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::http::get;
 use crate::notary_world::begin;
 use crate::sync_world::small;
-use crate::world::{World, assert_says};
+use crate::world::{World, assert_says, until};
 
 const PATH: &str = ".well-known/heliostat-mirror.json";
 
@@ -85,6 +85,18 @@ fn a_mirror_taken_on_demand_says_so_and_a_wrong_word_is_told() {
     );
     assert_eq!(said["operator"], json!({"name": "Example"}));
     assert_eq!(said["state"].get("synced_at"), None);
+    // A file that is taken is a step too, though no page changes.
+    let number = |about: &Value, of: &str, key: &str| about[of][key].as_u64().unwrap();
+    assert_eq!(number(&said, "holds", "files"), 0);
+    let file = world.file("alpha-1.0-py3-none-any.whl").path();
+    let serving = world.serve(&[]);
+    assert_eq!(get(&format!("{}/{file}", serving.url)).status, 200);
+    until("the file is told of while it is served", || {
+        let now = about(&world.heliostat);
+        number(&now, "holds", "files") == 1
+            && number(&now, "state", "generation") > number(&said, "state", "generation")
+    });
+    serving.stop().assert_code(0);
     let wrong = world.sync(&["--public-url", "ftp://mirror.example/"]);
     wrong.assert_code(2);
     assert_says(&wrong.stderr, &["--public-url", "http or https"]);

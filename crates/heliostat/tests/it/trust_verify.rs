@@ -46,6 +46,18 @@ fn findings(finished: &Finished) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_mirror_that_is_away_is_named_and_no_option_that_was_not_given() {
+    let world = signed(small());
+    let away = verify(&root(&world.heliostat), "http://127.0.0.1:9/", &[]);
+    away.assert_code(3);
+    assert_says(
+        &away.stderr,
+        &["cannot check the mirror `http://127.0.0.1:9/`", "hint: "],
+    );
+    assert!(!away.stderr.contains("--upstream"), "{away}");
+}
+
+#[test]
 fn a_running_mirror_is_found_to_be_what_its_directory_is() {
     let world = signed(small());
     let root = root(&world.heliostat);

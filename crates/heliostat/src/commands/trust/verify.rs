@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::cli::{FilesWanted, TreePlace, TrustVerifyArgs};
-use crate::commands::{UsageError, signals};
+use crate::commands::{NamedMirrorError, UsageError, signals};
 use crate::outcome::Outcome;
-use crate::{reporter, wire};
+use crate::{reporter, settings, wire};
 
 pub(super) fn run(args: &TrustVerifyArgs) -> anyhow::Result<Outcome> {
     let root = wire::read_small(&args.root)
@@ -86,7 +86,10 @@ fn over_http(
         }
     });
     wire::end(runtime);
-    Ok(report?)
+    report.map_err(|source| {
+        let mirror = settings::redact(url.to_string());
+        NamedMirrorError { mirror, source }.into()
+    })
 }
 
 fn options(args: &TrustVerifyArgs, url: &Url) -> anyhow::Result<UpstreamOptions> {
