@@ -3,7 +3,7 @@
 //! Pure but for nothing: bytes and the time come in as values. The state machine verifies a delegated role anew for
 //! each look; here a delegation that was verified once is remembered for as long as its snapshot stands.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use heliostat_pypi::Sha256;
 use jiff::Timestamp;
@@ -102,6 +102,7 @@ impl Trusted {
     /// Takes a newer timestamp; `false` where it is the one we have.
     pub(crate) fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
         strict::check(bytes)?;
+        check_versions(bytes)?;
         match self.set.update_timestamp(bytes, now) {
             Ok(()) => Ok(true),
             Err(Error::EqualVersion { .. }) => {
@@ -277,6 +278,30 @@ impl Trusted {
             length_bytes: pin.length,
         })
     }
+}
+
+/// Versions of a timestamp, its own and the one it pins, begin with 1 (specification 4.2 to 4.6); the state machine takes
+/// 0 as well. Everything else is pinned to be of one version.
+fn check_versions(bytes: &[u8]) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        signed: Versions,
+    }
+    #[derive(Deserialize)]
+    struct Versions {
+        version: u64,
+        meta: BTreeMap<String, Pin>,
+    }
+    #[derive(Deserialize)]
+    struct Pin {
+        version: u64,
+    }
+    let Versions { version, meta } = serde_json::from_slice::<Envelope>(bytes)?.signed;
+    let mut versions = meta.values().map(|pin| pin.version).chain([version]);
+    if versions.any(|version| version == 0) {
+        return Err(Error::Malformed("a version is 0".to_owned()));
+    }
+    Ok(())
 }
 
 fn expired(role: &str, expires: Timestamp) -> Error {

@@ -66,6 +66,7 @@ mod trust_ceremony;
 mod trust_compare;
 mod trust_trusted_root;
 mod trust_verify;
+mod tuf_simulator;
 mod verify_find;
 mod verify_repair;
 mod world;
