@@ -23,7 +23,7 @@ pub use observe::{Count, Gate, Outcome, Round, Sample, VantageId};
 pub use policy::{ActiveRules, Policy, RoundRules, ScoreRules, StateRules};
 pub use publish::{
     EndpointStatus, Files, Freshness, MirrorList, Moved, Published, Quantiles, Share, StatusList,
-    VantageStatus, history_by_month, publish,
+    VantageStatus, history_by_month, publish, registry_documents,
 };
 pub use registry::{
     AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,

@@ -9,6 +9,7 @@ pub mod bins;
 pub mod ceremony;
 pub mod check;
 pub mod crypto;
+pub mod directory;
 mod error;
 pub mod keys;
 pub mod metadata;

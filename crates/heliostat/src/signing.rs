@@ -47,7 +47,10 @@ pub(crate) fn notary(
     };
     let signers = sources
         .iter()
-        .map(|source| signer(store, source, args.online_passphrase_file.as_deref()))
+        .map(|source| {
+            let passphrase_file = args.online_passphrase_file.as_deref();
+            signer(source, passphrase_file, &|| newest_root(store))
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(Some(Arc::new(Notary {
         signers,
@@ -58,10 +61,23 @@ pub(crate) fn notary(
     })))
 }
 
+/// Online keys under a root that is no data directory's.
+pub(crate) fn signers_under(
+    sources: &[SignerSource],
+    passphrase_file: Option<&Path>,
+    root: &Root,
+) -> anyhow::Result<Vec<Signer>> {
+    sources
+        .iter()
+        .map(|source| signer(source, passphrase_file, &|| Ok(root.clone())))
+        .collect()
+}
+
+/// One online key. `root` says which keys there are, where a program does not.
 fn signer(
-    store: &Store,
     source: &SignerSource,
     passphrase_file: Option<&Path>,
+    root: &dyn Fn() -> anyhow::Result<Root>,
 ) -> anyhow::Result<Signer> {
     let open = |text: &[u8]| -> anyhow::Result<Signer> {
         let text = std::str::from_utf8(text).context("it is not text")?;
@@ -83,7 +99,7 @@ fn signer(
             .map_err(anyhow::Error::from)
             .and_then(|text| open(text.as_bytes()))
             .with_context(|| format!("the online key in `{name}` cannot be used")),
-        SignerSource::Command(words) => program(store, words),
+        SignerSource::Command(words) => program(words, &root()?),
     }
 }
 
@@ -112,9 +128,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A key behind a program. Which one it is follows from a probe that it signs.
-fn program(store: &Store, words: &[String]) -> anyhow::Result<Signer> {
-    let shown = words.join(" ");
+/// The root of a data directory's tree.
+fn newest_root(store: &Store) -> anyhow::Result<Root> {
     let name = store
         .metadata_names()?
         .into_iter()
@@ -125,7 +140,12 @@ fn program(store: &Store, words: &[String]) -> anyhow::Result<Signer> {
         None => None,
     };
     let root = root.context("the tree has no root metadata")?;
-    let root = Signed::<Root>::read(&root)?.value;
+    Ok(Signed::<Root>::read(&root)?.value)
+}
+
+/// A key behind a program. Which one it is follows from a probe that it signs.
+fn program(words: &[String], root: &Root) -> anyhow::Result<Signer> {
+    let shown = words.join(" ");
     let signature = run(words, PROBE).map_err(anyhow::Error::msg)?;
     let mut keys = root.timestamp.keys().chain(root.snapshot.keys());
     let key: PublicKey = keys

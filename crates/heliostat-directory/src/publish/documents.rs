@@ -11,13 +11,16 @@ use super::view::{DAY, EndpointView, Freshness, VantageView, View, percentile};
 use super::{Files, Published};
 use crate::error::DirectoryError;
 use crate::observe::{Count, Gate};
-use crate::registry::{Contact, EndpointId, Mirror, MirrorId};
+use crate::policy::Policy;
+use crate::registry::{Contact, EndpointId, Mirror, MirrorId, Registry};
 use crate::score::wilson_lower;
 use crate::state::{Rule, State};
 
-/// The name of the first document's shape.
+/// Where the first document is.
+const MIRRORS: &str = "v1/mirrors.json";
+/// The name of its shape.
 const MIRRORS_SCHEMA: &str = "heliostat.directory.mirrors/1";
-/// The name of the second's.
+/// The name of the second document's.
 const STATUS_SCHEMA: &str = "heliostat.directory.status/1";
 
 /// `v1/mirrors.json`: who may be asked. Changes only when people change the list.
@@ -145,34 +148,48 @@ pub struct Quantiles {
     pub p95: u32,
 }
 
+/// What people answer for, by its path: the list, and the rules.
+pub fn registry_documents(
+    registry: &Registry,
+    policy: &Policy,
+    policy_text: &str,
+) -> Result<Files, DirectoryError> {
+    let mirrors = MirrorList {
+        schema: MIRRORS_SCHEMA.to_owned(),
+        policy_version: policy.version,
+        policy_sha256: sha256(policy_text.as_bytes()),
+        mirrors: registry.mirrors().map(without_secrets).collect(),
+    };
+    Ok(Files::from([
+        (MIRRORS.to_owned(), json(&mirrors)?),
+        ("v1/policy.toml".to_owned(), policy_text.as_bytes().to_vec()),
+    ]))
+}
+
 pub(super) fn add(
     view: &View<'_>,
     published: &Published<'_>,
     files: &mut Files,
 ) -> Result<(), DirectoryError> {
-    let mirrors = MirrorList {
-        schema: MIRRORS_SCHEMA.to_owned(),
-        policy_version: view.policy.version,
-        policy_sha256: sha256(view.policy_text.as_bytes()),
-        mirrors: published.registry.mirrors().map(without_secrets).collect(),
-    };
-    let mirrors = json(&mirrors)?;
+    files.extend(registry_documents(
+        published.registry,
+        view.policy,
+        view.policy_text,
+    )?);
     let status = StatusList {
         schema: STATUS_SCHEMA.to_owned(),
         at: published.at,
         policy_version: view.policy.version,
-        mirrors_sha256: sha256(&mirrors),
+        mirrors_sha256: files
+            .get(MIRRORS)
+            .map(|bytes| sha256(bytes))
+            .unwrap_or_default(),
         vantages: view.vantages.iter().map(ToString::to_string).collect(),
         rounds: view.rounds,
         last_round_at: view.last_round_at.map(time),
         endpoints: view.endpoints.iter().map(status_of).collect(),
     };
-    files.insert("v1/mirrors.json".to_owned(), mirrors);
     files.insert("v1/status.json".to_owned(), json(&status)?);
-    files.insert(
-        "v1/policy.toml".to_owned(),
-        view.policy_text.as_bytes().to_vec(),
-    );
     for (name, schema) in [
         ("mirrors", include_str!("../../schemas/mirrors.schema.json")),
         ("status", include_str!("../../schemas/status.schema.json")),

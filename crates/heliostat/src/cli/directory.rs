@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use heliostat_trust::keys::SignerSource;
 use jiff::Timestamp;
+use url::Url;
 
-use super::DirectoryProbeArgs;
+use super::{DirectoryProbeArgs, PassphraseArgs, TreePlace};
 
 /// What is done with the list of mirrors.
 #[derive(Debug, Clone, Subcommand)]
@@ -20,6 +22,10 @@ pub(crate) enum DirectoryCommand {
     Score(DirectoryScoreArgs),
     /// Write the list for people and programs, as a folder of static files
     Publish(DirectoryPublishArgs),
+    /// Sign who is on the list, as one of the people who answer for it
+    Sign(DirectorySignArgs),
+    /// Check a published list against its root: who is on it was signed by people, how they do by the prober
+    Verify(DirectoryVerifyArgs),
 }
 
 /// Options of `heliostat directory init`.
@@ -81,4 +87,55 @@ pub(crate) struct DirectoryPublishArgs {
     /// The moment to tell about, as `2026-11-25T12:00:00Z`, instead of now; the same moment gives the same bytes
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
+    /// The prober's key, of a list that people sign: `file:PATH`, `env:NAME` or `command:PROGRAM ARG…`, which gets the
+    /// bytes on stdin and prints the signature in hexadecimal; may be given more than once
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) online_key: Vec<SignerSource>,
+    /// Read that key's passphrase from this file [default: the variable `HELIOSTAT_PASSPHRASE`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) online_passphrase_file: Option<PathBuf>,
+}
+
+/// Options of `heliostat directory sign`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectorySignArgs {
+    #[command(flatten)]
+    pub(crate) place: RegistryArgs,
+    /// Your private key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Put this root into the list first: the one it begins with, or the one that follows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// How long a new version holds: days as in `90d`, to the end of the day, or a time
+    #[arg(long, value_name = "EXPIRY", default_value = "90d")]
+    pub(crate) expires: String,
+    /// Begin a new version though nothing has changed; the others then sign without this
+    #[arg(long)]
+    pub(crate) renew: bool,
+}
+
+/// Options of `heliostat directory verify`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryVerifyArgs {
+    /// The published list: its folder, or its address
+    #[arg(value_name = "DIR|URL")]
+    pub(crate) list: TreePlace,
+    /// The list's root that everything is checked against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: PathBuf,
+    /// Judge what has expired as of this moment, as `2026-11-25T12:00:00Z`, instead of now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// Trust the certificates in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Reach the list through this proxy [default: what the environment's usual variables say]
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Url>,
+    /// One JSON object a line: findings, then what was seen
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -33,7 +33,7 @@ pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
-    DirectoryScoreArgs, RegistryArgs,
+    DirectoryScoreArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
 };
 pub(crate) use directory_probe::{DirectoryProbeArgs, ProberArgs};
 pub(crate) use filter::FilterArgs;

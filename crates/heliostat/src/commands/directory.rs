@@ -31,6 +31,8 @@ pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
         DirectoryCommand::Probe(args) => directory_probe::run(args),
         DirectoryCommand::Score(args) => score(args),
         DirectoryCommand::Publish(args) => super::directory_publish::publish(args),
+        DirectoryCommand::Sign(args) => super::directory_sign::sign(args),
+        DirectoryCommand::Verify(args) => super::directory_sign::verify(args),
     }
 }
 

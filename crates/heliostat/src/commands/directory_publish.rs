@@ -52,13 +52,15 @@ pub(super) fn publish(args: &DirectoryPublishArgs) -> anyhow::Result<Outcome> {
     for (name, bytes) in evidence {
         all.insert(format!("v1/{EVIDENCE}/{name}"), bytes);
     }
+    let is_signed = super::directory_sign::add_metadata(args, at, &mut all)?;
     files::replace_folder(&args.published, &all)
         .with_context(|| format!("cannot write the folder `{}`", args.published.display()))?;
     reporter::talk(&format!(
-        "{} of {} written to `{}`",
+        "{} of {} written to `{}`, {}",
         render::plural(all.len() as u64, "file"),
         render::plural(registry.mirrors().count() as u64, "mirror"),
-        args.published.display()
+        args.published.display(),
+        if is_signed { "signed" } else { "unsigned" }
     ));
     Ok(Outcome::Done)
 }

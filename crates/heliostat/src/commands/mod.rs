@@ -11,6 +11,7 @@ mod directory;
 mod directory_history;
 mod directory_probe;
 mod directory_publish;
+mod directory_sign;
 mod doctor;
 mod exec;
 mod export;

@@ -24,6 +24,7 @@ mod directory_fleet;
 mod directory_probe;
 mod directory_publish;
 mod directory_score;
+mod directory_sign;
 mod exec_installs;
 mod http;
 mod installers;

@@ -11,12 +11,12 @@ use crate::wire;
 const DAYS_MAX: i64 = 3_650;
 
 /// Now, as the system's clock has it.
-pub(super) fn now() -> anyhow::Result<Timestamp> {
+pub(in crate::commands) fn now() -> anyhow::Result<Timestamp> {
     Ok(Timestamp::from_second(wire::clock().now())?)
 }
 
 /// Reads what was typed.
-pub(super) fn read(typed: &str, now: Timestamp) -> anyhow::Result<Expiry> {
+pub(in crate::commands) fn read(typed: &str, now: Timestamp) -> anyhow::Result<Expiry> {
     let days = typed.strip_suffix('d').and_then(|days| days.parse().ok());
     let expiry = match days {
         Some(days @ 1..=DAYS_MAX) => Lives::whole_days(now, SignedDuration::from_hours(24 * days)),

@@ -33,7 +33,7 @@ pub(super) fn read<T, E: std::fmt::Display>(
     parse(&text(path)?).map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
 }
 
-pub(super) fn metadata<T: Metadata>(path: &Path) -> anyhow::Result<Signed<T>> {
+pub(in crate::commands) fn metadata<T: Metadata>(path: &Path) -> anyhow::Result<Signed<T>> {
     read(path, |text| Signed::<T>::read(text.as_bytes()))
 }
 

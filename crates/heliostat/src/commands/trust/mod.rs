@@ -3,11 +3,11 @@
 mod ceremony;
 mod change;
 mod compare;
-mod expiry;
-mod files;
+pub(super) mod expiry;
+pub(super) mod files;
 mod init;
 mod keys;
-mod passphrase;
+pub(super) mod passphrase;
 mod rebin;
 mod rehearse;
 mod status;

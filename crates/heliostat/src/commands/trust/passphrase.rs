@@ -9,7 +9,7 @@ use crate::commands::UsageError;
 use crate::signing;
 
 /// The passphrase of a key that is there.
-pub(super) fn existing(args: &PassphraseArgs) -> anyhow::Result<Passphrase> {
+pub(in crate::commands) fn existing(args: &PassphraseArgs) -> anyhow::Result<Passphrase> {
     match known(args)? {
         Some(passphrase) => Ok(passphrase),
         None => typed("Passphrase: "),
