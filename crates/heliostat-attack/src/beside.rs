@@ -15,6 +15,7 @@ use crate::upstream;
 
 /// A person whose installer is told of the proxy and of a stranger.
 pub(crate) struct Beside {
+    setting: Setting,
     stranger: Mirror,
     home: PathBuf,
     index: String,
@@ -26,9 +27,12 @@ impl Beside {
         let stranger = Mirror::start(Script::honest(Arc::new(upstream::stranger()?)))?;
         let home = place.join("home");
         let (extra, links) = match setting {
-            Setting::ExtraIndex => (Some(format!("{}simple/", stranger.url())), None),
+            Setting::ExtraIndex | Setting::SecondIndex => {
+                (Some(format!("{}simple/", stranger.url())), None)
+            }
             Setting::FindLinks => (None, Some(format!("{}links.html", stranger.url()))),
         };
+        let is_first = setting != Setting::SecondIndex;
         let line = |name: &str, value: Option<&String>| {
             value.map_or_else(String::new, |value| format!("{name} = {value}\n"))
         };
@@ -44,16 +48,23 @@ impl Beside {
                 links.map(|links| format!("[{links:?}]")).as_ref(),
             ),
             extra.map_or_else(String::new, |extra| {
-                format!("[[index]]\nurl = {}\n", quoted(&extra))
+                let default = if is_first { "" } else { "default = true\n" };
+                format!("[[index]]\nurl = {}\n{default}", quoted(&extra))
             }),
-            format!("[[index]]\nurl = {index:?}\ndefault = true\n"),
         ];
-        for (file, text) in [("pip/pip.conf", pip.concat()), ("uv/uv.toml", uv.concat())] {
+        let proxy = format!("[[index]]\nurl = {index:?}\ndefault = {is_first}\n");
+        let uv = if is_first {
+            uv.concat() + &proxy
+        } else {
+            proxy + &uv.concat()
+        };
+        for (file, text) in [("pip/pip.conf", pip.concat()), ("uv/uv.toml", uv)] {
             let path = home.join(".config").join(file);
             make_directory(path.parent().unwrap_or(&home))?;
             fs::write(&path, text).map_err(|source| AttackError::Write { path, source })?;
         }
         Ok(Self {
+            setting,
             stranger,
             home,
             index: index.to_owned(),
@@ -87,9 +98,13 @@ impl Beside {
         })?;
         let harm = target.with_extension("unguarded");
         let unguarded = installer.install(Index::Configured(&self.home), REQUIREMENT, &harm)?;
-        if installed(&harm, &unguarded) != Installed::Wrong {
+        // uv asks indexes in their order, and goes on to the next one only where the first has no such project; a
+        // refusal ends the install. pip asks all of them, and passes over one that refuses.
+        let in_order = (self.setting, installer.kind) == (Setting::SecondIndex, InstallerKind::Uv);
+        let is_believed = installed(&harm, &unguarded) == Installed::Wrong;
+        if is_believed == in_order {
             seen.push(format!(
-                "the stranger is not believed by {} itself: {}",
+                "whether the stranger is believed by {} itself: {is_believed}: {}",
                 installer.kind.name(),
                 unguarded.said
             ));

@@ -162,8 +162,15 @@ impl Client {
                     heliostat_pypi::page::CoreMetadata::Sha256(digest) => {
                         Some((format!("{}.metadata", address(path)), digest))
                     }
-                    // Without a digest nothing is proved by it: as if it were not offered.
-                    _ => None,
+                    heliostat_pypi::page::CoreMetadata::Absent => None,
+                    // Nothing proves it, and whoever was offered it does not go on without.
+                    heliostat_pypi::page::CoreMetadata::Offered => {
+                        return Err(ClientError::Refused {
+                            what: format!("the metadata of `{}`", path.filename()),
+                            reason: "the notary's page offers it and does not tell its sha256"
+                                .to_owned(),
+                        });
+                    }
                 },
                 FilePart::Provenance => file
                     .provenance_path(&name)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::content::edited_page;
 use super::metadata::{TIMESTAMP, replaced};
 use super::{Alone, Attack, Goal, Kept, PLAIN, Setting, WithHonest};
 use crate::answer::Shared;
@@ -98,6 +99,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         what: "the installer is told of a stranger's index as well, which has a higher version",
         goal: Goal::Beside(Setting::ExtraIndex),
         alone: Alone::RefusedOrHarmless,
+        with_honest: WithHonest::NewestOrRefused,
+        told: &["extra-index-url", "index"],
+        ..PLAIN
+    },
+    Attack {
+        name: "second-index",
+        family: "fail-open client",
+        what: "the page names another sha256 for the wheel, and a stranger's index is asked after the proxy",
+        evil: edited_page,
+        goal: Goal::Beside(Setting::SecondIndex),
         with_honest: WithHonest::NewestOrRefused,
         told: &["extra-index-url", "index"],
         ..PLAIN

@@ -38,11 +38,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "edited-page",
         family: "arbitrary package",
         what: "the page names another sha256 for the wheel",
-        evil: |world| {
-            page_with(world, |page| {
-                page["files"][1]["hashes"]["sha256"] = json!(Sha256::of(b"evil").to_hex());
-            })
-        },
+        evil: edited_page,
         told: &["altered content"],
         ..PLAIN
     },
@@ -171,6 +167,13 @@ fn wheel_of(world: &World) -> Result<Paths, AttackError> {
 
 fn page_of(world: &World) -> Result<Paths, AttackError> {
     Ok(Paths::Exactly(world.signed_page("victim")?))
+}
+
+/// The page names another sha256 for the wheel.
+pub(super) fn edited_page(world: &World) -> Result<Script, AttackError> {
+    page_with(world, |page| {
+        page["files"][1]["hashes"]["sha256"] = json!(Sha256::of(b"evil").to_hex());
+    })
 }
 
 /// The victim's page, changed, under its signed name and under its plain one.

@@ -13,7 +13,7 @@ use crate::script::{Paths, Script, Tree, Twist};
 use crate::world::{World, file_of};
 
 /// The page that everything is about.
-const VICTIM: &str = "simple/victim/index.v1_json";
+pub(super) const VICTIM: &str = "simple/victim/index.v1_json";
 /// As far ahead as a thief can run: one more and the next version has no number.
 const FAR: u64 = u64::MAX - 1;
 
@@ -263,15 +263,19 @@ fn stolen(world: &World, change: impl Fn(&mut Value)) -> Result<Script, AttackEr
 }
 
 /// A tree in the hands of a thief of the online key.
-struct Theft {
-    tree: Tree,
+pub(super) struct Theft {
+    pub(super) tree: Tree,
     /// What becomes of versions.
-    version: fn(u64) -> u64,
+    pub(super) version: fn(u64) -> u64,
 }
 
 impl Theft {
     /// Signs another snapshot, and a timestamp that pins it.
-    fn publish(mut self, world: &World, change: impl Fn(&mut Value)) -> Result<Tree, AttackError> {
+    pub(super) fn publish(
+        mut self,
+        world: &World,
+        change: impl Fn(&mut Value),
+    ) -> Result<Tree, AttackError> {
         let (version, path) = World::newest(&world.new, "snapshot")?;
         let next = (self.version)(version);
         let snapshot = forge::resign(world.file(&path)?, &[&world.online_key], |snapshot| {

@@ -7,6 +7,7 @@ mod around;
 mod content;
 mod keys;
 mod metadata;
+mod pages;
 mod transport;
 
 use std::path::Path;
@@ -96,6 +97,8 @@ pub(crate) enum Setting {
     ExtraIndex,
     /// As a page of links.
     FindLinks,
+    /// As the index that is asked after the proxy, where the installer knows an order.
+    SecondIndex,
 }
 
 /// What must come of an attack when there is no other mirror.
@@ -140,6 +143,7 @@ pub fn all() -> Vec<Attack> {
         content::ATTACKS,
         metadata::ATTACKS,
         keys::ATTACKS,
+        pages::ATTACKS,
         transport::ATTACKS,
         around::ATTACKS,
     ]
