@@ -5,6 +5,7 @@
 //! what they lead to in `state`.
 
 mod error;
+mod exchange;
 mod finding;
 mod merge;
 mod observe;
@@ -15,6 +16,7 @@ mod score;
 mod state;
 
 pub use error::{DirectoryError, Problem};
+pub use exchange::{Imported, ListForm, Proposed, id_of_host};
 pub use finding::{
     Certificate, Check, Class, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Level, Receipt,
 };
@@ -27,7 +29,7 @@ pub use publish::{
 };
 pub use registry::{
     AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,
-    MirrorId, Operator, Registry, forbidden_name,
+    MirrorId, Operator, Registry, Retirement, forbidden_name,
 };
 pub use score::{Health, Term, Why, health, wilson_lower};
 pub use state::{Decided, Replayed, Rule, Standing, State, Transition, replay};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use heliostat_directory::{EndpointId, Outcome, Round, Sample};
+use http::StatusCode;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::Url;
@@ -15,6 +17,7 @@ use crate::line::{Ask, Line};
 use crate::look::look;
 use crate::options::{ProberOptions, Target};
 use crate::reference::Reference;
+use crate::reply::Reply;
 use crate::trouble::Trouble;
 
 /// Looks at mirrors.
@@ -84,8 +87,21 @@ impl Prober {
     }
 
     async fn answers(&self, site: &Url) -> bool {
-        let host = site.host_str().unwrap_or_default();
-        let port = site.port_or_known_default().unwrap_or(443);
+        let limit = self.options.limits.page_bytes_max;
+        let asked = self.ask(site, limit).await;
+        matches!(asked, Some(Ok(_) | Err(Trouble::TooLarge)))
+    }
+
+    /// A small file of a host, from the first of its addresses that answers; `None` where it is not there or not whole.
+    pub async fn fetch(&self, url: &Url, limit_bytes: usize) -> Option<Bytes> {
+        let reply = self.ask(url, limit_bytes).await?.ok()?;
+        (reply.status == StatusCode::OK && reply.whole).then_some(reply.body)
+    }
+
+    /// Asks the first address that takes a connection; redirects are not followed.
+    async fn ask(&self, url: &Url, limit_bytes: usize) -> Option<Result<Reply, Trouble>> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(443);
         let limits = &self.options.limits;
         let addresses: Vec<SocketAddr> = match self.options.resolve.get(host) {
             Some(given) => given.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
@@ -94,15 +110,18 @@ impl Prober {
                 _ => Vec::new(),
             },
         };
+        let mut last = None;
         for address in addresses {
-            let tls = (site.scheme() == "https").then(|| Arc::clone(&self.options.tls));
-            let mut line = Line::new((address, host), tls, limits, limits.page_bytes_max);
-            let ask = Ask::get(site, &self.options.user_agent, limits.page_bytes_max);
-            match line.ask(&ask).await {
-                Ok(_) | Err(Trouble::TooLarge) => return true,
-                Err(_) => {}
+            let tls = (url.scheme() == "https").then(|| Arc::clone(&self.options.tls));
+            let mut line = Line::new((address, host), tls, limits, limit_bytes.max(1));
+            let ask = Ask::get(url, &self.options.user_agent, limit_bytes);
+            let asked = line.ask(&ask).await;
+            let refused = matches!(asked, Err(Trouble::Connect(_) | Trouble::NoRoute));
+            last = Some(asked);
+            if !refused {
+                break;
             }
         }
-        false
+        last
     }
 }

@@ -37,6 +37,9 @@ pub struct Mirror {
     /// When people let it back after a quarantine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifted: Vec<Timestamp>,
+    /// When it leaves the list, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires: Option<Retirement>,
     /// When its operator works on it; at most seven days of each count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Maintenance>,
@@ -45,6 +48,16 @@ pub struct Mirror {
     pub contacts: Vec<Contact>,
     /// Where it can be reached.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// A mirror's leaving, told before it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retirement {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for its operator and for everybody.
+    pub reason: String,
 }
 
 /// A time in which nothing counts against a mirror.
@@ -189,6 +202,7 @@ impl Mirror {
         let texts = [
             Some(&self.operator.name),
             self.operator.organisation.as_ref(),
+            self.retires.as_ref().map(|retirement| &retirement.reason),
         ];
         for text in texts.into_iter().flatten() {
             let chars = text.chars().count();

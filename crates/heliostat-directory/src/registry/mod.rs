@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use entry::{
     AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,
-    MirrorId, Operator,
+    MirrorId, Operator, Retirement,
 };
 pub use names::forbidden_name;
 

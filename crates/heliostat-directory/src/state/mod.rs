@@ -115,6 +115,8 @@ pub struct Decided {
     pub admitted_at: Option<i64>,
     /// Whether it is off by decision.
     pub admin_state: AdminState,
+    /// When it leaves the list.
+    pub retires_at: Option<i64>,
     /// Declared maintenance, from and to, in seconds since 1970.
     pub maintenance: Vec<(i64, i64)>,
     /// When people let it back after a quarantine.
@@ -129,6 +131,7 @@ impl Decided {
             added_at: added.map_or(0, |added| added.timestamp().as_second()),
             admitted_at: mirror.admitted.map(Timestamp::as_second),
             admin_state: mirror.admin_state,
+            retires_at: mirror.retires.as_ref().map(|one| one.at.as_second()),
             maintenance: mirror
                 .maintenance
                 .iter()

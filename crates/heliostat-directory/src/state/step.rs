@@ -22,6 +22,12 @@ impl Track {
             }
             _ => {}
         }
+        let leaves = decided
+            .retires_at
+            .is_some_and(|retires_at| retires_at <= at);
+        if leaves && !matches!(state, State::Retired | State::Vetoed) {
+            return Some((State::Retired, Rule::People));
+        }
         if matches!(state, State::Vetoed | State::Retired) {
             return None;
         }

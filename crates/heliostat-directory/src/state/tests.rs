@@ -343,3 +343,21 @@ proptest! {
         prop_assert_eq!(story.path(), vec![]);
     }
 }
+
+#[test]
+fn a_mirror_that_is_to_leave_is_watched_until_then() {
+    let rounds: Vec<Round> = [1000, 2000, 3000]
+        .map(|at| round(at, vec![sample("m", Outcome::Alive)]))
+        .into();
+    let decided = Decided {
+        admitted_at: Some(0),
+        retires_at: Some(2500),
+        ..Decided::default()
+    };
+    let decided = BTreeMap::from([(endpoint("m"), decided)]);
+    let state = |rounds: &[Round]| {
+        replay(&decided, rounds, &Policy::default()).standings[&endpoint("m")].state
+    };
+    assert_eq!(state(&rounds[..2]), State::Probation);
+    assert_eq!(state(&rounds), State::Retired);
+}

@@ -7,7 +7,11 @@ use heliostat_trust::keys::SignerSource;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{DirectoryProbeArgs, PassphraseArgs, TreePlace};
+use super::{
+    DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryMergeArgs,
+    DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs, DirectoryShowArgs, PassphraseArgs,
+    TreePlace,
+};
 
 /// What is done with the list of mirrors.
 #[derive(Debug, Clone, Subcommand)]
@@ -18,6 +22,20 @@ pub(crate) enum DirectoryCommand {
     List(DirectoryListArgs),
     /// Look at the mirrors, as installers do and closer, and write down what was seen
     Probe(Box<DirectoryProbeArgs>),
+    /// Look again and again, every five minutes, until told to stop
+    Run(Box<DirectoryRunArgs>),
+    /// Join what another vantage saw with the history
+    Merge(DirectoryMergeArgs),
+    /// Audit a mirror and, where it passes, put it on the list
+    Add(Box<DirectoryAddArgs>),
+    /// Take a mirror off the list, in 14 days or now
+    Remove(DirectoryRemoveArgs),
+    /// Show a mirror's entry, how it stands and what was seen of it last
+    Show(DirectoryShowArgs),
+    /// Write candidates from another list
+    Import(DirectoryImportArgs),
+    /// Print the list for other programs
+    Export(DirectoryExportArgs),
     /// Tell how every mirror stands, from what probes saw
     Score(DirectoryScoreArgs),
     /// Write the list for people and programs, as a folder of static files

@@ -1,6 +1,7 @@
 //! Options of `heliostat directory probe` and `directory run`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
@@ -100,4 +101,33 @@ impl FromStr for Resolve {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Options of `heliostat directory run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryRunArgs {
+    /// Seconds from one round to the next; every 12th round looks at what is looked at every hour, every 288th at all
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) every: u64,
+    /// Ask the reference for its list again in every so manyth round: 1 where it is your own, near mirror
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) reference_every: u64,
+    /// End after so many rounds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: Option<u64>,
+    #[command(flatten)]
+    pub(crate) prober: ProberArgs,
+}
+
+/// Options of `heliostat directory merge`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryMergeArgs {
+    /// Histories of other vantages, or whole folders of lists, of which evidence is taken too
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Take nothing where any other vantage than this speaks
+    #[arg(long, value_name = "VANTAGE")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: RegistryArgs,
 }

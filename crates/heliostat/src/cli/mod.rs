@@ -10,6 +10,7 @@ mod bundle;
 mod client;
 mod directory;
 mod directory_probe;
+mod directory_registry;
 mod filter;
 mod installers;
 #[cfg(feature = "migrate")]
@@ -35,7 +36,13 @@ pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
     DirectoryScoreArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
 };
-pub(crate) use directory_probe::{DirectoryProbeArgs, ProberArgs};
+pub(crate) use directory_probe::{
+    DirectoryMergeArgs, DirectoryProbeArgs, DirectoryRunArgs, ProberArgs,
+};
+pub(crate) use directory_registry::{
+    DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryRemoveArgs,
+    DirectoryShowArgs, ExportWord,
+};
 pub(crate) use filter::FilterArgs;
 pub(crate) use installers::{
     AttestCommand, AttestMemoryArgs, AttestVerifyArgs, DoctorArgs, ExecArgs, LockCommand,

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    Decided, EndpointId, Policy, Registry, Replayed, Round, State, Term, replay,
+    Decided, EndpointId, MirrorId, Policy, Registry, Replayed, Round, State, Term, replay,
 };
 use serde_json::json;
 
-use super::{UsageError, directory_probe};
+use super::{UsageError, directory_add, directory_probe, directory_registry, directory_run};
 use crate::cli::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
 };
@@ -29,6 +29,13 @@ pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
         DirectoryCommand::Init(args) => init(args),
         DirectoryCommand::List(args) => list(args),
         DirectoryCommand::Probe(args) => directory_probe::run(args),
+        DirectoryCommand::Run(args) => directory_run::run(args),
+        DirectoryCommand::Merge(args) => directory_run::merge_files(args),
+        DirectoryCommand::Add(args) => directory_add::run(args),
+        DirectoryCommand::Remove(args) => directory_registry::remove(args),
+        DirectoryCommand::Show(args) => directory_registry::show(args),
+        DirectoryCommand::Import(args) => directory_registry::import(args),
+        DirectoryCommand::Export(args) => directory_registry::export(args),
         DirectoryCommand::Score(args) => score(args),
         DirectoryCommand::Publish(args) => super::directory_publish::publish(args),
         DirectoryCommand::Sign(args) => super::directory_sign::sign(args),
@@ -260,6 +267,11 @@ pub(super) fn read(place: &RegistryArgs) -> anyhow::Result<(Policy, Registry)> {
         .map(|(name, text)| (name.as_str(), text.as_str()));
     let registry = Registry::read(named, policy.own_domain.as_deref())?;
     Ok((policy, registry))
+}
+
+/// The file of a mirror's entry.
+pub(super) fn entry_path(list: &Path, id: &MirrorId) -> PathBuf {
+    list.join(ENTRIES).join(format!("{id}.toml"))
 }
 
 /// The files of a folder whose names end so, in the order of names.

@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use heliostat_directory::{EndpointId, Round, Sample, VantageId};
+use heliostat_directory::{EndpointId, Merged, Round, Sample, VantageId};
 use heliostat_prober::Evidence;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,7 +14,9 @@ use jiff::tz::TimeZone;
 /// Where rounds are.
 pub(super) const HISTORY: &str = "history";
 /// Where evidence is.
-const EVIDENCE: &str = "evidence";
+pub(super) const EVIDENCE: &str = "evidence";
+/// The lock of whoever writes the history.
+const LOCK: &str = ".lock";
 /// What is read of the end of a history to find what was seen last.
 const TAIL_BYTES: u64 = 16 << 20;
 
@@ -34,19 +36,99 @@ pub(super) fn last_samples(
     vantage: &VantageId,
     now: i64,
 ) -> anyhow::Result<BTreeMap<EndpointId, Sample>> {
-    const MONTH_SECONDS: i64 = 31 * 86_400;
     let mut samples = BTreeMap::new();
-    let files = [month_file(list, now - MONTH_SECONDS), month_file(list, now)];
-    for path in files {
-        for round in Round::read_all(&path.display().to_string(), &tail(&path)?)? {
-            for sample in round.samples {
-                if sample.vantage == *vantage {
-                    samples.insert(sample.endpoint.clone(), sample);
-                }
+    for round in recent(list, now)? {
+        for sample in round.samples {
+            if sample.vantage == *vantage {
+                samples.insert(sample.endpoint.clone(), sample);
             }
         }
     }
     Ok(samples)
+}
+
+/// The end of the history: this month and the last, as far as it is read.
+pub(super) fn recent(list: &Path, now: i64) -> anyhow::Result<Vec<Round>> {
+    const MONTH_SECONDS: i64 = 31 * 86_400;
+    let mut rounds = Vec::new();
+    let mut files = vec![month_file(list, now - MONTH_SECONDS), month_file(list, now)];
+    files.dedup();
+    for path in files {
+        rounds.extend(Round::read_all(&path.display().to_string(), &tail(&path)?)?);
+    }
+    Ok(rounds)
+}
+
+/// Puts a file of the list in its place as a whole.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a list is a person's folder under git, not the store's"
+)]
+pub(super) fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let writing = || format!("cannot write `{}`", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(writing)?;
+    }
+    crate::files::replace(path, bytes).with_context(writing)
+}
+
+/// Waits until nobody else writes the history; the lock goes with what this gives.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a list is a person's folder under git, not the store's"
+)]
+fn lock(list: &Path) -> anyhow::Result<File> {
+    let path = list.join(HISTORY).join(LOCK);
+    let locking = || format!("cannot lock `{}`", path.display());
+    std::fs::create_dir_all(list.join(HISTORY)).with_context(locking)?;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .with_context(locking)?;
+    file.lock().with_context(locking)?;
+    Ok(file)
+}
+
+/// Joins rounds with those of the months that they are in.
+pub(super) fn join(
+    list: &Path,
+    theirs: Vec<Round>,
+    how: impl Fn(Vec<Round>, Vec<Round>) -> Merged,
+) -> anyhow::Result<Merged> {
+    let _lock = lock(list)?;
+    let mut months: BTreeMap<PathBuf, Vec<Round>> = BTreeMap::new();
+    for round in theirs {
+        months
+            .entry(month_file(list, round.at))
+            .or_default()
+            .push(round);
+    }
+    let mut all = Merged {
+        rounds: Vec::new(),
+        known: 0,
+        joined: 0,
+        added: 0,
+    };
+    for (path, theirs) in months {
+        let text = if path.exists() {
+            super::directory::read_text(&path)?
+        } else {
+            String::new()
+        };
+        let ours = Round::read_all(&path.display().to_string(), &text)?;
+        let merged = how(ours, theirs);
+        let mut bytes = Vec::new();
+        for round in &merged.rounds {
+            serde_json::to_writer(&mut bytes, round).context("cannot write a round as JSON")?;
+            bytes.push(b'\n');
+        }
+        put(&path, &bytes)?;
+        all.known += merged.known;
+        all.joined += merged.joined;
+        all.added += merged.added;
+    }
+    Ok(all)
 }
 
 /// Whole lines from the end of a file; nothing where there is none.
@@ -84,22 +166,16 @@ fn tail(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Appends a round to the history, later than what is there.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a list is a person's folder under git, not the store's"
-)]
 pub(super) fn append(list: &Path, round: &mut Round) -> anyhow::Result<()> {
     let path = month_file(list, round.at);
     let writing = || format!("cannot write `{}`", path.display());
-    std::fs::create_dir_all(list.join(HISTORY)).with_context(writing)?;
+    let _lock = lock(list)?;
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .open(&path)
         .with_context(writing)?;
-    // Another probe may be writing; the lock goes with the file.
-    file.lock().with_context(writing)?;
     let text = tail(&path)?;
     let length = file.metadata().with_context(writing)?.len();
     if length <= TAIL_BYTES && (text.len() as u64) < length {
@@ -118,22 +194,13 @@ pub(super) fn append(list: &Path, round: &mut Round) -> anyhow::Result<()> {
 }
 
 /// Puts evidence where findings say it is.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a list is a person's folder under git, not the store's"
-)]
 pub(super) fn keep_evidence(list: &Path, evidence: &[Evidence]) -> anyhow::Result<()> {
-    if evidence.is_empty() {
-        return Ok(());
-    }
-    let folder = list.join(EVIDENCE);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make `{}`", folder.display()))?;
     for one in evidence {
-        let path = folder.join(format!("{}.json", one.sha256.to_hex()));
+        let path = list
+            .join(EVIDENCE)
+            .join(format!("{}.json", one.sha256.to_hex()));
         if !path.exists() {
-            crate::files::replace(&path, &one.bytes)
-                .with_context(|| format!("cannot write `{}`", path.display()))?;
+            put(&path, &one.bytes)?;
         }
     }
     Ok(())

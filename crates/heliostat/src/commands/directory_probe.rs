@@ -42,7 +42,7 @@ pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Makes one round and writes it down, with its evidence.
-pub(super) fn probe_and_keep(
+fn probe_and_keep(
     args: &ProberArgs,
     policy: &Policy,
     (class, targets): (Class, &[Target]),
@@ -55,7 +55,7 @@ pub(super) fn probe_and_keep(
     Ok(probed)
 }
 
-fn keep(list: &Path, probed: &mut Probed) -> anyhow::Result<()> {
+pub(super) fn keep(list: &Path, probed: &mut Probed) -> anyhow::Result<()> {
     history::keep_evidence(list, &probed.evidence)?;
     history::append(list, &mut probed.round)
 }
@@ -69,29 +69,40 @@ fn looked(
 ) -> anyhow::Result<Probed> {
     let now = wire::clock().now();
     let prober = Prober::new(options(args, policy, (class, now))?);
-    let upstream = wire::upstream(&args.upstream, None)?;
     let runtime = wire::runtime()?;
-    let seen = runtime.block_on(async {
-        let reference = match Reference::open(upstream).await {
-            Ok(reference) => reference,
-            Err(error) => {
-                crate::outcome::tell(&error.into());
-                return unknown(now);
-            }
-        };
-        let control = match prober.silent_control(&args.control).await {
-            None => Answered::Alive,
-            Some(url) => {
-                reporter::talk(&format!("the control site `{url}` does not answer"));
-                Answered::Failed
-            }
-        };
-        prober
-            .round(targets, &reference, before, (now, control))
-            .await
-    });
+    let work = (&prober, targets, now);
+    let seen = runtime.block_on(look(args, work, &mut None, before));
     wire::end(runtime);
-    Ok(seen)
+    seen
+}
+
+/// Makes one round, with the reference of an earlier one where there is one.
+pub(super) async fn look(
+    args: &ProberArgs,
+    (prober, targets, now): (&Prober, &[Target], i64),
+    reference: &mut Option<Reference>,
+    before: &BTreeMap<EndpointId, Sample>,
+) -> anyhow::Result<Probed> {
+    if reference.is_none() {
+        let upstream = wire::upstream(&args.upstream, None)?;
+        match Reference::open(upstream).await {
+            Ok(opened) => *reference = Some(opened),
+            Err(error) => crate::outcome::tell(&error.into()),
+        }
+    }
+    let Some(reference) = reference else {
+        return Ok(unknown(now));
+    };
+    let control = match prober.silent_control(&args.control).await {
+        None => Answered::Alive,
+        Some(url) => {
+            reporter::talk(&format!("the control site `{url}` does not answer"));
+            Answered::Failed
+        }
+    };
+    Ok(prober
+        .round(targets, reference, before, (now, control))
+        .await)
 }
 
 /// A round in which nothing could be seen.
@@ -106,7 +117,7 @@ fn unknown(now: i64) -> Probed {
     }
 }
 
-fn options(
+pub(super) fn options(
     args: &ProberArgs,
     policy: Option<&Policy>,
     (class, now): (Class, i64),
@@ -181,7 +192,7 @@ fn myself(url: &Url) -> anyhow::Result<Target> {
 }
 
 /// Prints what was seen.
-fn tell(samples: &[Sample], json: bool) {
+pub(super) fn tell(samples: &[Sample], json: bool) {
     for sample in samples {
         if json {
             reporter::json_line(sample);
@@ -191,7 +202,7 @@ fn tell(samples: &[Sample], json: bool) {
     }
 }
 
-fn row(sample: &Sample) -> String {
+pub(super) fn row(sample: &Sample) -> String {
     let outcome = match sample.outcome {
         Answered::Alive => "alive",
         Answered::Failed => "failed",
@@ -230,7 +241,7 @@ fn line(finding: &Finding) -> String {
 }
 
 /// What is dishonest is a matter of integrity; everything else that is wrong is a finding.
-fn ended(samples: &[Sample]) -> Outcome {
+pub(super) fn ended(samples: &[Sample]) -> Outcome {
     let mut gates = samples.iter().flat_map(|sample| &sample.gates);
     if gates.any(|gate| matches!(gate, Gate::Integrity | Gate::Receipts)) {
         return Outcome::Distrusted;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::world::{World, bare};
 
 /// The host of every mirror of a fleet.
-const HOST: &str = "mirror.example.edu";
+pub(crate) const HOST: &str = "mirror.example.edu";
 
 /// An upstream, a good mirror of it on disk, and a list.
 #[derive(Debug)]
@@ -97,6 +97,11 @@ impl Fleet {
 
     /// The same for another verb, not yet run.
     pub(crate) fn command(&self, verb: &str, words: &[&str]) -> Invocation {
+        self.command_in(&self.list(), verb, words)
+    }
+
+    /// The same with another list's folder.
+    pub(crate) fn command_in(&self, list: &Path, verb: &str, words: &[&str]) -> Invocation {
         let cacert = self.world.place("trusted.pem");
         std::fs::write(&cacert, self.trusted.concat()).unwrap();
         let mut resolve = format!("{HOST}=");
@@ -111,7 +116,7 @@ impl Fleet {
             .arg("--cacert")
             .arg(cacert)
             .arg("--registry")
-            .arg(self.list());
+            .arg(list);
         if words.contains(&"--upstream") {
             return command;
         }

@@ -21,6 +21,7 @@ mod config_settings;
 mod config_words;
 mod directory_evidence;
 mod directory_fleet;
+mod directory_keep;
 mod directory_probe;
 mod directory_publish;
 mod directory_score;

@@ -1,0 +1,326 @@
+//! `heliostat directory add`: the audit that a mirror passes before it is listed, and the entry that it then gets.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heliostat_directory::{AdminState, Endpoint};
+use heliostat_directory::{
+    Class, Coverage, EndpointId, Mirror, MirrorId, Operator, Outcome as Answered, Policy, Registry,
+    Round, Sample, VantageId, id_of_host,
+};
+use heliostat_prober::{Limits, Prober, Reference, Target};
+use heliostat_pypi::Sha256;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{UsageError, directory, directory_probe};
+use crate::cli::DirectoryAddArgs;
+use crate::outcome::Outcome;
+use crate::{reporter, wire};
+
+/// Pages and files that an audit looks at.
+const AUDIT_PAGES: usize = 100;
+const AUDIT_FILES: usize = 100;
+/// What an audit may cost.
+const AUDIT_BYTES: usize = 64_000_000;
+/// The least share of what was asked for that must have been there.
+const PRESENT_MIN: (u64, u64) = (95, 100);
+/// Bytes of a file that shows who controls a host.
+const CONTROL_BYTES_MAX: usize = 64 * 1024;
+/// Where reports of audits are, below the list's folder.
+const REPORTS: &str = "reports";
+
+/// What the audit came to.
+struct Audit {
+    sample: Sample,
+    /// How it was shown that whoever runs the host wants to be listed.
+    control: Option<&'static str>,
+    /// Who it says runs it.
+    described: Option<Described>,
+}
+
+/// The part of `.well-known/heliostat-mirror.json` that says who runs a mirror.
+#[derive(Debug, Default, Deserialize)]
+struct Described {
+    #[serde(default)]
+    operator: DescribedOperator,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct DescribedOperator {
+    name: Option<String>,
+    url: Option<String>,
+}
+
+pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
+    let (policy, registry) = directory::read(&args.prober.place)?;
+    let mut mirror = proposed(args)?;
+    judge(&registry, &mirror, &policy)?;
+    let endpoint = mirror
+        .endpoints
+        .first()
+        .context("an entry has an endpoint")?;
+    let target = Target::of(&mirror, endpoint);
+    let challenge = challenge(&policy, &mirror);
+    let audit = audit(args, &policy, (&target, &challenge))?;
+    if args.operator.is_none()
+        && let Some(name) = audit
+            .described
+            .as_ref()
+            .and_then(|described| described.operator.name.clone())
+    {
+        mirror.operator.name = name;
+        judge(&registry, &mirror, &policy)?;
+    }
+    directory_probe::tell(std::slice::from_ref(&audit.sample), false);
+    let refusals = refusals(&audit, &challenge, &target);
+    for refusal in &refusals {
+        reporter::talk(&format!("not listed: {refusal}"));
+    }
+    if !refusals.is_empty() {
+        return Ok(
+            match directory_probe::ended(std::slice::from_ref(&audit.sample)) {
+                Outcome::Distrusted => Outcome::Distrusted,
+                _ => Outcome::Findings,
+            },
+        );
+    }
+    mirror.admitted = Timestamp::from_second(wire::clock().now()).ok();
+    let text = toml::to_string(&mirror).context("cannot write the entry as TOML")?;
+    if args.dry_run {
+        reporter::print(&text);
+        return Ok(Outcome::Done);
+    }
+    write(args, &mirror, &text, &audit)?;
+    Ok(Outcome::Done)
+}
+
+/// The entry as it is asked for.
+fn proposed(args: &DirectoryAddArgs) -> anyhow::Result<Mirror> {
+    let mut base = args.base.clone();
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", args.base.path()));
+    }
+    let host = base.host_str().unwrap_or_default().to_owned();
+    let id = match &args.id {
+        Some(id) => MirrorId::try_from(id.clone()).map_err(UsageError)?,
+        None => id_of_host(&host).ok_or_else(|| {
+            UsageError(format!(
+                "no id can be made of `{host}`; give one with `--id`"
+            ))
+        })?,
+    };
+    let country = args.country().map_err(UsageError)?;
+    let today = Timestamp::from_second(wire::clock().now())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_zoned(TimeZone::UTC)
+        .date();
+    Ok(Mirror {
+        operator: Operator {
+            name: args.operator.clone().unwrap_or_else(|| host.clone()),
+            organisation: None,
+            url: None,
+            country,
+        },
+        admin_state: AdminState::Listed,
+        inception: today,
+        admitted: None,
+        lifted: Vec::new(),
+        retires: None,
+        maintenance: Vec::new(),
+        contacts: Vec::new(),
+        endpoints: vec![Endpoint {
+            id: EndpointId::try_from(id.to_string()).map_err(UsageError)?,
+            base,
+            layout: args.layout.into(),
+            simple: args.simple.clone(),
+            coverage: if args.subset {
+                Coverage::Subset
+            } else {
+                Coverage::Full
+            },
+            asn: None,
+            country,
+            bandwidth_mbps: None,
+        }],
+        id,
+    })
+}
+
+/// Whether the list would be right with this entry on it.
+fn judge(registry: &Registry, mirror: &Mirror, policy: &Policy) -> anyhow::Result<()> {
+    if registry.get(&mirror.id).is_some() {
+        let id = &mirror.id;
+        return Err(UsageError(format!(
+            "`{id}` is on the list already; give another `--id`"
+        ))
+        .into());
+    }
+    let mut texts = Vec::new();
+    for one in registry.mirrors().chain([mirror]) {
+        let text = toml::to_string(one).context("cannot write the entry as TOML")?;
+        texts.push((format!("{}.toml", one.id), text));
+    }
+    let texts = texts
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    Registry::read(texts, policy.own_domain.as_deref())?;
+    Ok(())
+}
+
+/// What whoever controls the host puts there to show that this entry is wanted: the same for the same list and entry.
+fn challenge(policy: &Policy, mirror: &Mirror) -> String {
+    let bases: Vec<&str> = mirror
+        .endpoints
+        .iter()
+        .map(|one| one.base.as_str())
+        .collect();
+    let own = policy.own_domain.as_deref().unwrap_or_default();
+    let text = format!(
+        "heliostat-directory\n{own}\n{}\n{}",
+        mirror.id,
+        bases.join("\n")
+    );
+    Sha256::of(text.as_bytes()).to_hex()
+}
+
+fn audit(
+    args: &DirectoryAddArgs,
+    policy: &Policy,
+    (target, challenge): (&Target, &str),
+) -> anyhow::Result<Audit> {
+    let now = wire::clock().now();
+    let mut options = directory_probe::options(&args.prober, Some(policy), (Class::Daily, now))?;
+    options.limits = Limits {
+        pages: AUDIT_PAGES,
+        files: AUDIT_FILES,
+        budget_bytes: [AUDIT_BYTES; 3],
+        address_timeout: Duration::from_mins(10),
+        ..options.limits
+    };
+    let prober = Prober::new(options);
+    let upstream = wire::upstream(&args.prober.upstream, None)?;
+    let runtime = wire::runtime()?;
+    let audited = runtime.block_on(async {
+        let reference = Reference::open(upstream).await?;
+        let targets = std::slice::from_ref(target);
+        let before = std::collections::BTreeMap::new();
+        let seen = prober
+            .round(targets, &reference, &before, (now, Answered::Alive))
+            .await;
+        let described = described(&prober, target).await;
+        let control = control(&prober, target, challenge, described.as_ref()).await;
+        let failed = || {
+            Sample::new(
+                target.endpoint.clone(),
+                VantageId(args.prober.vantage.clone()),
+                Answered::Failed,
+            )
+        };
+        anyhow::Ok(Audit {
+            sample: seen.round.samples.into_iter().next().unwrap_or_else(failed),
+            control,
+            described,
+        })
+    });
+    wire::end(runtime);
+    audited
+}
+
+async fn described(prober: &Prober, target: &Target) -> Option<Described> {
+    let url = target.base.join(".well-known/heliostat-mirror.json").ok()?;
+    let bytes = prober.fetch(&url, CONTROL_BYTES_MAX).await?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// How it is shown that whoever runs the host wants to be listed, where it is.
+async fn control(
+    prober: &Prober,
+    target: &Target,
+    challenge: &str,
+    described: Option<&Described>,
+) -> Option<&'static str> {
+    let named = described.and_then(|described| described.operator.url.as_deref());
+    let same = |url: &str| url.trim_end_matches('/') == target.base.as_str().trim_end_matches('/');
+    if named.is_some_and(same) {
+        return Some("heliostat-mirror.json names this address");
+    }
+    let url = target
+        .base
+        .join("/.well-known/heliostat-directory.txt")
+        .ok()?;
+    let bytes = prober.fetch(&url, CONTROL_BYTES_MAX).await?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines()
+        .any(|line| line.trim() == challenge)
+        .then_some("heliostat-directory.txt holds the challenge")
+}
+
+/// Why a mirror is not listed.
+fn refusals(audit: &Audit, challenge: &str, target: &Target) -> Vec<String> {
+    let sample = &audit.sample;
+    let mut refusals = Vec::new();
+    if sample.outcome == Answered::Failed {
+        refusals.push("it does not answer as a mirror does".to_owned());
+    }
+    for gate in &sample.gates {
+        refusals.push(format!("it does not pass the gate `{gate}`"));
+    }
+    if sample.intact.bad() > 0 {
+        refusals.push(format!(
+            "{} of what was hashed is wrong",
+            sample.intact.bad()
+        ));
+    }
+    let (share, of) = PRESENT_MIN;
+    if sample.present.ok * of < sample.present.n * share {
+        refusals.push(format!(
+            "{} of {} pages and files that were asked for are there; {share} of {of} must be",
+            sample.present.ok, sample.present.n
+        ));
+    }
+    if audit.control.is_none() {
+        let host = target.base.host_str().unwrap_or_default();
+        refusals.push(format!(
+            "nothing shows that whoever runs `{host}` wants to be listed; put the line `{challenge}` into \
+             `/.well-known/heliostat-directory.txt` there, or run the mirror with `--public-url {}`",
+            target.base
+        ));
+    }
+    refusals
+}
+
+fn write(
+    args: &DirectoryAddArgs,
+    mirror: &Mirror,
+    text: &str,
+    audit: &Audit,
+) -> anyhow::Result<()> {
+    let list = &args.prober.place.registry;
+    let round = Round {
+        at: wire::clock().now(),
+        control: Answered::Alive,
+        samples: vec![audit.sample.clone()],
+    };
+    let report = json!({
+        "mirror": mirror.id,
+        "control": audit.control,
+        "reference": args.prober.upstream.upstream,
+        "round": round,
+    });
+    let mut bytes =
+        serde_json::to_vec_pretty(&report).context("cannot write the report as JSON")?;
+    bytes.push(b'\n');
+    let path = list.join(REPORTS).join(format!("{}.json", mirror.id));
+    super::directory_history::put(&path, &bytes)?;
+    let entry = directory::entry_path(list, &mirror.id);
+    super::directory_history::put(&entry, text.as_bytes())?;
+    reporter::talk(&format!(
+        "`{}` is on the list as `{}`, on probation from its first round on; look at both files, and commit them",
+        entry.display(),
+        mirror.id
+    ));
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! `directory add`, `remove`, `show`, `import`, `export`, `run` and `merge`: who is on the list, and what is seen of them
+//! over time and from several places.
+
+use std::path::Path;
+use std::time::Duration;
+
+use heliostat_testkit::front::{Front, FrontTwist, Wrong};
+use heliostat_testkit::process::Finished;
+use serde_json::{Value, json};
+
+use crate::directory_fleet::{Fleet, HOST};
+use crate::sync_world::small;
+use crate::world::{assert_says, bare, until};
+
+fn verb(fleet: &Fleet, words: &[&str]) -> Finished {
+    bare()
+        .arg("directory")
+        .args(words)
+        .arg("--registry")
+        .arg(fleet.list())
+        .run()
+}
+
+fn add(fleet: &Fleet, front: &Front, words: &[&str]) -> Finished {
+    let base = format!("https://{HOST}:{}/", front.port());
+    let words = [&[base.as_str()], words].concat();
+    fleet.command("add", &words).run()
+}
+
+/// The challenge that a refusal names, put where it belongs.
+fn consent(fleet: &Fleet, refused: &Finished) {
+    let (_, rest) = refused.stderr.split_once("put the line `").unwrap();
+    let challenge = rest.split('`').next().unwrap();
+    let folder = fleet.tree().join(".well-known");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("heliostat-directory.txt"), challenge).unwrap();
+}
+
+#[test]
+fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
+    let fleet = Fleet::new(small());
+    let front = Front::serve(fleet.tree(), &fleet.authority);
+    let words = ["--id", "campus", "--operator", "Campus", "--country", "CH"];
+    let refused = add(&fleet, &front, &words);
+    refused.assert_code(1);
+    assert_says(
+        &refused.stderr,
+        &["not listed", "wants to be listed", "--public-url"],
+    );
+    let entry = fleet.list().join("mirrors.d/campus.toml");
+    assert!(!entry.exists());
+    consent(&fleet, &refused);
+    let dry = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
+    dry.assert_code(0);
+    assert_says(&dry.stdout, &["admitted = ", "id = \"campus\""]);
+    assert!(!entry.exists());
+    front.spoil([Wrong::new("/packages/", FrontTwist::FlipLastByte)]);
+    let tampered = add(&fleet, &front, &words);
+    tampered.assert_code(4);
+    assert_says(&tampered.stderr, &["gate `integrity`"]);
+    front.spoil([]);
+    add(&fleet, &front, &words).assert_code(0);
+    let listed = verb(&fleet, &["list"]);
+    listed.assert_code(0);
+    assert_says(&listed.stdout, &["campus", "CH"]);
+    let report = std::fs::read(fleet.list().join("reports/campus.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_says(report["control"].as_str().unwrap(), &["challenge"]);
+    assert_eq!(report["round"]["samples"][0]["gates"], json!([]));
+    add(&fleet, &front, &words).assert_code(2);
+    fleet.probe(&["--class", "m"]).assert_code(0);
+    let shown = verb(&fleet, &["show", "campus"]);
+    shown.assert_code(0);
+    assert_says(
+        &shown.stdout,
+        &["name = \"Campus\"", "probation", "lag 0 s"],
+    );
+    let shown = verb(&fleet, &["show", "campus", "--json"]).json();
+    assert_eq!(shown["standings"][0]["state"], "probation");
+}
+
+#[test]
+fn a_name_under_somebody_elses_domain_is_not_even_audited() {
+    let fleet = Fleet::new(small());
+    let refused = fleet.command("add", &["https://b.pypi.python.org/"]).run();
+    refused.assert_code(2);
+    assert_says(&refused.stderr, &["PEP 449"]);
+}
+
+#[test]
+fn a_mirror_leaves_with_notice_and_the_file_keeps_what_else_it_says() {
+    let fleet = Fleet::new(small());
+    let _front = fleet.mirror("campus");
+    let path = fleet.list().join("mirrors.d/campus.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("# who they are\n{text}")).unwrap();
+    let left = verb(&fleet, &["remove", "campus", "--reason", "asked \"to\" go"]);
+    left.assert_code(0);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_says(
+        &text,
+        &["# who they are", "retires = ", "asked", "[[endpoints]]"],
+    );
+    verb(&fleet, &["remove", "campus", "--reason", "again"]).assert_code(2);
+    fleet.probe(&["--class", "m"]).assert_code(0);
+    let state = |fleet: &Fleet| {
+        verb(fleet, &["show", "campus", "--json"]).json()["standings"][0]["state"].clone()
+    };
+    assert_eq!(state(&fleet), "probation");
+    let lines = text.lines().filter(|line| !line.starts_with("retires"));
+    let lines: Vec<&str> = lines.collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    verb(&fleet, &["remove", "campus", "--now", "--reason", "gone"]).assert_code(0);
+    fleet.probe(&["--class", "m"]).assert_code(0);
+    assert_eq!(state(&fleet), "retired");
+    verb(&fleet, &["remove", "nobody", "--reason", "x"]).assert_code(2);
+}
+
+#[test]
+fn other_lists_are_read_and_ours_is_written_for_others() {
+    let fleet = Fleet::new(small());
+    let csv = fleet.world.place("list.csv");
+    let text = "id,base,operator,country\ncampus,https://m.example.edu/pypi/,\"Campus, the one\",CH\n\
+                official,https://mirror.pypi.python.org/,PSF,US\nplain,http://plain.example/,P,DE\n";
+    std::fs::write(&csv, text).unwrap();
+    let file = csv.to_str().unwrap();
+    let dry = verb(&fleet, &["import", "csv", file, "--dry-run"]);
+    dry.assert_code(1);
+    assert_says(&dry.stdout, &["campus", "https://m.example.edu/pypi/"]);
+    assert_says(
+        &dry.stderr,
+        &["official", "PEP 449", "plain", "without TLS"],
+    );
+    assert!(!fleet.list().join("mirrors.d/campus.toml").exists());
+    verb(&fleet, &["import", "csv", file]).assert_code(1);
+    let again = verb(&fleet, &["import", "csv", file]);
+    assert_says(&again.stderr, &["on the list already", "0 candidates"]);
+    let exported = verb(&fleet, &["export"]);
+    exported.assert_code(0);
+    assert_eq!(
+        exported.stdout,
+        "id,base,operator,country,simple\ncampus,https://m.example.edu/pypi/,\"Campus, the one\",CH,simple/\n"
+    );
+    let json = verb(&fleet, &["export", "--format", "json"]).json();
+    assert_eq!(json[0]["operator"]["name"], "Campus, the one");
+    std::fs::write(&csv, "a,b\n").unwrap();
+    let wrong = verb(&fleet, &["import", "csv", file]);
+    wrong.assert_code(2);
+    assert_says(&wrong.stderr, &["no heading", "base"]);
+}
+
+#[test]
+fn rounds_follow_each_other_until_told_to_stop_and_what_fails_comes_back_by_itself() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    let running = fleet
+        .command("run", &["--every", "1", "--reference-every", "1"])
+        .start();
+    until("three rounds", || fleet.history().len() >= 3);
+    front.spoil([Wrong::new("/simple/", FrontTwist::Status(500))]);
+    let last = |fleet: &Fleet| fleet.history().last().unwrap()["samples"][0]["outcome"].clone();
+    until("a failure", || last(&fleet) == "failed");
+    front.spoil([]);
+    until("a recovery", || last(&fleet) == "alive");
+    running.terminate().assert_code(0);
+    let rounds = fleet.history();
+    assert_eq!(rounds[0]["samples"][0]["class"], "daily");
+    assert_eq!(rounds[1]["samples"][0]["class"], "minutes");
+    let ended = fleet
+        .command("run", &["--every", "1", "--rounds", "1"])
+        .run();
+    ended.assert_code(0);
+    assert_eq!(fleet.history().len(), rounds.len() + 1);
+}
+
+#[test]
+fn what_another_vantage_saw_is_joined_once_with_its_evidence() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    fleet.probe(&["--class", "m"]).assert_code(0);
+    let far = fleet.world.place("far");
+    copy_list(&fleet.list(), &far);
+    std::fs::remove_dir_all(far.join("history")).unwrap();
+    let right = fleet.world.file("alpha-2.0-py3-none-any.whl").sha256;
+    let twist = FrontTwist::Replace(right, "0".repeat(64));
+    front.spoil([Wrong::new("/simple/alpha/", twist)]);
+    let far_words = far.display().to_string();
+    let tampered = fleet
+        .command_in(&far, "probe", &["--class", "m", "--vantage", "far"])
+        .patience(Duration::from_mins(1))
+        .run();
+    tampered.assert_code(4);
+    let forged = verb(&fleet, &["merge", &far_words, "--from", "elsewhere"]);
+    forged.assert_code(2);
+    assert_says(&forged.stderr, &["far", "elsewhere", "nothing was taken"]);
+    let merged = verb(&fleet, &["merge", &far_words, "--from", "far"]);
+    merged.assert_code(0);
+    assert_says(&merged.stderr, &["1 joined"]);
+    let rounds = fleet.history();
+    assert_eq!(rounds.len(), 1);
+    assert_eq!(rounds[0]["samples"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        std::fs::read_dir(fleet.list().join("evidence"))
+            .unwrap()
+            .count(),
+        1
+    );
+    let again = verb(&fleet, &["merge", &far_words]);
+    assert_says(&again.stderr, &["0 joined", "1 known"]);
+    // Tampered with for one vantage only, it is out for all.
+    let shown = verb(&fleet, &["show", "campus", "--json"]).json();
+    assert_eq!(shown["standings"][0]["state"], "quarantined");
+    let proof = std::fs::read_dir(far.join("evidence"))
+        .unwrap()
+        .next()
+        .unwrap();
+    std::fs::write(proof.unwrap().path(), "{}").unwrap();
+    let false_proof = verb(&fleet, &["merge", &far_words]);
+    false_proof.assert_code(2);
+    assert_says(&false_proof.stderr, &["proves nothing"]);
+}
+
+fn copy_list(from: &Path, to: &Path) {
+    for folder in ["", "mirrors.d", "history"] {
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+}
