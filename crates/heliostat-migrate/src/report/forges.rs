@@ -67,11 +67,12 @@ pub fn gitlab(report: &Report) -> String {
         .iter()
         .map(|one| {
             let seed = format!(
-                "{}\0{}\0{}\0{}",
+                "{}\0{}\0{}\0{}\0{}",
                 one.file,
                 one.kind.word(),
                 one.text,
-                one.line
+                one.line,
+                one.column
             );
             let digest = Sha256::digest(seed.as_bytes());
             Issue {

@@ -4,6 +4,7 @@
 mod context;
 mod format;
 pub(crate) mod hit;
+mod marks;
 mod notebook;
 mod remove;
 mod setting;
@@ -25,14 +26,9 @@ use crate::map::{Address, Decision, Login, Map, Retired};
 use crate::text::Text;
 use context::Purpose;
 use hit::{Hit, Scheme};
+use marks::{ignored, in_docstring, in_script_block, is_generated};
 pub(crate) use setting::Lines;
 pub(crate) use word::meaning;
-
-/// A mark that leaves a line alone; `heliostat:ignore[host]` for one host only.
-const IGNORE_MARK: &str = "heliostat:ignore";
-
-/// How many lines at the top may say that a file is generated.
-const GENERATED_LINES: usize = 5;
 
 /// A reference to a retired host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -186,6 +182,7 @@ impl Scanner {
             }));
             scan.findings.push(finding);
         }
+        scan.findings.extend(stale_hashes(&place, &scan.findings));
         scan.unresolved
             .extend(unresolved::find(file, &text, &lines, format));
         scan.unresolved.sort_by_key(|unresolved| unresolved.start);
@@ -452,6 +449,53 @@ impl Place<'_> {
     }
 }
 
+/// conda-lock's hashes, one a platform, over what it locked: the channels, every dependency as it understood them and its
+/// own list of virtual packages. Only conda-lock can make them again.
+fn stale_hashes(place: &Place<'_>, findings: &[Finding]) -> Vec<Finding> {
+    let moved = findings
+        .iter()
+        .find(|one| one.kind == Kind::LockSource && one.action == Action::Rewrite);
+    let Some(moved) = moved.filter(|_| place.file.contains("conda-lock")) else {
+        return Vec::new();
+    };
+    let lines = place.lines;
+    let of_hash = |number: &usize| {
+        let line = lines.line(*number);
+        let (key, digits) = line.trim().split_once(": ").unwrap_or_default();
+        let under = (0..*number)
+            .rev()
+            .map(|above| lines.line(above).trim())
+            .find(|above| above.ends_with(':'));
+        under == Some("content_hash:") && !key.is_empty() && digits.len() == 64
+    };
+    (0..lines.count())
+        .filter(of_hash)
+        .map(|number| {
+            let span = lines.span(number);
+            let line = lines.line(number).trim_end();
+            let start = span.start + line.len() - 64;
+            let (number, column) = position(lines, start);
+            Finding {
+                line: number,
+                column,
+                start: place.text.byte(start),
+                end: place.text.byte(start + 64),
+                text: lines.text[start..start + 64].to_owned(),
+                kind: Kind::LockContentHash,
+                action: Action::Report,
+                replacement: None,
+                has_credentials: false,
+                severity: Kind::LockContentHash.severity(),
+                reason: Some(
+                    "covers the channels: after the move run `conda-lock lock`, which makes it anew"
+                        .to_owned(),
+                ),
+                ..moved.clone()
+            }
+        })
+        .collect()
+}
+
 /// Line and column of a byte, from 1, in characters.
 pub(crate) fn position(lines: &Lines<'_>, at: usize) -> (usize, usize) {
     let number = lines.number(at);
@@ -534,64 +578,4 @@ pub fn redacted(text: &str) -> String {
         _ => "****".to_owned(),
     };
     format!("{}{hidden}{}", &text[..begin], &text[begin + at..])
-}
-
-/// Whether the line asks to be left alone, for every host or for this one.
-fn ignored(line: &str, host: &str) -> bool {
-    line.match_indices(IGNORE_MARK).any(|(at, mark)| {
-        match line[at + mark.len()..].strip_prefix('[') {
-            Some(list) => list
-                .split(']')
-                .next()
-                .unwrap_or_default()
-                .split(',')
-                .any(|name| name.trim().eq_ignore_ascii_case(host)),
-            None => true,
-        }
-    })
-}
-
-/// Whether a file's first lines say that a program wrote it and will write it again.
-fn is_generated(text: &str) -> bool {
-    text.lines().take(GENERATED_LINES).any(|line| {
-        line.contains("@generated") || line.contains("DO NOT EDIT") && line.contains("enerated")
-    })
-}
-
-/// Whether a byte of Python is in a string that is a statement of its own: documentation.
-fn in_docstring(text: &str, at: usize) -> bool {
-    let mut open: Option<(&str, bool)> = None;
-    let mut place = 0;
-    while place < at {
-        let rest = &text[place..];
-        let mark = ["\"\"\"", "'''"]
-            .into_iter()
-            .find(|mark| rest.starts_with(mark));
-        match (mark, open) {
-            (Some(mark), None) => {
-                let line = text[..place].rsplit('\n').next().unwrap_or_default();
-                let alone = line
-                    .trim_start()
-                    .trim_start_matches(['r', 'R', 'u', 'U'])
-                    .is_empty();
-                open = Some((mark, alone));
-                place += 3;
-            }
-            (Some(mark), Some((opened, _))) if mark == opened => {
-                open = None;
-                place += 3;
-            }
-            _ => place += rest.chars().next().map_or(1, char::len_utf8),
-        }
-    }
-    open.is_some_and(|(_, alone)| alone)
-}
-
-/// Whether a line of Python is in a `# /// script` block, whose comments are settings (PEP 723).
-fn in_script_block(lines: &Lines<'_>, number: usize) -> bool {
-    (0..number)
-        .rev()
-        .map(|above| lines.line(above))
-        .take_while(|line| line.starts_with('#') && line.trim_end() != "# ///")
-        .any(|line| line.trim_end() == "# /// script")
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use heliostat_testkit::clients::{Pip, Uv, or_skip};
-use heliostat_testkit::process::{Finished, Running};
+use heliostat_testkit::process::{Finished, Invocation, Running, find_program};
 use heliostat_testkit::pypi::{Authority, FakePyPi};
 use heliostat_testkit::universe::{Release, Universe};
 use tempfile::TempDir;
@@ -98,6 +98,21 @@ fn pip_and_uv_come_to_the_old_name_each_time_also_over_tls() {
     let authority = Authority::new();
     let moved = Moved::start(OPEN, Some(&authority));
     assert!(moved.old.starts_with("https://"), "{}", moved.old);
+    if let Some(curl) = find_program(&["curl"]) {
+        let headers = Invocation::new(curl)
+            .args(["-sI", "--cacert"])
+            .arg(moved.path("ca.pem"))
+            .arg(moved.simple())
+            .run();
+        assert_says(
+            &headers.stdout.to_lowercase(),
+            &[
+                " 301",
+                "strict-transport-security: max-age=",
+                "cache-control: no-store",
+            ],
+        );
+    }
     let mut seen = 0;
     for round in ["one", "two"] {
         moved.pip(&pip, &moved.simple(), round).assert_code(0);

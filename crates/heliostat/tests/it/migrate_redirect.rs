@@ -76,8 +76,27 @@ fn a_retired_name_redirects_by_the_map_and_never_keeps_it() {
         !answer.contains("token") && !answer.contains("eDp5"),
         "{answer}"
     );
-    let post = server.ask("POST /simple/ HTTP/1.1\r\nHost: old.example\r\nContent-Length: 0");
-    assert_says(&post, &["308 "]);
+    // As many slashes at the end as there were, and nothing but the path.
+    for (method, path, status) in [
+        ("GET", "/simple/flask", 301),
+        ("HEAD", "/simple/flask/", 301),
+        ("HEAD", "/simple", 301),
+        ("POST", "/simple/", 308),
+        ("PUT", "/simple/flask", 308),
+        ("DELETE", "/simple/flask/", 308),
+    ] {
+        let answer = server.ask(&format!(
+            "{method} {path}?a=b HTTP/1.1\r\nHost: Old.Example.:80\r\nContent-Length: 0"
+        ));
+        let expected = [
+            format!("http/1.1 {status} "),
+            format!("location: https://new.example{path}\r\n"),
+            "cache-control: no-store".to_owned(),
+        ];
+        for part in &expected {
+            assert_says(&answer.to_lowercase(), &[part]);
+        }
+    }
     let foreign = server.ask("GET /simple/ HTTP/1.1\r\nHost: evil.example");
     assert_says(&foreign, &["421 "]);
     assert!(!foreign.to_lowercase().contains("location:"), "{foreign}");

@@ -121,14 +121,18 @@ fn replace(
     bytes: &[u8],
     metadata: &std::fs::Metadata,
 ) -> anyhow::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    // A login may be in it: until it has the mode of what it replaces, nobody else reads it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options
         .open(temporary)
         .context("cannot write beside the file")?;
     file.write_all(bytes)?;
-    file.set_permissions(metadata.permissions())?;
+    // The mode comes last: a change of owner clears the bits that set an id.
     keep_owner(temporary, metadata)?;
+    file.set_permissions(metadata.permissions())?;
     file.sync_all()?;
     drop(file);
     std::fs::rename(temporary, path)?;
@@ -139,9 +143,7 @@ fn replace(
 fn keep_owner(temporary: &Path, metadata: &std::fs::Metadata) -> anyhow::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};
     chown(temporary, Some(metadata.uid()), Some(metadata.gid()))
-        .context("cannot keep its owner: run as the owner")?;
-    // Taking another's file may clear set-id bits, which are a part of the mode.
-    Ok(())
+        .context("cannot keep its owner: run as the owner")
 }
 
 #[cfg(not(unix))]
