@@ -17,10 +17,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let permissions: Option<Permissions> = target.metadata().ok().map(|found| found.permissions());
     let beside = beside(&target);
     let result = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
+        // First, so that nobody reads what they may not before it is renamed.
         if let Some(permissions) = permissions {
             file.set_permissions(permissions)?;
         }
+        file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&beside, &target)
     });
@@ -28,6 +29,48 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _nothing_more_to_do = std::fs::remove_file(&beside);
     }
     result
+}
+
+/// The same for a file that may not be there yet, nor its folder.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration of installers belongs to a person or a machine, not to the store"
+)]
+pub(crate) fn replace_or_make(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    replace(path, bytes)
+}
+
+/// The same for a file that only its owner is to read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration of installers belongs to a person or a machine, not to the store"
+)]
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if !path.exists() {
+        replace_or_make(path, b"")?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        File::open(path)?.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    replace(path, bytes)
+}
+
+/// Removes a file, and its folder where nothing is left in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration of installers belongs to a person or a machine, not to the store"
+)]
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)?;
+    if let Some(parent) = path.parent() {
+        let _may_hold_more = std::fs::remove_dir(parent);
+    }
+    Ok(())
 }
 
 /// Puts a folder with these files, each by its path with `/` between parts, in the place of what was there, in one step

@@ -3,6 +3,7 @@
 //! Owns the configuration of pip, uv, poetry and pdm, and index options in requirements files, as text; and the
 //! judgement. Finding the files, and the environment, are the caller's.
 
+mod edit;
 mod ini;
 mod judge;
 mod tables;
@@ -10,6 +11,7 @@ mod words;
 
 use std::fmt;
 
+pub use edit::{EditError, Edited, IndexEdit, pip_conf_with_index, uv_toml_with_index};
 pub use judge::{Bypass, Judged, ProxyPlace, Severity, judge};
 
 /// The longest configuration file we read, in bytes.

@@ -17,6 +17,7 @@ mod installers;
 mod migrate;
 mod mirror;
 mod serve;
+mod setup;
 mod signing;
 mod sync;
 mod tend;
@@ -56,6 +57,7 @@ pub(crate) use migrate::{
 };
 pub(crate) use mirror::MirrorArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use setup::SetupArgs;
 pub(crate) use signing::SigningArgs;
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
@@ -143,6 +145,8 @@ pub(crate) enum Command {
     Exec(ExecArgs),
     /// Tell what of the installers' configuration here would bypass the proxy
     Doctor(DoctorArgs),
+    /// Have pip and uv on this machine ask the verifying proxy, or take that back
+    Setup(SetupArgs),
     /// Work on lock files
     #[command(subcommand)]
     Lock(LockCommand),

@@ -156,7 +156,7 @@ fn uv_places() -> Vec<(PathBuf, SourceKind)> {
 }
 
 /// Where a person's configuration is.
-fn config_homes() -> Vec<PathBuf> {
+pub(super) fn config_homes() -> Vec<PathBuf> {
     let path = settings::environment_path;
     let home = settings::home();
     let below = |folder: &str| home.as_ref().map(|home| home.join(folder));
@@ -200,7 +200,8 @@ pub(super) fn place(bypass: &Bypass) -> String {
     }
 }
 
-fn tell(bypass: &Bypass, json: bool) {
+/// Tells of a finding: to a person, or as a line of JSON.
+pub(super) fn tell(bypass: &Bypass, json: bool) {
     let value = bypass
         .setting
         .as_ref()

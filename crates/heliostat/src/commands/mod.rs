@@ -26,6 +26,7 @@ mod migrate;
 mod proxy;
 mod selection;
 mod serve;
+mod setup;
 mod shell;
 mod signals;
 mod status;
@@ -68,6 +69,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Trust(command) => trust::run(&cli.common, &command),
         Command::Exec(args) => exec::run(&cli.common, &args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Setup(args) => setup::run(&args),
         Command::Lock(command) => lock::run(&command),
         Command::Attest(command) => attest::run(&command),
         Command::TufClient(args) => tuf_client::run(&args),

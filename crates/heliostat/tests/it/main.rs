@@ -50,6 +50,7 @@ mod serve_operate;
 mod serve_pages;
 mod serve_shared;
 mod server_signature;
+mod setup;
 mod signed_world;
 mod sync_attestations;
 mod sync_chain;

@@ -1,0 +1,381 @@
+//! `heliostat setup`: makes the verifying proxy what pip and uv ask on this machine, and takes that back.
+//!
+//! What was changed is noted beside the copy of the notary's root, so that `--undo` finds it. One place of each file
+//! changes; whatever else its owner writes there, before or since, stays.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use heliostat_pypi::Sha256;
+use heliostat_pypi::client_config::{
+    Edited, IndexEdit, Judged, ProxyPlace, Severity, judge, pip_conf_with_index, uv_toml_with_index,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{UsageError, doctor};
+use crate::cli::SetupArgs;
+use crate::outcome::Outcome;
+use crate::{files, reporter, settings, wire};
+
+/// What an earlier setup did, beside the root.
+const NOTES: &str = "setup.json";
+/// The unit's name for systemd.
+const UNIT: &str = "heliostat-proxy.service";
+
+/// What a setup did.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notes {
+    /// Files of others, with the one place that was changed.
+    edited: Vec<EditedFile>,
+    /// Files of ours, with their digests.
+    written: Vec<WrittenFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditedFile {
+    path: PathBuf,
+    /// Whether the file was not there before.
+    is_new: bool,
+    edit: IndexEdit,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFile {
+    path: PathBuf,
+    sha256: Sha256,
+}
+
+impl Notes {
+    fn is_empty(&self) -> bool {
+        self.edited.is_empty() && self.written.is_empty()
+    }
+}
+
+/// Where everything goes.
+struct Places {
+    pip: PathBuf,
+    uv: PathBuf,
+    /// `heliostat` in the configuration directory.
+    own: PathBuf,
+    /// systemd's unit, where there is systemd.
+    unit: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
+    let places = places(args)?;
+    let before = read_notes(&places)?;
+    if args.undo {
+        return undo(before, &places);
+    }
+    let index = match (&args.index, &args.root) {
+        (Some(index), _) => index.to_string(),
+        (None, Some(_)) => format!("http://{}/simple/", args.listen),
+        (None, None) => {
+            return Err(UsageError(
+                "`--root` and `--mirror` are missing: what the proxy checks and where it takes from; or `--index`, where \
+                 somebody else runs one"
+                    .to_owned(),
+            )
+            .into());
+        }
+    };
+    // A setup over a setup starts from what was there before the first.
+    take_back(before, &mut Vec::new())?;
+    let mut notes = Notes::default();
+    let done = write_all(args, &places, &index, &mut notes);
+    // What was done is noted also where the rest failed, so that it can be taken back.
+    if !notes.is_empty() {
+        write_notes(&places, &notes)?;
+    }
+    done?;
+    tell(args, &places, &index, &notes);
+    if args.into.is_some() {
+        // What this machine's own files say is nothing to the image of another.
+        return Ok(Outcome::Done);
+    }
+    what_bypasses(&places, &index)
+}
+
+fn write_all(
+    args: &SetupArgs,
+    places: &Places,
+    index: &str,
+    notes: &mut Notes,
+) -> anyhow::Result<()> {
+    // Both are read and judged before either is written.
+    let pip = read(&places.pip)?;
+    let uv = read(&places.uv)?;
+    let pip_edited = pip_conf_with_index(pip.as_deref().unwrap_or(""), index);
+    let uv_edited = uv_toml_with_index(uv.as_deref().unwrap_or(""), index)
+        .map_err(|error| UsageError(format!("`{}`: {error}", places.uv.display())))?;
+    if let Some(root) = &args.root {
+        let bytes = wire::read_small(root)
+            .with_context(|| format!("cannot read `--root` `{}`", root.display()))?;
+        let copy = places.own.join("root.json");
+        write_own(&copy, &bytes, notes)?;
+        if let Some(unit) = &places.unit {
+            write_own(unit, unit_text(args, &copy)?.as_bytes(), notes)?;
+        }
+    }
+    write_edit(&places.pip, pip.is_none(), pip_edited, notes)?;
+    write_edit(&places.uv, uv.is_none(), uv_edited, notes)
+}
+
+fn write_own(path: &Path, bytes: &[u8], notes: &mut Notes) -> anyhow::Result<()> {
+    write(path, bytes)?;
+    notes.written.push(WrittenFile {
+        path: path.to_owned(),
+        sha256: Sha256::of(bytes),
+    });
+    Ok(())
+}
+
+fn write_edit(path: &Path, is_new: bool, edited: Edited, notes: &mut Notes) -> anyhow::Result<()> {
+    write(path, edited.text.as_bytes())?;
+    notes.edited.push(EditedFile {
+        path: path.to_owned(),
+        is_new,
+        edit: edited.edit,
+    });
+    Ok(())
+}
+
+fn undo(notes: Option<Notes>, places: &Places) -> anyhow::Result<Outcome> {
+    if notes.is_none() {
+        reporter::talk(&format!(
+            "there is nothing to take back: no setup is noted in `{}`",
+            places.own.join(NOTES).display()
+        ));
+        return Ok(Outcome::Findings);
+    }
+    let mut left = Vec::new();
+    take_back(notes, &mut left)?;
+    remove(&places.own.join(NOTES))?;
+    for line in &left {
+        reporter::print(&format!("left: {line}\n"));
+    }
+    if left.is_empty() {
+        reporter::talk(
+            "taken back; stop the proxy where it runs: `systemctl --user disable --now heliostat-proxy`",
+        );
+        return Ok(Outcome::Done);
+    }
+    Ok(Outcome::Findings)
+}
+
+/// Takes back what is noted, and says in `left` what somebody changed so that it stays.
+fn take_back(notes: Option<Notes>, left: &mut Vec<String>) -> anyhow::Result<()> {
+    let notes = notes.unwrap_or_default();
+    for file in &notes.edited {
+        let Some(text) = read(&file.path)? else {
+            continue;
+        };
+        match file.edit.undo(&text) {
+            Ok(before) if before.is_empty() && file.is_new => remove(&file.path)?,
+            Ok(before) => write(&file.path, before.as_bytes())?,
+            Err(error) => left.push(format!("`{}`: {error}", file.path.display())),
+        }
+    }
+    for file in &notes.written {
+        match read_bytes(&file.path)? {
+            Some(bytes) if Sha256::of(&bytes) == file.sha256 => remove(&file.path)?,
+            Some(_) => left.push(format!(
+                "`{}`: somebody has changed it since",
+                file.path.display()
+            )),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// What else the installers are told on this machine, and what of it would bypass the index.
+fn what_bypasses(places: &Places, index: &str) -> anyhow::Result<Outcome> {
+    let directory = places.own.clone();
+    let judged = Judged {
+        proxy: ProxyPlace::At(index.parse().context("the index is no address")?),
+        allowed: Vec::new(),
+        installers: Vec::new(),
+    };
+    let sources = doctor::files(&directory)?;
+    let found = judge(&doctor::all_settings(&sources)?, &judged);
+    let mut outcome = Outcome::Done;
+    for bypass in found
+        .iter()
+        .filter(|bypass| bypass.severity == Severity::Bypass)
+    {
+        doctor::tell(bypass, false);
+        outcome = Outcome::Findings;
+    }
+    Ok(outcome)
+}
+
+fn tell(args: &SetupArgs, places: &Places, index: &str, notes: &Notes) {
+    let mut said = format!("pip and uv ask {index} from now on:\n");
+    let written = notes.written.iter().map(|file| &file.path);
+    for path in written.chain(notes.edited.iter().map(|file| &file.path)) {
+        let _always_fits = writeln!(said, "    {}", path.display());
+    }
+    let scope = if args.system { "" } else { "--user " };
+    match (&args.root, &places.unit) {
+        (Some(_), Some(_)) => {
+            let _always_fits = write!(
+                said,
+                "Start the proxy: `systemctl {scope}daemon-reload && systemctl {scope}enable --now heliostat-proxy`. "
+            );
+        }
+        (Some(_), None) => said.push_str("Have `heliostat proxy` started with the machine. "),
+        _ => {}
+    }
+    said.push_str(
+        "poetry and pdm have no index for everything: see docs/proxy.md. `heliostat setup --undo` takes it back.",
+    );
+    reporter::talk(&said);
+}
+
+/// systemd's unit for the proxy. A user's runs as that user; the system's as one that exists while it runs.
+fn unit_text(args: &SetupArgs, root: &Path) -> anyhow::Result<String> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let shown_root = match &args.into {
+        Some(into) => Path::new("/").join(root.strip_prefix(into).unwrap_or(root)),
+        None => root.to_owned(),
+    };
+    let mut words = vec![
+        program.display().to_string(),
+        "proxy".to_owned(),
+        "--root".to_owned(),
+        shown_root.display().to_string(),
+        "--listen".to_owned(),
+        args.listen.to_string(),
+    ];
+    for mirror in &args.mirror {
+        words.extend(["--mirror".to_owned(), mirror.to_string()]);
+    }
+    let command: Vec<String> = words.iter().map(|word| unit_word(word)).collect();
+    let (own, target) = if args.system {
+        (
+            "DynamicUser=yes\nStateDirectory=heliostat-proxy\nEnvironment=HELIOSTAT_DATA=%S/heliostat-proxy\n",
+            "multi-user.target",
+        )
+    } else {
+        ("", "default.target")
+    };
+    Ok(format!(
+        "# Written by `heliostat setup`; `heliostat setup --undo` takes it back.\n\
+         [Unit]\n\
+         Description=heliostat proxy, a verified index for installers on this machine\n\n\
+         [Service]\n\
+         Type=exec\n\
+         ExecStart={}\n\
+         {own}Restart=on-failure\n\
+         RestartSec=2\n\
+         NoNewPrivileges=yes\n\n\
+         [Install]\n\
+         WantedBy={target}\n",
+        command.join(" ")
+    ))
+}
+
+/// One word of a command line as systemd reads it (systemd.service, "Command lines").
+fn unit_word(word: &str) -> String {
+    let escaped = word
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%")
+        .replace('$', "$$");
+    if escaped.contains([' ', '\t', '\'', ';']) || escaped != word {
+        format!("\"{escaped}\"")
+    } else {
+        escaped
+    }
+}
+
+fn places(args: &SetupArgs) -> anyhow::Result<Places> {
+    let within = |path: &str| match &args.into {
+        Some(into) => into.join(path.trim_start_matches('/')),
+        None => PathBuf::from(path),
+    };
+    let has_systemd = cfg!(target_os = "linux");
+    if args.system {
+        return Ok(Places {
+            pip: within("/etc/pip.conf"),
+            uv: within("/etc/uv/uv.toml"),
+            own: within("/etc/heliostat"),
+            unit: has_systemd.then(|| within("/etc/systemd/system").join(UNIT)),
+        });
+    }
+    let home = match &args.into {
+        Some(into) => into.join(".config"),
+        None => doctor::config_homes().into_iter().next().ok_or_else(|| {
+            UsageError("nobody says where your configuration is: set HOME".to_owned())
+        })?,
+    };
+    // pip has a place of its own on some systems, where it is there already.
+    let mac = settings::home().map(|home| home.join("Library/Application Support/pip"));
+    let pip = match mac {
+        Some(directory) if cfg!(target_os = "macos") && directory.is_dir() => directory,
+        _ => home.join("pip"),
+    };
+    let file = if cfg!(windows) { "pip.ini" } else { "pip.conf" };
+    Ok(Places {
+        pip: pip.join(file),
+        uv: home.join("uv/uv.toml"),
+        own: home.join("heliostat"),
+        unit: has_systemd.then(|| home.join("systemd/user").join(UNIT)),
+    })
+}
+
+fn read_notes(places: &Places) -> anyhow::Result<Option<Notes>> {
+    let path = places.own.join(NOTES);
+    let Some(bytes) = read_bytes(&path)? else {
+        return Ok(None);
+    };
+    let notes = serde_json::from_slice(&bytes).map_err(|error| {
+        UsageError(format!(
+            "`{}` is not what an earlier setup wrote ({error}); put pip.conf and uv.toml in order by hand, and remove it",
+            path.display()
+        ))
+    })?;
+    Ok(Some(notes))
+}
+
+fn write_notes(places: &Places, notes: &Notes) -> anyhow::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(notes)?;
+    bytes.push(b'\n');
+    let path = places.own.join(NOTES);
+    // An address that stood in pip.conf may hold a password.
+    files::replace_private(&path, &bytes)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    let Some(bytes) = read_bytes(path)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| UsageError(format!("`{}` is not UTF-8", path.display())))?;
+    Ok(Some(text))
+}
+
+fn read_bytes(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = wire::read_small(path);
+    bytes
+        .map(Some)
+        .with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    files::replace_or_make(path, bytes)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    files::remove(path).with_context(|| format!("cannot remove `{}`", path.display()))
+}
