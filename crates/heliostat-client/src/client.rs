@@ -497,6 +497,10 @@ impl Inner {
             trusted.timestamp_version().unwrap_or_default(),
             self.clock.now(),
         )?;
+        let held = self.state().session.clone();
+        if let Some(held) = held {
+            trusted.take_over(&held.trusted());
+        }
         let mut session = Arc::new(Session::new(trusted, &refreshed, seen_at));
         self.check(&session)?;
         let mut state = self.state();

@@ -30,12 +30,29 @@ pub(crate) fn read(path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>, Cli
     }
 }
 
-/// Replaces a file in one step, making its directory where there is none.
+/// When what was written is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Now,
+    Soon,
+}
+
+/// Replaces a file in one step, making its directory where there is none; it is on the disk when this returns.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    write(path, bytes, Durable::Now)
+}
+
+/// The same without waiting for the disk, for what is checked when it is read and can be had again: waiting for forty
+/// pages takes longer than having them.
+pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+    write(path, bytes, Durable::Soon)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the client owns its state directory"
 )]
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
+fn write(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), ClientError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(|error| failed("make", directory, error))?;
     let number = TEMPORARY.fetch_add(1, Ordering::Relaxed);
@@ -43,7 +60,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
     let write = || {
         let mut file = File::create_new(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_data()?;
+        if durable == Durable::Now {
+            file.sync_data()?;
+        }
         fs::rename(&temporary, path)
     };
     write().map_err(|error| {

@@ -89,7 +89,7 @@ impl Pages {
     /// Keeps a page.
     pub(crate) fn keep(&self, page: SignedPage) -> Result<Arc<SignedPage>, ClientError> {
         use std::sync::atomic::Ordering;
-        disk::replace(&self.path(page.sha256), &page.body)?;
+        disk::replace_soon(&self.path(page.sha256), &page.body)?;
         if self
             .added
             .fetch_add(1, Ordering::Relaxed)

@@ -195,16 +195,13 @@ impl Spool {
             }
         };
         let length = usize::try_from((available - at).min(PIECE_BYTES_MAX)).unwrap_or_default();
-        let file = Arc::clone(&self.file);
-        let read = move || {
-            let mut piece = vec![0; length];
-            file.read_exact_at(&mut piece, at).map(|()| piece.into())
-        };
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|error| SpoolError::Read(error.to_string()))?
-            .map(Some)
-            .map_err(|error| SpoolError::Read(error.to_string()))
+        // Written moments ago, so that reading does not wait for the disk; handing it to another thread takes longer
+        // than it does, and forty threads keep memory of their own.
+        let mut piece = vec![0; length];
+        match self.file.read_exact_at(&mut piece, at) {
+            Ok(()) => Ok(Some(piece.into())),
+            Err(error) => Err(SpoolError::Read(error.to_string())),
+        }
     }
 
     async fn verified(&mut self) -> Result<(), SpoolError> {

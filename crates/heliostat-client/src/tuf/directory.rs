@@ -39,9 +39,14 @@ impl MetadataDirectory {
         disk::read(&self.role_path(role), self.limit(role))
     }
 
-    /// Keeps a role's file that has just been trusted.
+    /// Keeps a role's file that has just been trusted. What keeps anybody from being led back, root, timestamp and
+    /// snapshot, is on the disk when this returns; every other role is verified when it is read, and had again where a
+    /// power cut took it.
     pub(crate) fn keep_role(&self, role: &str, bytes: &[u8]) -> Result<(), ClientError> {
-        disk::replace(&self.role_path(role), bytes)
+        match role {
+            "root" | "timestamp" | "snapshot" => disk::replace(&self.role_path(role), bytes),
+            _ => disk::replace_soon(&self.role_path(role), bytes),
+        }
     }
 
     /// A root of the chain.
@@ -83,10 +88,10 @@ impl MetadataDirectory {
     pub(crate) fn raise_floor(&self) -> Result<(), ClientError> {
         for role in ["timestamp", "snapshot"] {
             if let Some(bytes) = self.role(role)? {
-                disk::replace(
-                    &self.path.join("floor").join(format!("{role}.json")),
-                    &bytes,
-                )?;
+                let place = self.path.join("floor").join(format!("{role}.json"));
+                if disk::read(&place, self.limit(role))?.as_ref() != Some(&bytes) {
+                    disk::replace(&place, &bytes)?;
+                }
             }
         }
         Ok(())

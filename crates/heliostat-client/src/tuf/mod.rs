@@ -1,8 +1,10 @@
 //! The TUF client workflow (specification 1.0.34, section 5): what is trusted, what is kept of it on disk, and the
 //! walk that brings both up to date.
 //!
-//! `sigstore_tuf::TrustedMetadataSet` judges; this module fetches for it and remembers. Nothing here knows pages.
+//! `sigstore_tuf::TrustedMetadataSet` judges, but for the delegated roles of trees of ours (`delegated`); this module
+//! fetches for both and remembers. Nothing here knows pages.
 
+mod delegated;
 mod directory;
 mod refusal;
 mod shown;

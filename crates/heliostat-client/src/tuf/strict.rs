@@ -3,6 +3,7 @@
 //! Parsers disagree about which of two values counts (RFC 8259, section 4), so that what one program verified may not
 //! be what another reads. Signed documents of ours never say a name twice; one that does was made to be misread.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -64,19 +65,46 @@ impl<'de> Visitor<'de> for Walker {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unambiguous, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            if names.contains(&name) {
+        let mut names = Names::default();
+        while let Some(Name(name)) = entries.next_key()? {
+            if let Some(twice) = names.add(name) {
                 let _rest: IgnoredAny = entries.next_value()?;
                 return Err(A::Error::custom(format_args!(
                     "an object says `{}` twice",
-                    name.escape_debug()
+                    twice.escape_debug()
                 )));
             }
-            names.insert(name);
             entries.next_value::<Unambiguous>()?;
         }
         Ok(Unambiguous)
+    }
+}
+
+/// A name, where it stands in the text unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The names of one object. Most have a handful, for which a list takes less than a table.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    const FEW: usize = 8;
+
+    /// Takes a name; gives it back where it was there.
+    fn add(&mut self, name: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        if self.few.contains(&name) || self.many.contains(&name) {
+            return Some(name);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+        None
     }
 }
 

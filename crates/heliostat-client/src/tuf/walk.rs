@@ -4,6 +4,7 @@
 //! to a whole state; what leads nowhere leaves no trace in what is trusted.
 
 use bytes::Bytes;
+use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use sigstore_tuf::{Error, TargetFile};
 
@@ -271,7 +272,7 @@ impl Walk<'_> {
                 "the notary's key has signed two different timestamps of version {}; `heliostat trust compare` tells more",
                 split.version
             ),
-            found: Some(heliostat_pypi::Sha256::of(&split.documents[1])),
+            found: Some(Sha256::of(&split.documents[1])),
         }
     }
 
@@ -319,7 +320,8 @@ impl Walk<'_> {
             && trusted.set().check_snapshot_expired(self.now).is_ok()
             && self.is_pinned_as_held(trusted)?;
         if !in_force {
-            let before = trusted.set().snapshot().cloned();
+            let before = trusted.set().snapshot();
+            let same_version = before.filter(|before| before.version == version).cloned();
             let bytes = self
                 .fetch_role(
                     trusted.set().root().consistent_snapshot,
@@ -327,7 +329,6 @@ impl Walk<'_> {
                     |body| trusted.update_snapshot(body, self.now),
                 )
                 .await?;
-            let same_version = before.filter(|before| before.version == version);
             if self.naming == Naming::Ours
                 && same_version.is_some_and(|before| Some(&before) != trusted.set().snapshot())
             {
@@ -383,7 +384,7 @@ impl Walk<'_> {
             return Ok(true);
         }
         let held = self.directory.role("snapshot")?;
-        Ok(held.is_some_and(|held| heliostat_pypi::Sha256::of(&held).to_hex() == *pinned))
+        Ok(held.is_some_and(|held| Sha256::of(&held).to_hex() == *pinned))
     }
 
     /// Fetches a role's file that the state machine takes.
@@ -420,18 +421,31 @@ impl Walk<'_> {
                 tracing::debug!(what, error = chain(&error), "kept metadata is not used");
             }
         };
+        // The newest files are mostly those of the floor, and then need not be read twice.
+        let mut taken = None;
         if let Some((timestamp, snapshot)) = self.directory.floor()? {
             let floor = trusted.update_timestamp(&timestamp, whenever);
-            note(
-                "floor",
-                floor.and_then(|_| trusted.update_snapshot(&snapshot, whenever)),
-            );
+            let floor = floor.and_then(|_| trusted.update_snapshot(&snapshot, whenever));
+            taken = floor.is_ok().then(|| {
+                let digest = |bytes: &[u8]| Sha256::of(bytes);
+                (digest(&timestamp), digest(&snapshot))
+            });
+            note("floor", floor);
         }
-        if let Some(bytes) = self.directory.role("timestamp")? {
+        let is_taken = |which: fn((Sha256, Sha256)) -> Sha256, bytes: &[u8]| {
+            taken.is_some_and(|taken| which(taken) == Sha256::of(bytes))
+        };
+        let mut is_newer = false;
+        if let Some(bytes) = self.directory.role("timestamp")?
+            && !is_taken(|(timestamp, _)| timestamp, &bytes)
+        {
+            is_newer = true;
             let outcome = trusted.update_timestamp(&bytes, whenever);
             note("timestamp", outcome.map(|_| ()));
         }
-        if let Some(bytes) = self.directory.role("snapshot")? {
+        if let Some(bytes) = self.directory.role("snapshot")?
+            && (is_newer || !is_taken(|(_, snapshot)| snapshot, &bytes))
+        {
             note("snapshot", trusted.update_snapshot(&bytes, whenever));
         }
         if let Some(bytes) = self.directory.role("targets")? {

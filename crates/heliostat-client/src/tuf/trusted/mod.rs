@@ -1,15 +1,17 @@
 //! What is trusted at one moment, in memory: the state machine, and the search for a target through its delegations.
 //!
-//! Pure but for nothing: bytes and the time come in as values. The state machine verifies a delegated role anew for
-//! each look; here a delegation that was verified once is remembered for as long as its snapshot stands.
+//! Pure: bytes and the time come in as values. The state machine verifies a delegated role anew for each look; here a
+//! delegation that was verified once is remembered for as long as what vouches for it stands.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use serde::Deserialize;
-use sigstore_tuf::{DelegatedRole, Error, Role as _, TargetFile, TrustedMetadataSet};
+use sigstore_tuf::{DelegatedRole, Delegations, Error, Role as _, TargetFile, TrustedMetadataSet};
 
+use super::delegated::{Claim, Delegated};
 use super::strict;
 
 /// The four names that no delegated role may have.
@@ -26,13 +28,19 @@ pub(crate) enum Naming {
     Ours,
 }
 
+/// Bins of a tree of ours that are held at once, of 20 kB each. One more takes the place of another, which is verified
+/// anew from the disk when it is asked for.
+const BINS_HELD_MAX: usize = 256;
+
 /// Trusted metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Trusted {
     set: TrustedMetadataSet,
     naming: Naming,
-    /// Delegations (role, delegator) that were verified under the present snapshot.
+    /// Delegations (role, delegator) that the state machine verified under the present snapshot.
     verified: HashSet<(String, String)>,
+    /// The delegated roles of a tree of ours, by name, verified under the present snapshot.
+    delegated: BTreeMap<String, Arc<Delegated>>,
 }
 
 /// Where the search for a target stands.
@@ -68,6 +76,7 @@ impl Trusted {
             set,
             naming,
             verified: HashSet::new(),
+            delegated: BTreeMap::new(),
         })
     }
 
@@ -96,6 +105,7 @@ impl Trusted {
         strict::check(bytes)?;
         self.set.update_root(bytes)?;
         self.verified.clear();
+        self.delegated.clear();
         Ok(())
     }
 
@@ -117,6 +127,7 @@ impl Trusted {
         strict::check(bytes)?;
         self.set.update_snapshot(bytes, now)?;
         self.verified.clear();
+        self.delegated.clear();
         Ok(())
     }
 
@@ -124,7 +135,9 @@ impl Trusted {
     pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
         strict::check(bytes)?;
         self.check_name(bytes, "targets")?;
-        self.set.update_targets(bytes, now).map(|_targets| ())
+        self.set.update_targets(bytes, now)?;
+        self.delegated.clear();
+        Ok(())
     }
 
     /// Takes a delegated role that the search came to.
@@ -135,7 +148,9 @@ impl Trusted {
         now: Timestamp,
     ) -> Result<(), Error> {
         strict::check(bytes)?;
-        self.check_name(bytes, &needed.role)?;
+        if self.naming == Naming::Ours {
+            return self.take_delegated(bytes, needed, now);
+        }
         self.set
             .update_delegated_targets(bytes, &needed.role, &needed.delegator, now)?;
         // Another delegator may have verified another file of this name; only the one just taken counts now.
@@ -143,6 +158,88 @@ impl Trusted {
         self.verified
             .insert((needed.role.clone(), needed.delegator.clone()));
         Ok(())
+    }
+
+    fn take_delegated(
+        &mut self,
+        bytes: &[u8],
+        needed: &Needed,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (role, delegator) = (&needed.role, &needed.delegator);
+        if TOP_LEVEL.contains(&role.as_str()) {
+            return Err(Error::Malformed(format!(
+                "delegated role must not reuse top-level role name {role:?}"
+            )));
+        }
+        self.set.check_snapshot_expired(now)?;
+        let snapshot = self.set.snapshot().ok_or(Error::NotRefreshed)?;
+        let pin = snapshot.meta.get(&format!("{role}.json"));
+        let claim = Claim {
+            role,
+            delegator,
+            delegations: self
+                .delegations(delegator)
+                .ok_or_else(|| Error::UnknownRole(delegator.clone()))?,
+            pin: pin
+                .ok_or_else(|| Error::Malformed(format!("snapshot does not pin {role}.json")))?,
+            now,
+        };
+        let verified = Delegated::verify(bytes, &claim)?;
+        let mut bins = self
+            .delegated
+            .iter()
+            .filter(|(_, known)| !known.is_delegator());
+        if bins.clone().count() >= BINS_HELD_MAX
+            && let Some(other) = bins.next().map(|(name, _)| name.clone())
+        {
+            self.delegated.remove(&other);
+        }
+        self.delegated.insert(role.clone(), Arc::new(verified));
+        Ok(())
+    }
+
+    /// Takes over from an earlier state the delegated roles for which the same vouches now: the same root, the same
+    /// targets role, and for each role, from there down, the same pin in the snapshot. They need not be read again.
+    pub(crate) fn take_over(&mut self, earlier: &Self) {
+        let targets = self.set.targets_role("targets");
+        let (Some(snapshot), Some(before)) = (self.set.snapshot(), earlier.set.snapshot()) else {
+            return;
+        };
+        if self.naming != Naming::Ours
+            || self.set.root_bytes() != earlier.set.root_bytes()
+            || targets.is_none()
+            || targets != earlier.set.targets_role("targets")
+        {
+            return;
+        }
+        loop {
+            let mut more = Vec::new();
+            for (name, role) in &earlier.delegated {
+                let file = format!("{name}.json");
+                let pin = snapshot.meta.get(&file);
+                let is_vouched_for =
+                    role.delegator == "targets" || self.delegated.contains_key(&role.delegator);
+                if is_vouched_for
+                    && pin.is_some()
+                    && pin == before.meta.get(&file)
+                    && !self.delegated.contains_key(name)
+                {
+                    more.push((name.clone(), Arc::clone(role)));
+                }
+            }
+            if more.is_empty() {
+                return;
+            }
+            self.delegated.extend(more);
+        }
+    }
+
+    fn delegations(&self, role: &str) -> Option<&Delegations> {
+        match self.delegated.get(role) {
+            Some(delegated) => delegated.delegations(),
+            None => self.set.targets_role(role)?.delegations.as_ref(),
+        }
     }
 
     /// Whether a targets role says that it is this one; looked at before it can be trusted, since what is trusted once
@@ -224,20 +321,17 @@ impl Trusted {
                 match self.pinned(&role, &delegator) {
                     // Nothing vouches for it: as if it were not delegated.
                     None => continue,
-                    Some(needed) if self.set.targets_role(&role).is_none() => {
+                    Some(needed) if !self.has(&role, &delegator) => {
                         return Ok(Step::Need(needed));
                     }
                     Some(_) => self.verify(&role, &delegator, now)?,
                 }
             }
-            let Some(targets) = self.set.targets_role(&role) else {
-                return Err(Error::UnknownRole(role));
-            };
-            if let Some(found) = targets.target(path) {
-                return Ok(Step::Found(found.clone()));
+            if let Some(found) = self.says(&role, path)? {
+                return Ok(Step::Found(found));
             }
             let mut children = Vec::new();
-            for child in targets.delegations.iter().flat_map(|d| &d.roles) {
+            for child in self.candidates(&role, &path_digest) {
                 if TOP_LEVEL.contains(&child.name.as_str())
                     || !delegates(child, path, &path_digest)?
                 {
@@ -255,7 +349,46 @@ impl Trusted {
         Ok(Step::Absent)
     }
 
+    /// Whether a role was had, by the word of this delegator.
+    fn has(&self, role: &str, delegator: &str) -> bool {
+        match self.naming {
+            Naming::Any => self.set.targets_role(role).is_some(),
+            Naming::Ours => {
+                (self.delegated.get(role)).is_some_and(|had| had.delegator == delegator)
+            }
+        }
+    }
+
+    /// What a role that was had says about a target itself.
+    fn says(&self, role: &str, path: &str) -> Result<Option<TargetFile>, Error> {
+        if let Some(delegated) = self.delegated.get(role) {
+            return delegated.target(path);
+        }
+        let targets = self.set.targets_role(role);
+        let targets = targets.ok_or_else(|| Error::UnknownRole(role.to_owned()))?;
+        Ok(targets.target(path).cloned())
+    }
+
+    /// The delegations of a role that may cover a path, in their order.
+    fn candidates(&self, role: &str, path_digest: &str) -> &[DelegatedRole] {
+        if let Some(delegated) = self.delegated.get(role) {
+            return delegated.candidates(path_digest);
+        }
+        let delegations = self
+            .set
+            .targets_role(role)
+            .and_then(|targets| targets.delegations.as_ref());
+        delegations.map_or(&[], |delegations| &delegations.roles)
+    }
+
     fn verify(&mut self, role: &str, delegator: &str, now: Timestamp) -> Result<(), Error> {
+        if let Some(delegated) = self.delegated.get(role) {
+            // Verified when it was taken; only time has passed since.
+            return match delegated.expires {
+                expires if expires < now => Err(expired(role, expires)),
+                _ => Ok(()),
+            };
+        }
         let edge = (role.to_owned(), delegator.to_owned());
         if self.verified.contains(&edge) {
             let expires = self.set.targets_role(role).map(|targets| targets.expires);
@@ -322,3 +455,6 @@ fn delegates(role: &DelegatedRole, path: &str, path_digest: &str) -> Result<bool
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! What is taken over from one state to the next, and what is not.
+
+use std::collections::BTreeMap;
+
+use heliostat_trust::bins::{Bin, BinCount};
+use heliostat_trust::keys::SigningKey;
+use heliostat_trust::metadata::{
+    self as ours, Authority, Delegation, Expiry, Pin, RoleName, Scope, Version,
+};
+use jiff::SignedDuration;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const PATH: &str = "simple/a/index.v1_json";
+
+/// The versions of a state's roles, one key for all.
+#[derive(Clone, Copy)]
+struct State {
+    top: u64,
+    targets: u64,
+    bins: u64,
+    bin: u64,
+}
+
+const FIRST: State = State {
+    top: 1,
+    targets: 1,
+    bins: 1,
+    bin: 1,
+};
+
+fn key() -> SigningKey {
+    heliostat_trust::crypto::install();
+    SigningKey::from_seed(&[7; 32])
+}
+
+fn version(number: u64) -> Version {
+    Version::new(number).unwrap()
+}
+
+fn expires() -> Expiry {
+    Expiry::after(NOW, SignedDuration::from_hours(1)).unwrap()
+}
+
+fn bin() -> Bin {
+    BinCount::new(16).unwrap().bin_of(PATH)
+}
+
+fn signed(value: &impl ours::Metadata) -> Vec<u8> {
+    value.unsigned().sign(&key()).to_file()
+}
+
+fn role(name: RoleName, number: u64, delegations: Vec<Delegation>) -> Vec<u8> {
+    signed(&ours::Targets {
+        role: name,
+        version: version(number),
+        expires: expires(),
+        targets: BTreeMap::new(),
+        delegations,
+    })
+}
+
+impl State {
+    /// A client that knows the root and goes on to this state, from the top-level roles only.
+    fn arrive(self, client: &mut Trusted) {
+        let pins = [
+            (RoleName::targets(), self.targets),
+            (RoleName::bins(), self.bins),
+            (bin().role(), self.bin),
+        ];
+        let snapshot = signed(&ours::Snapshot {
+            version: version(self.top),
+            expires: expires(),
+            roles: pins
+                .map(|(name, number)| (name, Pin::version(version(number))))
+                .into(),
+            coverage: None,
+        });
+        let timestamp = signed(&ours::Timestamp {
+            version: version(self.top),
+            expires: expires(),
+            snapshot: Pin::exact(version(self.top), &snapshot),
+            signed_at: None,
+        });
+        let bins = Delegation {
+            name: RoleName::bins(),
+            authority: Authority::single(key().public().clone()),
+            scope: Scope::Paths(vec!["simple/*/*".to_owned()]),
+            terminating: false,
+        };
+        client.update_timestamp(&timestamp, NOW).unwrap();
+        client.update_snapshot(&snapshot, NOW).unwrap();
+        let targets = role(RoleName::targets(), self.targets, vec![bins]);
+        client.update_targets(&targets, NOW).unwrap();
+    }
+
+    /// The roles that a search for the path had to fetch.
+    fn search(self, client: &mut Trusted) -> Vec<String> {
+        let mut fetched = Vec::new();
+        while let Step::Need(needed) = client.resolve(PATH, 32, NOW).unwrap() {
+            let file = if needed.role == "bins" {
+                let single = Authority::single(key().public().clone());
+                let bins = BinCount::new(16).unwrap().delegations(&single);
+                role(RoleName::bins(), self.bins, bins)
+            } else {
+                role(bin().role(), self.bin, Vec::new())
+            };
+            client.update_delegated(&file, &needed, NOW).unwrap();
+            fetched.push(needed.role);
+        }
+        fetched
+    }
+}
+
+fn client() -> Trusted {
+    let single = Authority::single(key().public().clone());
+    let root = signed(&ours::Root {
+        version: version(1),
+        expires: expires(),
+        root: single.clone(),
+        targets: single.clone(),
+        snapshot: single.clone(),
+        timestamp: single,
+    });
+    Trusted::from_root(&root, Naming::Ours).unwrap()
+}
+
+#[test]
+fn a_new_snapshot_takes_over_what_it_pins_as_before() {
+    let bin = bin().role().to_string();
+    let mut first = client();
+    FIRST.arrive(&mut first);
+    assert_eq!(FIRST.search(&mut first), ["bins", &bin]);
+    assert!(FIRST.search(&mut first).is_empty());
+    let (next, both) = (
+        State { top: 2, ..FIRST },
+        vec!["bins".to_owned(), bin.clone()],
+    );
+    for (state, fetched) in [
+        (next, vec![]),
+        (State { bin: 2, ..next }, vec![bin]),
+        // The same bin, and another role vouches for it: it is verified anew.
+        (State { bins: 2, ..next }, both.clone()),
+        (State { targets: 2, ..next }, both.clone()),
+    ] {
+        let mut second = client();
+        state.arrive(&mut second);
+        second.take_over(&first);
+        assert_eq!(state.search(&mut second), fetched);
+    }
+    let mut without = client();
+    next.arrive(&mut without);
+    assert_eq!(next.search(&mut without), both);
+}
+
+#[test]
+fn what_was_taken_over_expires_like_everything() {
+    let mut first = client();
+    FIRST.arrive(&mut first);
+    FIRST.search(&mut first);
+    let later = NOW + SignedDuration::from_hours(2);
+    assert!(first.resolve(PATH, 32, NOW).is_ok());
+    let refused = first.verify("bins", "targets", later);
+    assert!(matches!(refused, Err(Error::Expired { .. })), "{refused:?}");
+}
+
+#[test]
+fn another_root_takes_over_nothing() {
+    let mut first = client();
+    FIRST.arrive(&mut first);
+    FIRST.search(&mut first);
+    let two = Authority::new(
+        [
+            key().public().clone(),
+            SigningKey::from_seed(&[8; 32]).public().clone(),
+        ],
+        1,
+    )
+    .unwrap();
+    let root = signed(&ours::Root {
+        version: version(1),
+        expires: expires(),
+        root: two.clone(),
+        targets: two.clone(),
+        snapshot: two.clone(),
+        timestamp: two,
+    });
+    let mut second = Trusted::from_root(&root, Naming::Ours).unwrap();
+    FIRST.arrive(&mut second);
+    second.take_over(&first);
+    assert_eq!(FIRST.search(&mut second).len(), 2);
+}
