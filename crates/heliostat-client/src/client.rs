@@ -480,10 +480,23 @@ impl Inner {
         })
     }
 
+    /// Whether what is kept on disk is this state. Another process that shares the directory may be further.
+    fn is_kept(&self, session: &Session) -> Result<bool, ClientError> {
+        let floor = self.directory.floor()?;
+        let newest = self.directory.role("timestamp")?;
+        Ok(newest.is_some_and(|timestamp| session.is_of(&timestamp))
+            && floor.is_some_and(|(timestamp, _)| session.is_of(&timestamp)))
+    }
+
     /// Walks to the newest state and makes it the one in use.
     async fn refresh(&self) -> Result<Arc<Session>, ClientError> {
         let walk = self.walk();
-        let mut trusted = walk.open(&self.options.root, &self.options.root_name)?;
+        let held = self.state().session.clone();
+        let mut trusted = match &held {
+            // Nobody else has gone on with what is kept: what it says is in memory, verified.
+            Some(held) if self.is_kept(held)? => held.trusted().clone(),
+            _ => walk.open(&self.options.root, &self.options.root_name)?,
+        };
         let mut outcome = walk.refresh(&mut trusted).await;
         if outcome
             .as_ref()
@@ -497,11 +510,11 @@ impl Inner {
             trusted.timestamp_version().unwrap_or_default(),
             self.clock.now(),
         )?;
-        let held = self.state().session.clone();
-        if let Some(held) = held {
+        if let Some(held) = &held {
             trusted.take_over(&held.trusted());
         }
-        let mut session = Arc::new(Session::new(trusted, &refreshed, seen_at));
+        let kept = self.directory.role("timestamp")?.unwrap_or_default();
+        let mut session = Arc::new(Session::new(trusted, kept, &refreshed, seen_at));
         self.check(&session)?;
         let mut state = self.state();
         match &state.session {

@@ -19,6 +19,8 @@ pub(crate) struct Session {
     coverage: Coverage,
     /// Version of the timestamp, then of the snapshot.
     pub(crate) id: (u64, u64),
+    /// Its timestamp, byte for byte as it is kept.
+    timestamp: Vec<u8>,
     /// Whether addresses carry versions.
     pub(crate) consistent: bool,
     since: Since,
@@ -36,8 +38,13 @@ enum Since {
 }
 
 impl Session {
-    /// A state that has just been confirmed.
-    pub(crate) fn new(trusted: Trusted, refreshed: &Refreshed, seen_at: i64) -> Self {
+    /// A state that has just been confirmed; `timestamp` is the file of it that is kept.
+    pub(crate) fn new(
+        trusted: Trusted,
+        timestamp: Vec<u8>,
+        refreshed: &Refreshed,
+        seen_at: i64,
+    ) -> Self {
         let set = trusted.set();
         let coverage = set.snapshot().map_or(Coverage::Partial, Coverage::of);
         let extension = set
@@ -46,6 +53,7 @@ impl Session {
         let signed = extension.and_then(heliostat_trust::metadata::Timestamp::signed_at);
         Self {
             coverage,
+            timestamp,
             id: (
                 trusted.timestamp_version().unwrap_or_default(),
                 trusted.snapshot_version().unwrap_or_default(),
@@ -59,6 +67,11 @@ impl Session {
                 .collect(),
             trusted: Mutex::new(trusted),
         }
+    }
+
+    /// Whether this file is its timestamp.
+    pub(crate) fn is_of(&self, timestamp: &[u8]) -> bool {
+        self.timestamp == timestamp
     }
 
     /// The trusted metadata; held for as long as a look takes, never across a wait.

@@ -301,6 +301,36 @@ pub(crate) fn small_pages_only() {
     }
 }
 
+/// Begins the process again with an allocator that gives back at once what is freed, and spreads over no huge pages;
+/// does nothing where whoever started it has set that otherwise, or where the system does not let it.
+///
+/// For a command that is small most of the time and holds a few megabytes for a moment. The allocator reads its settings
+/// before `main`, so that nothing later can change them.
+pub(crate) fn begin_again_thrifty() {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt as _;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the allocator's own setting, told to nobody else"
+        )]
+        let is_set = std::env::var_os(THRIFT[0].0).is_some();
+        if is_set {
+            return;
+        }
+        let Ok(program) = std::env::current_exe() else {
+            return;
+        };
+        let mut again = std::process::Command::new(program);
+        let error = again.args(std::env::args_os().skip(1)).envs(THRIFT).exec();
+        tracing::debug!(%error, "the process does not begin again; it takes some more memory");
+    }
+}
+
+/// Settings of mimalloc: give back what is freed without delay, and ask for no huge pages.
+#[cfg(target_os = "linux")]
+const THRIFT: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+
 /// A runtime with a thread for each processor.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()

@@ -24,7 +24,7 @@ pub(super) fn run(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outco
 }
 
 fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
-    wire::small_pages_only();
+    wire::begin_again_thrifty();
     let client = Client::open(options(common, args)?, wire::clock())?;
     if !args.listen.ip().is_loopback() {
         tracing::warn!(listen = %args.listen, "the proxy listens beyond this machine, without TLS: whoever is between it and an installer can change what it verified");

@@ -35,7 +35,8 @@ const BINS_HELD_MAX: usize = 256;
 /// Trusted metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Trusted {
-    set: TrustedMetadataSet,
+    /// Shared by the copies that are made to see what a timestamp leads to, until one of them goes on.
+    set: Arc<TrustedMetadataSet>,
     naming: Naming,
     /// Delegations (role, delegator) that the state machine verified under the present snapshot.
     verified: HashSet<(String, String)>,
@@ -73,7 +74,7 @@ impl Trusted {
         heliostat_trust::crypto::install();
         strict::check(bytes)?;
         TrustedMetadataSet::from_root(bytes).map(|set| Self {
-            set,
+            set: Arc::new(set),
             naming,
             verified: HashSet::new(),
             delegated: BTreeMap::new(),
@@ -81,8 +82,12 @@ impl Trusted {
     }
 
     /// The state machine.
-    pub(crate) const fn set(&self) -> &TrustedMetadataSet {
+    pub(crate) fn set(&self) -> &TrustedMetadataSet {
         &self.set
+    }
+
+    fn set_mut(&mut self) -> &mut TrustedMetadataSet {
+        Arc::make_mut(&mut self.set)
     }
 
     /// The version of the trusted root.
@@ -103,7 +108,7 @@ impl Trusted {
     /// Takes the next root.
     pub(crate) fn update_root(&mut self, bytes: &[u8]) -> Result<(), Error> {
         strict::check(bytes)?;
-        self.set.update_root(bytes)?;
+        self.set_mut().update_root(bytes)?;
         self.verified.clear();
         self.delegated.clear();
         Ok(())
@@ -113,7 +118,7 @@ impl Trusted {
     pub(crate) fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
         strict::check(bytes)?;
         check_versions(bytes)?;
-        match self.set.update_timestamp(bytes, now) {
+        match self.set_mut().update_timestamp(bytes, now) {
             Ok(()) => Ok(true),
             Err(Error::EqualVersion { .. }) => {
                 self.set.check_timestamp_expired(now).map(|()| false)
@@ -125,7 +130,7 @@ impl Trusted {
     /// Takes the snapshot that the timestamp pins.
     pub(crate) fn update_snapshot(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
         strict::check(bytes)?;
-        self.set.update_snapshot(bytes, now)?;
+        self.set_mut().update_snapshot(bytes, now)?;
         self.verified.clear();
         self.delegated.clear();
         Ok(())
@@ -135,7 +140,7 @@ impl Trusted {
     pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
         strict::check(bytes)?;
         self.check_name(bytes, "targets")?;
-        self.set.update_targets(bytes, now)?;
+        self.set_mut().update_targets(bytes, now)?;
         self.delegated.clear();
         Ok(())
     }
@@ -151,7 +156,7 @@ impl Trusted {
         if self.naming == Naming::Ours {
             return self.take_delegated(bytes, needed, now);
         }
-        self.set
+        self.set_mut()
             .update_delegated_targets(bytes, &needed.role, &needed.delegator, now)?;
         // Another delegator may have verified another file of this name; only the one just taken counts now.
         self.verified.retain(|(role, _)| *role != needed.role);
