@@ -89,7 +89,8 @@ pub fn held_trusted_root(store: &Store) -> Result<Option<Vec<u8>>, EngineError> 
     let held = held_copy(store, &file)?;
     let place = consistent(file.sha256);
     held.map(Some)
-        .ok_or_else(|| untrusted(&place, "it is not there, or not what was signed"))
+        .ok_or_else(|| untrusted(&place, "it is not there, or not what was signed; `heliostat trust install FILE` puts it back, `sync --root` of a mirror \
+             as well, and `--trusted-root FILE` does without"))
 }
 
 /// The trusted root that is named, where the tree has those very bytes.

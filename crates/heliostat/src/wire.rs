@@ -128,6 +128,15 @@ pub(crate) fn attestations(args: &AttestationArgs, store: &Store) -> anyhow::Res
     })
 }
 
+/// The same where the upstream's notary is going to be asked: what our tree names does not matter, and may be mended.
+pub(crate) fn attestations_until_signed(args: &AttestationArgs) -> anyhow::Result<Attestations> {
+    let chosen = match args.trusted_root {
+        Some(_) => Chosen::ByOperator,
+        None => Chosen::ByDefault,
+    };
+    attestations_by(args, chosen, || verifier(args.trusted_root.as_deref()))
+}
+
 /// The same with Sigstore's trusted root from elsewhere. It is not looked for where nobody wants to know.
 pub(crate) fn attestations_by(
     args: &AttestationArgs,

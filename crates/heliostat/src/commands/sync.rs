@@ -56,7 +56,10 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,
-        attestations: wire::attestations(&args.attestations, &store)?,
+        attestations: match &root {
+            Some(_) => wire::attestations_until_signed(&args.attestations)?,
+            None => wire::attestations(&args.attestations, &store)?,
+        },
         ..wire::context(store, upstream, events)
     };
     let runtime = wire::runtime()?;

@@ -160,6 +160,14 @@ fn a_mirror_verifies_against_what_its_notary_signed() {
         .sync(&index, &[&strict[..], &named].concat())
         .assert_code(0);
     assert!(files("doubting") < files("knowing"));
+    // A copy that was damaged here is no reason not to ask the notary, and is mended by it.
+    for copy in copies(&knowing.web()) {
+        std::fs::write(copy, "{}").unwrap();
+    }
+    let mend = ["--root", root, "--attestations", "warn"];
+    knowing.sync(&index, &mend).assert_code(0);
+    let copy = std::fs::read(&copies(&knowing.web())[0]).unwrap();
+    assert_eq!(copy, trusted_root(&notary));
     // A lock file's publishers, asked of the same mirror.
     let lock = notary.place("pylock.toml");
     let text = format!(
