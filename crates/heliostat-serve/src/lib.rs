@@ -29,6 +29,7 @@ mod options;
 mod problem;
 mod proxy;
 mod range;
+mod redirector;
 mod reply;
 #[cfg(feature = "retired")]
 mod retired;
@@ -58,6 +59,7 @@ pub use error::ServeError;
 pub use listen::{Bound, Drained};
 pub use options::{Limits, ServeOptions, TlsFiles};
 pub use proxy::ProxyServer;
+pub use redirector::{Elsewhere, ReadList, Redirector};
 pub use retired::RetiredNames;
 #[cfg(feature = "retired")]
 pub use retired::RetiredServer;
@@ -71,6 +73,7 @@ pub struct Server {
     notary: Option<Arc<Notary>>,
     clock: Clock,
     retired: Option<RetiredNames>,
+    redirector: Option<Redirector>,
 }
 
 impl Server {
@@ -88,6 +91,7 @@ impl Server {
             notary: None,
             clock,
             retired: None,
+            redirector: None,
         }
     }
 
@@ -103,6 +107,12 @@ impl Server {
         Self { retired, ..self }
     }
 
+    /// Sends clients to other mirrors for files, where one is known to have them.
+    #[must_use]
+    pub fn with_redirector(self, redirector: Option<Redirector>) -> Self {
+        Self { redirector, ..self }
+    }
+
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime with time and network.
     pub fn bind(self) -> Result<Bound, ServeError> {
         let Self {
@@ -112,8 +122,10 @@ impl Server {
             notary,
             clock,
             retired,
+            redirector,
         } = self;
-        let site = site::Site::new(&options, store, on_demand, notary, clock);
+        let site = site::Site::new(&options, store, on_demand, notary, clock)
+            .with_redirector(redirector.map(Arc::new));
         let retired = retired.map(|names| {
             let metrics = Arc::clone(&site.metrics);
             Arc::new(RetiredSite::new(names, metrics, options.limits.clone()))

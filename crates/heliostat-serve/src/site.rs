@@ -16,6 +16,7 @@ use crate::downloads::Downloads;
 use crate::metrics::Metrics;
 use crate::on_demand::Demand;
 use crate::options::{Limits, ServeOptions};
+use crate::redirector::Redirector;
 use crate::tree::Tree;
 
 /// What the handlers work with.
@@ -40,6 +41,8 @@ pub(crate) struct Site {
     pub(crate) version: String,
     /// `Cache-Control` of pages.
     pub(crate) page_cache_control: HeaderValue,
+    /// Where else files are, where clients are sent there.
+    pub(crate) redirector: Option<Arc<Redirector>>,
     draining: AtomicBool,
 }
 
@@ -67,8 +70,14 @@ impl Site {
             page_cache_control: HeaderValue::try_from(cache_control)
                 .unwrap_or_else(|_| HeaderValue::from_static("no-cache")),
             limits,
+            redirector: None,
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The same with other mirrors to send clients to.
+    pub(crate) fn with_redirector(self, redirector: Option<Arc<Redirector>>) -> Self {
+        Self { redirector, ..self }
     }
 
     /// From now on the server is not ready: it is stopping.

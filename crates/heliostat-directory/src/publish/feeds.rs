@@ -30,17 +30,7 @@ struct Entry {
 }
 
 pub(super) fn add(view: &View<'_>, files: &mut Files) -> Result<(), DirectoryError> {
-    let mut all: Vec<(&EndpointView<'_>, Transition)> = view
-        .endpoints
-        .iter()
-        .flat_map(|endpoint| {
-            endpoint
-                .transitions
-                .iter()
-                .map(move |moved| (endpoint, *moved))
-        })
-        .collect();
-    all.sort_by_key(|(endpoint, moved)| (-moved.to.since, &endpoint.endpoint.id));
+    let all = moves(&view.endpoints);
     let mut write = |name: &str, feed: &Feed| {
         let text = feed.render().map_err(DirectoryError::write)?;
         files.insert(format!("feeds/{name}.atom"), text.into_bytes());
@@ -60,9 +50,9 @@ pub(super) fn add(view: &View<'_>, files: &mut Files) -> Result<(), DirectoryErr
     write("changes", &feed)?;
     for endpoints in view.by_mirror() {
         let mirror = endpoints[0].mirror;
-        let entries = all
+        let own = moves(endpoints);
+        let entries = own
             .iter()
-            .filter(|(endpoint, _)| endpoint.mirror.id == mirror.id)
             .take(ENTRIES_MAX)
             .map(|(endpoint, moved)| entry(view, endpoint, *moved));
         let page = format!("../mirrors/{}.html", mirror.id);
@@ -71,6 +61,21 @@ pub(super) fn add(view: &View<'_>, files: &mut Files) -> Result<(), DirectoryErr
         write(&name, &feed)?;
     }
     Ok(())
+}
+
+/// Every move of these endpoints, the newest first.
+fn moves<'a, 'b>(endpoints: &'b [EndpointView<'a>]) -> Vec<(&'b EndpointView<'a>, Transition)> {
+    let mut moves: Vec<_> = endpoints
+        .iter()
+        .flat_map(|endpoint| {
+            endpoint
+                .transitions
+                .iter()
+                .map(move |moved| (endpoint, *moved))
+        })
+        .collect();
+    moves.sort_by_key(|(endpoint, moved)| (-moved.to.since, &endpoint.endpoint.id));
+    moves
 }
 
 fn feed(view: &View<'_>, name: &str, title: &str, page: String, entries: Vec<Entry>) -> Feed {

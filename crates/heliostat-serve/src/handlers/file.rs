@@ -16,6 +16,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::elsewhere::elsewhere;
 use super::{blocking, failed, precondition_failed};
 use crate::account::Download;
 use crate::body::{BodyError, FilePiece, Payload, read_cached};
@@ -39,6 +40,11 @@ pub(crate) async fn file(
     part: Part,
     asked: &Asked<'_>,
 ) -> Result<Reply, Problem> {
+    if let (Some(redirector), Part::File) = (&site.redirector, part)
+        && let Some(reply) = elsewhere(site, redirector, &path, asked).await?
+    {
+        return Ok(reply);
+    }
     let item = Item::File(path, part);
     let source = match held(site, &item).await? {
         Some(source) => source,

@@ -1,6 +1,7 @@
 //! What is answered at each address. One module for each family; all are found from `service::dispatch`.
 
 pub(crate) mod directory;
+pub(crate) mod elsewhere;
 pub(crate) mod file;
 pub(crate) mod health;
 pub(crate) mod home;

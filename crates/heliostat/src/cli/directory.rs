@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryMergeArgs,
     DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs, DirectoryShowArgs, PassphraseArgs,
-    TreePlace,
+    ServeArgs, TreePlace,
 };
 
 /// What is done with the list of mirrors.
@@ -40,6 +40,8 @@ pub(crate) enum DirectoryCommand {
     Score(DirectoryScoreArgs),
     /// Write the list for people and programs, as a folder of static files
     Publish(DirectoryPublishArgs),
+    /// Serve a mirror that sends clients to the others on a published list for files
+    Serve(Box<DirectoryServeArgs>),
     /// Sign who is on the list, as one of the people who answer for it
     Sign(DirectorySignArgs),
     /// Check a published list against its root: who is on it was signed by people, how they do by the prober
@@ -156,4 +158,18 @@ pub(crate) struct DirectoryVerifyArgs {
     /// One JSON object a line: findings, then what was seen
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `heliostat directory serve`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryServeArgs {
+    /// The published list, as `directory publish` wrote it; read again every half minute
+    #[arg(value_name = "DIR")]
+    pub(crate) list: PathBuf,
+    /// Answer 302 for a file that an active mirror is known to have; pages, and files that none is known to have, are
+    /// answered from here. `?trace=1` tells why, `?avoid=ru,kestrel-main` leaves out countries and endpoints
+    #[arg(long, required = true)]
+    pub(crate) redirect: bool,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
 }

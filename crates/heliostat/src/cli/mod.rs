@@ -35,7 +35,7 @@ pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
-    DirectoryScoreArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
+    DirectoryScoreArgs, DirectoryServeArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
 };
 pub(crate) use directory_probe::{
     DirectoryMergeArgs, DirectoryProbeArgs, DirectoryRunArgs, ProberArgs,

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::{UsageError, directory_add, directory_probe, directory_registry, directory_run};
 use crate::cli::{
-    DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs, RegistryArgs,
+    CommonArgs, DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs,
+    RegistryArgs,
 };
 use crate::outcome::Outcome;
 use crate::{render, reporter};
@@ -24,7 +25,7 @@ const ENTRIES: &str = "mirrors.d";
 /// The rules.
 pub(super) const POLICY: &str = "policy.toml";
 
-pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Result<Outcome> {
     match command {
         DirectoryCommand::Init(args) => init(args),
         DirectoryCommand::List(args) => list(args),
@@ -38,6 +39,7 @@ pub(super) fn run(command: &DirectoryCommand) -> anyhow::Result<Outcome> {
         DirectoryCommand::Export(args) => directory_registry::export(args),
         DirectoryCommand::Score(args) => score(args),
         DirectoryCommand::Publish(args) => super::directory_publish::publish(args),
+        DirectoryCommand::Serve(args) => super::directory_serve::run(common, args),
         DirectoryCommand::Sign(args) => super::directory_sign::sign(args),
         DirectoryCommand::Verify(args) => super::directory_sign::verify(args),
     }

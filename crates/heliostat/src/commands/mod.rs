@@ -14,6 +14,7 @@ mod directory_probe;
 mod directory_publish;
 mod directory_registry;
 mod directory_run;
+mod directory_serve;
 mod directory_sign;
 mod doctor;
 mod exec;
@@ -75,7 +76,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::TufClient(args) => tuf_client::run(&args),
         #[cfg(feature = "migrate")]
         Command::Migrate(command) => migrate::run(&command),
-        Command::Directory(command) => directory::run(&command),
+        Command::Directory(command) => directory::run(&cli.common, &command),
         #[cfg(feature = "attack-lab")]
         Command::AttackLab(args) => attack_lab::run(&args),
         Command::Config(command) => config::run(&cli.common, &command),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use heliostat_engine::about;
 use heliostat_engine::publish::{Publisher, Urge};
 use heliostat_engine::{Context, Events, OnDemand, OnDemandOptions};
-use heliostat_serve::{Drained, Limits, ServeOptions, Server, TlsFiles};
+use heliostat_serve::{Drained, Limits, Redirector, ServeOptions, Server, TlsFiles};
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,15 @@ use crate::outcome::Outcome;
 use crate::{reporter, signing, wire};
 
 pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outcome> {
+    run_with(common, args, None)
+}
+
+/// The same, sending clients to other mirrors for files where there is a redirector.
+pub(super) fn run_with(
+    common: &CommonArgs,
+    args: &ServeArgs,
+    redirector: Option<Redirector>,
+) -> anyhow::Result<Outcome> {
     let events = Events::none();
     let store = wire::open_store(common, &events)?;
     // What a run that was cut off committed last may not be listed yet.
@@ -53,6 +62,7 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> anyhow::Result<Outco
         let bound = Server::new(options, store.clone(), on_demand.clone(), wire::clock())
             .with_notary(notary)
             .with_retired(retired)
+            .with_redirector(redirector)
             .bind()?;
         // Whoever reads the line may ask us to stop right away.
         let signals = signals::Signals::listen();

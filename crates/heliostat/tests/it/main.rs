@@ -24,6 +24,7 @@ mod directory_fleet;
 mod directory_keep;
 mod directory_probe;
 mod directory_publish;
+mod directory_redirect;
 mod directory_score;
 mod directory_sign;
 mod exec_installs;
