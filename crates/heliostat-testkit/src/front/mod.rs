@@ -33,6 +33,8 @@ pub struct Wrong {
 pub enum FrontTwist {
     /// One more header.
     Header(&'static str, String),
+    /// One header less.
+    Without(&'static str),
     /// A status with a short body.
     Status(u16),
     /// 302 to this address.

@@ -34,15 +34,17 @@ impl Reply {
     fn new(status: u16, media: &str, body: Vec<u8>) -> Self {
         Self {
             status,
-            headers: vec![("Content-Type", media.to_owned())],
+            headers: vec![
+                ("Content-Type", media.to_owned()),
+                ("Strict-Transport-Security", "max-age=31536000".to_owned()),
+            ],
             body,
         }
     }
 
     pub(super) fn head(&self) -> String {
         let mut head = format!(
-            "HTTP/1.1 {} As Asked\r\nContent-Length: {}\r\n\
-             Strict-Transport-Security: max-age=31536000\r\n",
+            "HTTP/1.1 {} As Asked\r\nContent-Length: {}\r\n",
             self.status,
             self.body.len()
         );
@@ -121,6 +123,7 @@ fn cut(reply: &mut Reply, (from, to): (usize, usize), late: usize) {
 fn spoil(reply: &mut Reply, twist: &FrontTwist) {
     match twist {
         FrontTwist::Header(name, value) => reply.headers.push((name, value.clone())),
+        FrontTwist::Without(name) => reply.headers.retain(|(other, _)| other != name),
         FrontTwist::Status(status) => *reply = Reply::new(*status, HTML, b"no".to_vec()),
         FrontTwist::Redirect(to) => {
             *reply = Reply::new(302, HTML, Vec::new());

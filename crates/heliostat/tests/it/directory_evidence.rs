@@ -1,7 +1,7 @@
 //! `directory probe`: what makes a round count, and what proves that a mirror is dishonest.
 
 use heliostat_testkit::fixture::sha256_hex;
-use heliostat_testkit::front::{FrontTwist, Wrong};
+use heliostat_testkit::front::{Front, FrontTwist, Wrong};
 use heliostat_testkit::universe::Release;
 use serde_json::{Value, json};
 
@@ -87,10 +87,7 @@ fn a_round_in_which_nearly_all_fail_or_the_control_does_is_written_down_and_move
     let mut fronts: Vec<_> = (0..5)
         .map(|index| fleet.mirror(&format!("m{index}")))
         .collect();
-    fronts
-        .iter_mut()
-        .skip(1)
-        .for_each(heliostat_testkit::front::Front::kill);
+    fronts.iter_mut().skip(1).for_each(Front::kill);
     let ill = fleet.probe(&["--class", "m"]);
     ill.assert_code(3);
     assert_says(&ill.stderr, &["does not count", "nearly all"]);
@@ -156,4 +153,34 @@ fn a_receipt_that_goes_back_or_says_two_things_closes_a_gate() {
     assert_eq!((code, gates(&sample)), (Some(4), vec!["receipts"]));
     assert_found(&sample, ("receipt", "fault"), "went back");
     drop(front);
+}
+
+#[test]
+fn two_addresses_that_say_different_things_of_one_snapshot_close_a_gate() {
+    let mut fleet = Fleet::new(small());
+    let tree = |version: u64, name: &str| {
+        let tree = fleet.frozen(name);
+        let path = tree.join(".well-known/heliostat-mirror.json");
+        let mut about: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        about["state"]["snapshot"] = json!({"version": version, "sha256": name.repeat(64)});
+        std::fs::write(&path, about.to_string()).unwrap();
+        tree
+    };
+    let (one, other, older) = (tree(5, "a"), tree(5, "b"), tree(4, "c"));
+    let second = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let good = fleet.mirror("campus");
+    good.move_to(one);
+    let skewed = Front::at((second.into(), good.port()), older, &fleet.authority);
+    fleet.resolve_to(&[std::net::Ipv4Addr::LOCALHOST.into(), second.into()]);
+    // One that is behind the other is no liar.
+    let (sample, code) = fleet.sample(&["--class", "m"]);
+    assert_eq!((code, gates(&sample)), (Some(0), vec![]), "{sample:#}");
+    skewed.move_to(other);
+    let (sample, code) = fleet.sample(&["--class", "m"]);
+    assert_eq!(
+        (code, gates(&sample)),
+        (Some(4), vec!["receipts"]),
+        "{sample:#}"
+    );
+    assert_found(&sample, ("equivocation", "fault"), "the same snapshot");
 }

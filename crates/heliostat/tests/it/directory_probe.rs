@@ -229,6 +229,26 @@ fn rows_of_pages() -> Vec<Row> {
     ]
 }
 
+/// What is found every day.
+fn rows_of_manners() -> Vec<Row> {
+    use FrontTwist as Twist;
+    let pages = |twist| Wrong::new("/simple/", twist);
+    vec![
+        row(
+            pages(Twist::Without("Strict-Transport-Security")),
+            "d",
+            1,
+            ["hsts", "warning", "15552000", ""],
+        ),
+        row(
+            pages(Twist::Without("Vary")),
+            "d",
+            1,
+            ["negotiation", "warning", "Vary: Accept", ""],
+        ),
+    ]
+}
+
 /// What is found every hour or every day.
 fn rows_of_samples() -> Vec<Row> {
     use FrontTwist as Twist;
@@ -308,7 +328,7 @@ fn every_fault_of_a_mirror_is_found_by_its_check() {
     let fleet = Fleet::new(small());
     let front = fleet.mirror("campus");
     for (wrong, (class, code), [check, level, part, gate]) in
-        rows_of_pages().into_iter().chain(rows_of_samples())
+        [rows_of_pages(), rows_of_samples(), rows_of_manners()].concat()
     {
         std::fs::remove_dir_all(fleet.list().join("history")).unwrap_or_default();
         let shown = format!("{wrong:?}");
@@ -335,4 +355,18 @@ fn every_fault_of_a_mirror_is_found_by_its_check() {
     // What only a daily look finds stays told until the next one.
     assert_eq!(fleet.sample(&["--class", "h"]).1, Some(1));
     assert_eq!(fleet.sample(&["--class", "d"]).1, Some(0));
+}
+
+#[test]
+fn a_hundred_mirrors_are_looked_at_with_little_memory() {
+    let fleet = Fleet::new(small());
+    let fronts: Vec<_> = (0..100)
+        .map(|index| fleet.mirror(&format!("m{index:03}")))
+        .collect();
+    let probed = fleet.probe(&["--class", "m", "--json"]);
+    probed.assert_code(0);
+    assert_eq!(probed.stdout.lines().count(), fronts.len());
+    let (took, memory_bytes) = (probed.elapsed, probed.usage.memory_max_bytes);
+    eprintln!("100 mirrors: {took:?}, at most {memory_bytes} bytes resident");
+    assert!(memory_bytes < 64 << 20, "{memory_bytes}");
 }
