@@ -66,6 +66,9 @@ pub struct Sample {
     /// How fast the bytes of one file came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodput_bytes_per_second: Option<u64>,
+    /// Until when it asked not to be asked again, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_until: Option<i64>,
     /// The certificate that ends first, of all addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
@@ -142,6 +145,7 @@ impl Sample {
             serial_proved: None,
             faults: Vec::new(),
             goodput_bytes_per_second: None,
+            pause_until: None,
             certificate: None,
             addresses: Vec::new(),
             receipt: None,

@@ -114,6 +114,12 @@ impl Line {
             && url.port_or_known_default() == Some(self.address.port())
     }
 
+    /// Asks nothing more.
+    pub(crate) fn stop(&mut self) {
+        self.budget_bytes = 0;
+        self.open = None;
+    }
+
     /// Asks once, on the open connection where there is one.
     pub(crate) async fn ask(&mut self, ask: &Ask) -> Result<Reply, Trouble> {
         if self.budget_bytes == 0 {

@@ -210,6 +210,7 @@ fn sum_up(sample: &mut Sample, all: Vec<(IpAddr, Did, Seen)>) {
     for (_, _, seen) in all {
         present = present.plus(seen.present);
         intact = intact.plus(seen.intact);
+        sample.pause_until = sample.pause_until.max(seen.pause_until);
         sample.lag_seconds = sample.lag_seconds.max(seen.lag_seconds);
         sample.first_byte_milliseconds = sample
             .first_byte_milliseconds

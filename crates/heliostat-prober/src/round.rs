@@ -41,7 +41,7 @@ impl Prober {
         Self { options }
     }
 
-    /// Looks at every target. `before` is the last sample that this vantage took of each, `control` whether the sites
+    /// Looks at every target but those that asked for a pause that is not over. `before` is the last sample that this vantage took of each, `control` whether the sites
     /// that are no mirrors answered.
     pub async fn round(
         &self,
@@ -50,7 +50,12 @@ impl Prober {
         before: &BTreeMap<EndpointId, Sample>,
         (now, control): (i64, Outcome),
     ) -> Probed {
-        let looks = targets.iter().map(|target| {
+        let paused = |target: &&Target| {
+            let before = before.get(&target.endpoint);
+            before.is_some_and(|before| before.pause_until > Some(now))
+        };
+        let wanted = targets.iter().filter(|target| !paused(target));
+        let looks = wanted.map(|target| {
             let before = before.get(&target.endpoint);
             look(target, &self.options, reference, before, now)
         });

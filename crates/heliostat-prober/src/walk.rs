@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use heliostat_directory::{Check, Count, Gate, VantageId};
 use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::ProjectPage;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderName, LOCATION, SET_COOKIE};
+use http::StatusCode;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderName, LOCATION, RETRY_AFTER, SET_COOKIE,
+};
 use url::Url;
 
 use crate::agents::{self, Agent};
@@ -17,6 +20,8 @@ use crate::options::{ProberOptions, Target};
 use crate::reply::{Reply, short};
 use crate::trouble::Trouble;
 
+/// The longest pause that a mirror gets.
+const PAUSE_SECONDS_MAX: i64 = 3600;
 /// A way to set cookies' place on fire; as little a mirror's business as setting them.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -42,6 +47,7 @@ pub(crate) struct Seen {
     pub(crate) serial_proved: Option<u64>,
     pub(crate) first_byte_milliseconds: Option<u32>,
     pub(crate) goodput_bytes_per_second: Option<u64>,
+    pub(crate) pause_until: Option<i64>,
     pub(crate) receipt: Option<heliostat_directory::Receipt>,
     /// The canary's page, to be compared with what other addresses give.
     pub(crate) canary: Option<ProjectPage>,
@@ -95,6 +101,7 @@ impl Visit<'_, '_> {
         loop {
             let reply = self.line.ask(&ask).await?;
             self.inspect(&reply);
+            self.heed(&reply)?;
             if !reply.status.is_redirection() || reply.headers.get(LOCATION).is_none() {
                 return Ok(reply);
             }
@@ -102,6 +109,25 @@ impl Visit<'_, '_> {
             been.push(next.clone());
             ask.url = next;
         }
+    }
+
+    /// A server that asks for a pause gets it: nothing more in this round, nor before its end.
+    fn heed(&mut self, reply: &Reply) -> Result<(), Trouble> {
+        let busy = matches!(
+            reply.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        let Some(after) = reply.header(&RETRY_AFTER).filter(|_| busy) else {
+            return Ok(());
+        };
+        // The other form, a date, comes from servers whose clock we do not know.
+        let pause = after.trim().parse().unwrap_or(PAUSE_SECONDS_MAX);
+        let pause = pause.clamp(0, PAUSE_SECONDS_MAX);
+        self.seen.pause_until = Some(self.now + pause);
+        self.line.stop();
+        let status = reply.status.as_u16();
+        let text = format!("answers {status} and asks for a pause, which it gets: {pause} s");
+        Err(Trouble::Answer(text))
     }
 
     /// Where a redirect leads, if it may lead there.

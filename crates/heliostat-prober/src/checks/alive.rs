@@ -2,7 +2,6 @@
 
 use heliostat_directory::{Check, Coverage};
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -43,17 +42,11 @@ pub(super) async fn check(visit: &mut Visit<'_, '_>, reference: &Reference) -> R
 }
 
 fn refusal(reply: &Reply) -> String {
-    let status = reply.status.as_u16();
-    let path = reply.url.path();
-    match reply.header(&RETRY_AFTER) {
-        Some(after) => {
-            format!(
-                "answers {status} for `{path}`, to be asked again after {}",
-                short(after)
-            )
-        }
-        None => format!("answers {status} for `{path}`"),
-    }
+    format!(
+        "answers {} for `{}`",
+        reply.status.as_u16(),
+        reply.url.path()
+    )
 }
 
 /// Reads the time stamp of the tree, in both forms that mirrors write. Only what cannot be is told.

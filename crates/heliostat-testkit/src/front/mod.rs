@@ -37,6 +37,8 @@ pub enum FrontTwist {
     Without(&'static str),
     /// A status with a short body.
     Status(u16),
+    /// 503, to be asked again after so many seconds.
+    Busy(u32),
     /// 302 to this address.
     Redirect(String),
     /// 200 with a page for people.

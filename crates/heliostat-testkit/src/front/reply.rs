@@ -125,6 +125,10 @@ fn spoil(reply: &mut Reply, twist: &FrontTwist) {
         FrontTwist::Header(name, value) => reply.headers.push((name, value.clone())),
         FrontTwist::Without(name) => reply.headers.retain(|(other, _)| other != name),
         FrontTwist::Status(status) => *reply = Reply::new(*status, HTML, b"no".to_vec()),
+        FrontTwist::Busy(seconds) => {
+            *reply = Reply::new(503, HTML, b"busy".to_vec());
+            reply.headers.push(("Retry-After", seconds.to_string()));
+        }
         FrontTwist::Redirect(to) => {
             *reply = Reply::new(302, HTML, Vec::new());
             reply.headers.push(("Location", to.clone()));

@@ -35,6 +35,12 @@ pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let targets = chosen(&registry, &args.id)?;
     let probed = probe_and_keep(&args.prober, &policy, (class, &targets))?;
     tell(&probed.round.samples, args.json);
+    let paused = targets.len() - probed.round.samples.len().min(targets.len());
+    if paused > 0 && probed.round.control == Answered::Alive {
+        let paused = render::plural(paused as u64, "endpoint");
+        reporter::talk(&format!("{paused} asked for a pause that is not over"));
+        return Ok(Outcome::Findings);
+    }
     if let Some(reason) = probed.round.discarded(&policy.rounds) {
         anyhow::bail!("the round is written down and does not count: {reason}");
     }

@@ -184,3 +184,23 @@ fn two_addresses_that_say_different_things_of_one_snapshot_close_a_gate() {
     );
     assert_found(&sample, ("equivocation", "fault"), "the same snapshot");
 }
+
+#[test]
+fn a_mirror_that_asks_for_a_pause_gets_it() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    front.spoil([Wrong::new("/simple/", FrontTwist::Busy(600))]);
+    let (sample, code) = fleet.sample(&["--class", "h"]);
+    assert_eq!((code, &sample["outcome"]), (Some(1), &json!("failed")));
+    assert_found(&sample, ("alive", "fault"), "asks for a pause");
+    assert_eq!(front.requests().len(), 1);
+    front.spoil([]);
+    let paused = fleet.probe(&["--class", "h"]);
+    paused.assert_code(1);
+    assert_says(&paused.stderr, &["1 endpoint asked for a pause"]);
+    assert_eq!(front.requests().len(), 1);
+    let mut over = sample;
+    over["pause-until"] = json!(1);
+    fleet.remember(300, &[over]);
+    assert_eq!(fleet.sample(&["--class", "m"]).1, Some(0));
+}
