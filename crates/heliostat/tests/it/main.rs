@@ -37,6 +37,7 @@ mod migrate_judges;
 mod migrate_options;
 mod migrate_redirect;
 mod migrate_retire;
+mod migrate_story;
 mod mirror_about;
 mod notary_downstream;
 mod notary_keys;
