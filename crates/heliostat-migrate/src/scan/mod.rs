@@ -27,6 +27,7 @@ use crate::text::Text;
 use context::Purpose;
 use hit::{Hit, Scheme};
 use marks::{ignored, in_docstring, in_script_block, is_generated};
+use notebook::Code;
 pub(crate) use setting::Lines;
 pub(crate) use word::meaning;
 
@@ -150,11 +151,12 @@ impl Scanner {
             text: &text,
             lines: &lines,
         };
+        let code = (format == Format::Notebook).then(|| Code::of(text.view()));
         let judged: Vec<Judged<'_>> = self
             .needles
             .hits(text.view(), &self.map)
             .into_iter()
-            .filter_map(|hit| self.judge(&lines, hit, format))
+            .filter_map(|hit| self.judge(&lines, hit, format, code.as_ref()))
             .collect();
         let mut scan = FileScan::default();
         let mut edits = Vec::new();
@@ -193,7 +195,13 @@ impl Scanner {
         scan
     }
 
-    fn judge(&self, lines: &Lines<'_>, hit: Hit, format: Format) -> Option<Judged<'_>> {
+    fn judge(
+        &self,
+        lines: &Lines<'_>,
+        hit: Hit,
+        format: Format,
+        code: Option<&Code>,
+    ) -> Option<Judged<'_>> {
         let number = lines.number(hit.host.start);
         let line = lines.line(number);
         if ignored(line, &hit.name) {
@@ -202,8 +210,7 @@ impl Scanner {
         let at = hit.span().start.saturating_sub(lines.span(number).start);
         let mut purpose = context::purpose(lines, &hit, format);
         let script = format == Format::Python && in_script_block(lines, number);
-        let code = (format == Format::Notebook)
-            .then(|| notebook::code_before(lines.text, hit.span().start));
+        let code = code.map(|code| code.before(lines.text, hit.span().start));
         let comment = !script
             && match code {
                 Some(code) => code.is_some_and(|code| format::begins_comment(code, "#")),
@@ -449,6 +456,9 @@ impl Place<'_> {
     }
 }
 
+/// The most platforms that a conda-lock.yml is for.
+const PLATFORMS_MAX: usize = 64;
+
 /// conda-lock's hashes, one a platform, over what it locked: the channels, every dependency as it understood them and its
 /// own list of virtual packages. Only conda-lock can make them again.
 fn stale_hashes(place: &Place<'_>, findings: &[Finding]) -> Vec<Finding> {
@@ -462,11 +472,13 @@ fn stale_hashes(place: &Place<'_>, findings: &[Finding]) -> Vec<Finding> {
     let of_hash = |number: &usize| {
         let line = lines.line(*number);
         let (key, digits) = line.trim().split_once(": ").unwrap_or_default();
-        let under = (0..*number)
+        let mut above = (number.saturating_sub(PLATFORMS_MAX)..*number)
             .rev()
-            .map(|above| lines.line(above).trim())
-            .find(|above| above.ends_with(':'));
-        under == Some("content_hash:") && !key.is_empty() && digits.len() == 64
+            .map(|above| lines.line(above).trim());
+        !key.is_empty()
+            && digits.len() == 64
+            && digits.is_ascii()
+            && above.find(|line| line.ends_with(':')) == Some("content_hash:")
     };
     (0..lines.count())
         .filter(of_hash)

@@ -1,6 +1,8 @@
 //! Where code is in a Jupyter notebook: JSON, in whose cells of code people write `%pip install` and `!pip install`.
 //! Everything else in it, output too, is for reading.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 /// Deeper than any notebook.
@@ -13,40 +15,60 @@ enum Step {
     Number(usize),
 }
 
-/// The line of code in front of `at`, from where its line begins; `None` when that is no code.
-pub(super) fn code_before(text: &str, at: usize) -> Option<&str> {
-    let (path, string) = path_to(text, at)?;
-    let [Step::Key(cells), Step::Number(cell), Step::Key(source), ..] = path.as_slice() else {
-        return None;
-    };
-    let notebook: Value = serde_json::from_str(text).ok()?;
-    let is_code =
-        cells == "cells" && source == "source" && notebook["cells"][*cell]["cell_type"] == "code";
-    let head = &text[string..at];
-    is_code.then(|| head.rfind("\\n").map_or(head, |line| &head[line + 2..]))
+/// The strings of code of a notebook, read once.
+#[derive(Debug)]
+pub(super) struct Code(Vec<Range<usize>>);
+
+impl Code {
+    /// Finds them; none in what is no notebook.
+    pub(super) fn of(text: &str) -> Self {
+        let Ok(notebook) = serde_json::from_str::<Value>(text) else {
+            return Self(Vec::new());
+        };
+        let mut strings = Vec::new();
+        each_string(text, |path, string| {
+            let [Step::Key(cells), Step::Number(cell), Step::Key(source), ..] = path else {
+                return;
+            };
+            if cells == "cells"
+                && source == "source"
+                && notebook["cells"][*cell]["cell_type"] == "code"
+            {
+                strings.push(string);
+            }
+        });
+        Self(strings)
+    }
+
+    /// The line of code in front of `at`, from where its line begins; `None` when that is no code.
+    pub(super) fn before<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
+        let index = self.0.partition_point(|string| string.end < at);
+        let string = self.0.get(index).filter(|string| string.start <= at)?;
+        let head = &text[string.start..at];
+        Some(head.rfind("\\n").map_or(head, |line| &head[line + 2..]))
+    }
 }
 
-/// The way to the string that `at` is in, and where that string begins behind its quote.
-fn path_to(text: &str, at: usize) -> Option<(Vec<Step>, usize)> {
+/// Calls with each string of a JSON document and the way to it.
+fn each_string(text: &str, mut found: impl FnMut(&[Step], Range<usize>)) {
     let bytes = text.as_bytes();
     let mut path: Vec<Step> = Vec::new();
-    let mut key = String::new();
+    let mut key = 0..0;
     let mut place = 0;
-    while place < at {
+    while place < bytes.len() {
         match bytes[place] {
             b'"' => {
                 let begin = place + 1;
-                let end = begin + string_end(&bytes[begin..])?;
-                if (begin..=end).contains(&at) {
-                    return Some((path, begin));
-                }
-                key.clear();
-                key.push_str(&text[begin..end]);
-                place = end;
+                let Some(length) = string_end(&bytes[begin..]) else {
+                    return;
+                };
+                key = begin..begin + length;
+                found(&path, key.clone());
+                place = key.end;
             }
             b':' => {
                 if let Some(Step::Key(last)) = path.last_mut() {
-                    last.clone_from(&key);
+                    text[key.clone()].clone_into(last);
                 }
             }
             b'{' => path.push(Step::Key(String::new())),
@@ -62,11 +84,10 @@ fn path_to(text: &str, at: usize) -> Option<(Vec<Step>, usize)> {
             _ => {}
         }
         if path.len() > DEPTH_MAX {
-            return None;
+            return;
         }
         place += 1;
     }
-    None
 }
 
 /// The length of a string up to its closing quote.
@@ -97,8 +118,9 @@ mod tests {
             ("EEE", Some("%pip ")),
         ] {
             let at = text.find(mark).unwrap();
-            assert_eq!(code_before(text, at), expected, "{mark}");
+            assert_eq!(Code::of(text).before(text, at), expected, "{mark}");
         }
-        assert_eq!(code_before("{\"cells\": [{\"source\": \"EEE", 24), None);
+        let torn = "{\"cells\": [{\"source\": \"EEE";
+        assert_eq!(Code::of(torn).before(torn, 24), None);
     }
 }
