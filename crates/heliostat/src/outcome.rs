@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use heliostat_client::ClientError;
+#[cfg(feature = "directory")]
 use heliostat_directory::DirectoryError;
 use heliostat_engine::EngineError;
 #[cfg(feature = "migrate")]
@@ -82,7 +83,11 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// The code of an error: one total function over everything that can end a command.
 fn code_of(error: &anyhow::Error) -> Code {
     for cause in error.chain() {
-        if cause.is::<UsageError>() || cause.is::<ConfigError>() || cause.is::<DirectoryError>() {
+        if cause.is::<UsageError>() || cause.is::<ConfigError>() {
+            return Code::Usage;
+        }
+        #[cfg(feature = "directory")]
+        if cause.is::<DirectoryError>() {
             return Code::Usage;
         }
         if matches!(cause.downcast_ref(), Some(AttestError::Without)) {

@@ -62,6 +62,7 @@ pub(crate) fn notary(
 }
 
 /// Online keys under a root that is no data directory's.
+#[cfg(feature = "directory")]
 pub(crate) fn signers_under(
     sources: &[SignerSource],
     passphrase_file: Option<&Path>,

@@ -8,8 +8,11 @@ mod attack;
 mod attestations;
 mod bundle;
 mod client;
+#[cfg(feature = "directory")]
 mod directory;
+#[cfg(feature = "directory")]
 mod directory_probe;
+#[cfg(feature = "directory")]
 mod directory_registry;
 mod filter;
 mod installers;
@@ -33,13 +36,16 @@ pub(crate) use attack::AttackLabArgs;
 pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
+#[cfg(feature = "directory")]
 pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
     DirectoryScoreArgs, DirectoryServeArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
 };
+#[cfg(feature = "directory")]
 pub(crate) use directory_probe::{
     DirectoryMergeArgs, DirectoryProbeArgs, DirectoryRunArgs, ProberArgs,
 };
+#[cfg(feature = "directory")]
 pub(crate) use directory_registry::{
     DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryRemoveArgs,
     DirectoryShowArgs, ExportWord,
@@ -160,6 +166,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Migrate(Box<MigrateCommand>),
     /// Keep a list of mirrors: who is on it, how each does by the policy
+    #[cfg(feature = "directory")]
     #[command(subcommand)]
     Directory(DirectoryCommand),
     /// Attack the proxy with evil mirrors on loopback and real installers, and print what came of it

@@ -7,15 +7,8 @@ mod attest;
 mod attest_memory;
 mod bandersnatch;
 mod config;
+#[cfg(feature = "directory")]
 mod directory;
-mod directory_add;
-mod directory_history;
-mod directory_probe;
-mod directory_publish;
-mod directory_registry;
-mod directory_run;
-mod directory_serve;
-mod directory_sign;
 mod doctor;
 mod exec;
 mod export;
@@ -76,6 +69,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::TufClient(args) => tuf_client::run(&args),
         #[cfg(feature = "migrate")]
         Command::Migrate(command) => migrate::run(&command),
+        #[cfg(feature = "directory")]
         Command::Directory(command) => directory::run(&cli.common, &command),
         #[cfg(feature = "attack-lab")]
         Command::AttackLab(args) => attack_lab::run(&args),

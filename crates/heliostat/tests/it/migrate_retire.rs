@@ -43,7 +43,7 @@ fn dark_name(map: &Path) -> String {
             let open = plan["steps"].as_array().unwrap().iter().any(|step| {
                 step.to_string().contains("brown-out")
                     && moment(&step["begin"]).is_some_and(|begin| begin <= now)
-                    && moment(&step["end"]).is_some_and(|end| end > now + 4.minutes())
+                    && moment(&step["end"]).is_some_and(|end| end > now + 1.minutes())
             });
             if open {
                 return plan["host"].as_str().unwrap().to_owned();

@@ -6,11 +6,11 @@ use anyhow::Context as _;
 use heliostat_directory::{Files, Published, Round, history_by_month};
 use jiff::Timestamp;
 
-use super::UsageError;
-use super::directory::{POLICY, files_in, read, read_history, read_text};
+use super::{POLICY, files_in, folder, read, read_history, read_text};
 use crate::cli::DirectoryPublishArgs;
+use crate::commands::UsageError;
 use crate::outcome::Outcome;
-use crate::{files, render, reporter, wire};
+use crate::{render, reporter, wire};
 
 /// Where the list keeps what probes saw, and where it is published.
 const HISTORY: &str = "history";
@@ -52,8 +52,8 @@ pub(super) fn publish(args: &DirectoryPublishArgs) -> anyhow::Result<Outcome> {
     for (name, bytes) in evidence {
         all.insert(format!("v1/{EVIDENCE}/{name}"), bytes);
     }
-    let is_signed = super::directory_sign::add_metadata(args, at, &mut all)?;
-    files::replace_folder(&args.published, &all)
+    let is_signed = super::sign::add_metadata(args, at, &mut all)?;
+    folder::replace(&args.published, &all)
         .with_context(|| format!("cannot write the folder `{}`", args.published.display()))?;
     reporter::talk(&format!(
         "{} of {} written to `{}`, {}",

@@ -11,10 +11,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{UsageError, directory, directory_history as history};
+use super::history;
 use crate::cli::{
     DirectoryExportArgs, DirectoryImportArgs, DirectoryRemoveArgs, DirectoryShowArgs, ExportWord,
 };
+use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -23,7 +24,7 @@ const NOTICE_HOURS: i64 = 14 * 24;
 
 /// Writes into an entry when the mirror leaves. Everything else in the file stays as it is.
 pub(super) fn remove(args: &DirectoryRemoveArgs) -> anyhow::Result<Outcome> {
-    let (_, registry) = directory::read(&args.place)?;
+    let (_, registry) = super::read(&args.place)?;
     let mirror = mirror(&registry, &args.mirror)?;
     if let Some(retires) = &mirror.retires {
         return Err(UsageError(format!(
@@ -36,8 +37,8 @@ pub(super) fn remove(args: &DirectoryRemoveArgs) -> anyhow::Result<Outcome> {
     let at = Timestamp::from_second(wire::clock().now())? + SignedDuration::from_hours(notice);
     let reason = toml::Value::String(args.reason.clone());
     let line = format!("retires = {{ at = \"{at}\", reason = {reason} }}\n");
-    let path = directory::entry_path(&args.place.registry, &mirror.id);
-    let text = directory::read_text(&path)?;
+    let path = super::entry_path(&args.place.registry, &mirror.id);
+    let text = super::read_text(&path)?;
     // A key after the first table would be that table's.
     let before = text
         .lines()
@@ -98,7 +99,7 @@ fn mirror<'r>(registry: &'r Registry, id: &str) -> anyhow::Result<&'r Mirror> {
 
 /// Everything that is known of one mirror: its entry, how it stands, what was seen last.
 pub(super) fn show(args: &DirectoryShowArgs) -> anyhow::Result<Outcome> {
-    let (policy, registry) = directory::read(&args.place)?;
+    let (policy, registry) = super::read(&args.place)?;
     let mirror = mirror(&registry, &args.mirror)?;
     let list = &args.place.registry;
     let mut rounds = history::recent(list, wire::clock().now())?;
@@ -131,7 +132,7 @@ pub(super) fn show(args: &DirectoryShowArgs) -> anyhow::Result<Outcome> {
         );
     }
     for (at, sample) in &seen {
-        let row = super::directory_probe::row(sample);
+        let row = super::probe::row(sample);
         let _infallible = writeln!(
             text,
             "# seen from {} at {}:",
@@ -163,8 +164,8 @@ fn last_of_vantages(
 
 /// Writes an entry for each mirror of another list that is not here yet; each is a candidate.
 pub(super) fn import(args: &DirectoryImportArgs) -> anyhow::Result<Outcome> {
-    let (policy, registry) = directory::read(&args.place)?;
-    let text = directory::read_text(&args.file)?;
+    let (policy, registry) = super::read(&args.place)?;
+    let text = super::read_text(&args.file)?;
     let imported = Imported::read(ListForm::from(args.form), &text)
         .map_err(|fault| UsageError(format!("`{}` {fault}", args.file.display())))?;
     let today = Timestamp::from_second(wire::clock().now())?
@@ -200,7 +201,7 @@ pub(super) fn import(args: &DirectoryImportArgs) -> anyhow::Result<Outcome> {
         reporter::print(&format!("{id:<24} {base}\n"));
         written += 1;
         if !args.dry_run {
-            let path = directory::entry_path(&args.place.registry, &id);
+            let path = super::entry_path(&args.place.registry, &id);
             history::put(&path, text.as_bytes())?;
         }
     }
@@ -252,7 +253,7 @@ fn candidate(
 
 /// Prints the list for other programs.
 pub(super) fn export(args: &DirectoryExportArgs) -> anyhow::Result<Outcome> {
-    let (_, registry) = directory::read(&args.place)?;
+    let (_, registry) = super::read(&args.place)?;
     match args.format {
         ExportWord::Json => {
             let mirrors: Vec<&Mirror> = registry.mirrors().collect();

@@ -14,9 +14,9 @@ use heliostat_prober::{Limits, Probed, Prober, ProberOptions, Reference, Target}
 use heliostat_upstream::tls_client_config;
 use url::Url;
 
-use super::directory_history as history;
-use super::{UsageError, directory};
+use super::history;
 use crate::cli::{DirectoryProbeArgs, ProberArgs};
+use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -31,7 +31,7 @@ pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
         tell(&probed.round.samples, args.json);
         return Ok(ended(&probed.round.samples));
     }
-    let (policy, registry) = directory::read(&args.prober.place)?;
+    let (policy, registry) = super::read(&args.prober.place)?;
     let targets = chosen(&registry, &args.id)?;
     let probed = probe_and_keep(&args.prober, &policy, (class, &targets))?;
     tell(&probed.round.samples, args.json);

@@ -8,8 +8,8 @@ use heliostat_directory::{
 };
 use heliostat_serve::{Elsewhere, Redirector};
 
-use super::{UsageError, serve};
 use crate::cli::{CommonArgs, DirectoryServeArgs};
+use crate::commands::{UsageError, serve};
 use crate::outcome::Outcome;
 
 pub(super) fn run(common: &CommonArgs, args: &DirectoryServeArgs) -> anyhow::Result<Outcome> {
@@ -68,6 +68,6 @@ fn read(folder: &Path) -> Result<Vec<Elsewhere>, String> {
 
 fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let shown = path.display().to_string();
-    let text = super::directory::read_text(path).map_err(|error| format!("{error:#}"))?;
+    let text = super::read_text(path).map_err(|error| format!("{error:#}"))?;
     serde_json::from_str(&text).map_err(|error| format!("`{shown}`: {error}"))
 }

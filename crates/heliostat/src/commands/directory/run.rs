@@ -10,9 +10,10 @@ use heliostat_prober::{Prober, Reference, Target};
 use heliostat_pypi::Sha256;
 use tokio_util::sync::CancellationToken;
 
-use super::signals::Signals;
-use super::{UsageError, directory, directory_history as history, directory_probe};
+use super::{history, probe};
 use crate::cli::{DirectoryMergeArgs, DirectoryRunArgs};
+use crate::commands::UsageError;
+use crate::commands::signals::Signals;
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -24,7 +25,7 @@ const EVIDENCE_BYTES_MAX: u64 = 1_000_000;
 
 /// Looks again and again, until it is told to stop.
 pub(super) fn run(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
-    directory::read(&args.prober.place)?;
+    super::read(&args.prober.place)?;
     let runtime = wire::runtime()?;
     let ended = runtime.block_on(async {
         let cancel = CancellationToken::new();
@@ -84,15 +85,15 @@ async fn one_round(
 ) -> anyhow::Result<()> {
     let args = &args.prober;
     // Read anew, so that a changed list counts from the next round on.
-    let (policy, registry) = directory::read(&args.place)?;
-    let targets: Vec<Target> = directory_probe::chosen(&registry, &[])?;
+    let (policy, registry) = super::read(&args.place)?;
+    let targets: Vec<Target> = probe::chosen(&registry, &[])?;
     let now = wire::clock().now();
     let vantage = VantageId(args.vantage.clone());
     let before = history::last_samples(&args.place.registry, &vantage, now)?;
-    let prober = Prober::new(directory_probe::options(args, Some(&policy), (class, now))?);
+    let prober = Prober::new(probe::options(args, Some(&policy), (class, now))?);
     let work = (&prober, targets.as_slice(), now);
-    let mut seen = directory_probe::look(args, work, reference, &before).await?;
-    directory_probe::keep(&args.place.registry, &mut seen)?;
+    let mut seen = probe::look(args, work, reference, &before).await?;
+    probe::keep(&args.place.registry, &mut seen)?;
     let samples = &seen.round.samples;
     let failing = samples
         .iter()
@@ -114,7 +115,7 @@ async fn one_round(
 
 /// Joins what another vantage saw with the list's history.
 pub(super) fn merge_files(args: &DirectoryMergeArgs) -> anyhow::Result<Outcome> {
-    let (policy, _) = directory::read(&args.place)?;
+    let (policy, _) = super::read(&args.place)?;
     let list = &args.place.registry;
     let mut files = args.files.clone();
     let mut evidence = Vec::new();
@@ -127,7 +128,7 @@ pub(super) fn merge_files(args: &DirectoryMergeArgs) -> anyhow::Result<Outcome> 
     }
     let mut theirs: Vec<Round> = Vec::new();
     for file in &files {
-        let text = directory::read_text(file)?;
+        let text = super::read_text(file)?;
         theirs.extend(Round::read_all(&file.display().to_string(), &text)?);
     }
     if let Some(from) = &args.from {
@@ -164,7 +165,7 @@ pub(super) fn merge_files(args: &DirectoryMergeArgs) -> anyhow::Result<Outcome> 
 /// Files of one kind in a folder, which need not be there.
 fn inside(folder: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     if folder.exists() {
-        directory::files_in(folder, ending)
+        super::files_in(folder, ending)
     } else {
         Ok(Vec::new())
     }

@@ -112,7 +112,7 @@ pub(super) fn join(
     };
     for (path, theirs) in months {
         let text = if path.exists() {
-            super::directory::read_text(&path)?
+            super::read_text(&path)?
         } else {
             String::new()
         };

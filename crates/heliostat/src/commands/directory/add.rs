@@ -15,8 +15,9 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{UsageError, directory, directory_probe};
+use super::probe;
 use crate::cli::DirectoryAddArgs;
+use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{reporter, wire};
 
@@ -55,7 +56,7 @@ struct DescribedOperator {
 }
 
 pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
-    let (policy, registry) = directory::read(&args.prober.place)?;
+    let (policy, registry) = super::read(&args.prober.place)?;
     let mut mirror = proposed(args)?;
     judge(&registry, &mirror, &policy)?;
     let endpoint = mirror
@@ -74,18 +75,16 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
         mirror.operator.name = name;
         judge(&registry, &mirror, &policy)?;
     }
-    directory_probe::tell(std::slice::from_ref(&audit.sample), false);
+    probe::tell(std::slice::from_ref(&audit.sample), false);
     let refusals = refusals(&audit, &challenge, &target);
     for refusal in &refusals {
         reporter::talk(&format!("not listed: {refusal}"));
     }
     if !refusals.is_empty() {
-        return Ok(
-            match directory_probe::ended(std::slice::from_ref(&audit.sample)) {
-                Outcome::Distrusted => Outcome::Distrusted,
-                _ => Outcome::Findings,
-            },
-        );
+        return Ok(match probe::ended(std::slice::from_ref(&audit.sample)) {
+            Outcome::Distrusted => Outcome::Distrusted,
+            _ => Outcome::Findings,
+        });
     }
     mirror.admitted = Timestamp::from_second(wire::clock().now()).ok();
     let text = toml::to_string(&mirror).context("cannot write the entry as TOML")?;
@@ -192,7 +191,7 @@ fn audit(
     (target, challenge): (&Target, &str),
 ) -> anyhow::Result<Audit> {
     let now = wire::clock().now();
-    let mut options = directory_probe::options(&args.prober, Some(policy), (Class::Daily, now))?;
+    let mut options = probe::options(&args.prober, Some(policy), (Class::Daily, now))?;
     options.limits = Limits {
         pages: AUDIT_PAGES,
         files: AUDIT_FILES,
@@ -314,9 +313,9 @@ fn write(
         serde_json::to_vec_pretty(&report).context("cannot write the report as JSON")?;
     bytes.push(b'\n');
     let path = list.join(REPORTS).join(format!("{}.json", mirror.id));
-    super::directory_history::put(&path, &bytes)?;
-    let entry = directory::entry_path(list, &mirror.id);
-    super::directory_history::put(&entry, text.as_bytes())?;
+    super::history::put(&path, &bytes)?;
+    let entry = super::entry_path(list, &mirror.id);
+    super::history::put(&entry, text.as_bytes())?;
     reporter::talk(&format!(
         "`{}` is on the list as `{}`, on probation from its first round on; look at both files, and commit them",
         entry.display(),

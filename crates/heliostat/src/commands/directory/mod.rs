@@ -1,5 +1,15 @@
 //! `heliostat directory`: the folder of a list of mirrors, read and told.
 
+mod add;
+mod folder;
+mod history;
+mod probe;
+mod publish;
+mod registry;
+mod run;
+mod serve;
+mod sign;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +20,11 @@ use heliostat_directory::{
 };
 use serde_json::json;
 
-use super::{UsageError, directory_add, directory_probe, directory_registry, directory_run};
 use crate::cli::{
     CommonArgs, DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs,
     RegistryArgs,
 };
+use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{render, reporter};
 
@@ -29,19 +39,19 @@ pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Re
     match command {
         DirectoryCommand::Init(args) => init(args),
         DirectoryCommand::List(args) => list(args),
-        DirectoryCommand::Probe(args) => directory_probe::run(args),
-        DirectoryCommand::Run(args) => directory_run::run(args),
-        DirectoryCommand::Merge(args) => directory_run::merge_files(args),
-        DirectoryCommand::Add(args) => directory_add::run(args),
-        DirectoryCommand::Remove(args) => directory_registry::remove(args),
-        DirectoryCommand::Show(args) => directory_registry::show(args),
-        DirectoryCommand::Import(args) => directory_registry::import(args),
-        DirectoryCommand::Export(args) => directory_registry::export(args),
+        DirectoryCommand::Probe(args) => probe::run(args),
+        DirectoryCommand::Run(args) => run::run(args),
+        DirectoryCommand::Merge(args) => run::merge_files(args),
+        DirectoryCommand::Add(args) => add::run(args),
+        DirectoryCommand::Remove(args) => registry::remove(args),
+        DirectoryCommand::Show(args) => registry::show(args),
+        DirectoryCommand::Import(args) => registry::import(args),
+        DirectoryCommand::Export(args) => registry::export(args),
         DirectoryCommand::Score(args) => score(args),
-        DirectoryCommand::Publish(args) => super::directory_publish::publish(args),
-        DirectoryCommand::Serve(args) => super::directory_serve::run(common, args),
-        DirectoryCommand::Sign(args) => super::directory_sign::sign(args),
-        DirectoryCommand::Verify(args) => super::directory_sign::verify(args),
+        DirectoryCommand::Publish(args) => publish::publish(args),
+        DirectoryCommand::Serve(args) => serve::run(common, args),
+        DirectoryCommand::Sign(args) => sign::sign(args),
+        DirectoryCommand::Verify(args) => sign::verify(args),
     }
 }
 

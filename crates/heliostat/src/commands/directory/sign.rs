@@ -22,13 +22,13 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use url::Url;
 
-use super::UsageError;
-use super::directory::{POLICY, files_in, read, read_text};
-use super::trust::files::metadata as metadata_file;
-use super::trust::{expiry, passphrase};
+use super::{POLICY, files_in, read, read_text};
 use crate::cli::{
     DirectoryPublishArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs, TreePlace,
 };
+use crate::commands::UsageError;
+use crate::commands::trust::files::metadata as metadata_file;
+use crate::commands::trust::{expiry, passphrase};
 use crate::outcome::Outcome;
 use crate::{files, render, reporter, signing, wire};
 
