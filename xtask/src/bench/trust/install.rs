@@ -30,6 +30,9 @@ struct Measured {
     proxy_mb: Vec<f64>,
 }
 
+/// The proxy takes requests that are 3 s apart for two resolutions.
+const RESOLUTION_ENDS: std::time::Duration = std::time::Duration::from_secs(4);
+
 /// Measures in turn and prints the figures with the goals.
 pub(super) fn run(ground: &Ground<'_>, tree: &Tree, rounds: u32) -> Result<()> {
     let uv = Uv::install(ground)?;
@@ -40,8 +43,11 @@ pub(super) fn run(ground: &Ground<'_>, tree: &Tree, rounds: u32) -> Result<()> {
         measured.plain.add(&uv, &mirror, &mirror)?;
         let proxy = proxy(ground, tree, &place(ground, "proxy-data")?, &[&mirror])?;
         measured.cold.add(&uv, &proxy, &mirror)?;
+        // Requests that come closer together belong to one resolution, which asks for no new state.
+        std::thread::sleep(RESOLUTION_ENDS);
         measured.warm.add(&uv, &proxy, &mirror)?;
         tree.an_hour_passes()?;
+        std::thread::sleep(RESOLUTION_ENDS);
         measured.hour.add(&uv, &proxy, &mirror)?;
         let peak = measure::peak_memory_mb(proxy.server.process_id());
         measured.proxy_mb.push(peak);
