@@ -83,10 +83,17 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
             .into());
         }
     };
+    // Read first: it may be the very copy that an earlier setup made, which is taken back now.
+    let root = (args.root.as_deref())
+        .map(|root| {
+            wire::read_small(root)
+                .with_context(|| format!("cannot read `--root` `{}`", root.display()))
+        })
+        .transpose()?;
     // A setup over a setup starts from what was there before the first.
     take_back(before, &mut Vec::new())?;
     let mut notes = Notes::default();
-    let done = write_all(args, &places, &index, &mut notes);
+    let done = write_all(args, &places, (&index, root.as_deref()), &mut notes);
     // What was done is noted also where the rest failed, so that it can be taken back.
     if !notes.is_empty() {
         write_notes(&places, &notes)?;
@@ -103,7 +110,7 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
 fn write_all(
     args: &SetupArgs,
     places: &Places,
-    index: &str,
+    (index, root): (&str, Option<&[u8]>),
     notes: &mut Notes,
 ) -> anyhow::Result<()> {
     // Both are read and judged before either is written.
@@ -112,11 +119,9 @@ fn write_all(
     let pip_edited = pip_conf_with_index(pip.as_deref().unwrap_or(""), index);
     let uv_edited = uv_toml_with_index(uv.as_deref().unwrap_or(""), index)
         .map_err(|error| UsageError(format!("`{}`: {error}", places.uv.display())))?;
-    if let Some(root) = &args.root {
-        let bytes = wire::read_small(root)
-            .with_context(|| format!("cannot read `--root` `{}`", root.display()))?;
+    if let Some(root) = root {
         let copy = places.own.join("root.json");
-        write_own(&copy, &bytes, notes)?;
+        write_own(&copy, root, notes)?;
         if let Some(unit) = &places.unit {
             write_own(unit, unit_text(args, &copy)?.as_bytes(), notes)?;
         }

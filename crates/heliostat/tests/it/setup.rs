@@ -155,6 +155,15 @@ fn a_proxy_is_set_up_with_its_unit_and_what_would_bypass_it_is_told() {
         std::fs::read(home.join(".config/heliostat/root.json")).unwrap(),
         std::fs::read(&root).unwrap()
     );
+    // The copy may be what a later setup is given.
+    let copy = home.join(".config/heliostat/root.json");
+    let again = ["--root", copy.to_str().unwrap(), "--mirror", mirror];
+    setup(
+        &home,
+        &[&again[..], &["--listen", "127.0.0.1:8099"]].concat(),
+    )
+    .assert_code(1);
+    assert_eq!(std::fs::read(&copy).unwrap(), std::fs::read(&root).unwrap());
     if let Some(analyze) = find_program(&["systemd-analyze"]) {
         let verified = Invocation::new(&analyze)
             .args(["verify", "--man=no", "--recursive-errors=no"])
