@@ -184,6 +184,32 @@ pub struct EndpointId(String);
 pub struct CountryCode([u8; 2]);
 
 impl Mirror {
+    /// An entry as it begins: listed, admitted by nobody yet, with one endpoint and an operator known by name.
+    pub fn listed(
+        id: MirrorId,
+        operator_name: String,
+        inception: Date,
+        endpoint: Endpoint,
+    ) -> Self {
+        Self {
+            id,
+            operator: Operator {
+                name: operator_name,
+                organisation: None,
+                url: None,
+                country: endpoint.country,
+            },
+            admin_state: AdminState::Listed,
+            inception,
+            admitted: None,
+            lifted: Vec::new(),
+            retires: None,
+            maintenance: Vec::new(),
+            contacts: Vec::new(),
+            endpoints: vec![endpoint],
+        }
+    }
+
     /// Everything that is not allowed about this entry by itself.
     pub(super) fn faults(&self, own_domain: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();

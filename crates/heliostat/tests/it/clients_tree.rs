@@ -10,7 +10,7 @@ use heliostat_testkit::tree::{Expect, Orphans, What, check_tree};
 use heliostat_testkit::universe::{Release, Universe, Yank};
 
 use crate::http::{Answer, JSON, get, get_json, get_with};
-use crate::notary_world::{begin, root};
+use crate::notary_world::{begin, copy, root};
 use crate::sync_world::digests;
 use crate::world::World;
 
@@ -130,19 +130,6 @@ fn bandersnatch_finds_nothing_wrong_with_our_tree() {
         for file in &project.files {
             let held = std::fs::read(home.join("web").join(file.path())).unwrap();
             assert!(held == file.bytes, "{}: {finished}", file.filename);
-        }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }

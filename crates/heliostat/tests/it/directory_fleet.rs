@@ -11,6 +11,7 @@ use heliostat_testkit::pypi::Authority;
 use heliostat_testkit::universe::Universe;
 use serde_json::Value;
 
+use crate::notary_world::copy;
 use crate::world::{World, bare};
 
 /// The host of every mirror of a fleet.
@@ -206,17 +207,4 @@ pub(crate) fn assert_found(sample: &Value, (check, level): (&str, &str), part: &
 pub(crate) fn gates(sample: &Value) -> Vec<&str> {
     let gates = sample["gates"].as_array().unwrap();
     gates.iter().map(|gate| gate.as_str().unwrap()).collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! A signed tree of this test's own, mirrors of it that lie as told, and the proxy in front of them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use heliostat_pypi::Sha256;
 use heliostat_testkit::mirror::TreeMirror;
@@ -15,6 +15,7 @@ use heliostat_trust::metadata::{
 };
 use jiff::SignedDuration;
 
+use crate::notary_world;
 use crate::world::World;
 
 /// A notary that does as it is told: keys from fixed seeds, every role in the hands of one key.
@@ -210,7 +211,7 @@ impl SignedWorld {
     /// A copy of the tree as it is now.
     pub(crate) fn copy_tree(&self, name: &str) -> PathBuf {
         let copy = self.world.place(name);
-        copy_all(&self.tree(), &copy);
+        notary_world::copy(&self.tree(), &copy);
         copy
     }
 
@@ -263,17 +264,4 @@ impl SignedWorld {
 /// A version that a test gives.
 fn version(number: u64) -> Version {
     Version::new(number).unwrap()
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_all(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heliostat_directory::{AdminState, Endpoint};
+use heliostat_directory::Endpoint;
 use heliostat_directory::{
-    Class, Coverage, EndpointId, Mirror, MirrorId, Operator, Outcome as Answered, Policy, Registry,
-    Round, Sample, VantageId, id_of_host,
+    Class, Coverage, EndpointId, Mirror, MirrorId, Outcome as Answered, Policy, Registry, Round,
+    Sample, VantageId, id_of_host,
 };
 use heliostat_prober::{Limits, Prober, Reference, Target};
 use heliostat_pypi::Sha256;
@@ -116,36 +116,22 @@ fn proposed(args: &DirectoryAddArgs) -> anyhow::Result<Mirror> {
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .to_zoned(TimeZone::UTC)
         .date();
-    Ok(Mirror {
-        operator: Operator {
-            name: args.operator.clone().unwrap_or_else(|| host.clone()),
-            organisation: None,
-            url: None,
-            country,
+    let endpoint = Endpoint {
+        id: EndpointId::try_from(id.to_string()).map_err(UsageError)?,
+        base,
+        layout: args.layout.into(),
+        simple: args.simple.clone(),
+        coverage: if args.subset {
+            Coverage::Subset
+        } else {
+            Coverage::Full
         },
-        admin_state: AdminState::Listed,
-        inception: today,
-        admitted: None,
-        lifted: Vec::new(),
-        retires: None,
-        maintenance: Vec::new(),
-        contacts: Vec::new(),
-        endpoints: vec![Endpoint {
-            id: EndpointId::try_from(id.to_string()).map_err(UsageError)?,
-            base,
-            layout: args.layout.into(),
-            simple: args.simple.clone(),
-            coverage: if args.subset {
-                Coverage::Subset
-            } else {
-                Coverage::Full
-            },
-            asn: None,
-            country,
-            bandwidth_mbps: None,
-        }],
-        id,
-    })
+        asn: None,
+        country,
+        bandwidth_mbps: None,
+    };
+    let operator = args.operator.clone().unwrap_or(host);
+    Ok(Mirror::listed(id, operator, today, endpoint))
 }
 
 /// Whether the list would be right with this entry on it.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    AdminState, Coverage, Decided, Endpoint, EndpointId, Imported, ListForm, Mirror, MirrorId,
-    Operator, Registry, Round, Sample, replay,
+    Coverage, Decided, Endpoint, EndpointId, Imported, ListForm, Mirror, MirrorId, Registry, Round,
+    Sample, replay,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -223,32 +223,22 @@ fn candidate(
     proposed: heliostat_directory::Proposed,
     today: jiff::civil::Date,
 ) -> anyhow::Result<Mirror> {
-    Ok(Mirror {
-        operator: Operator {
-            name: proposed.operator,
-            organisation: None,
-            url: None,
-            country: proposed.country,
-        },
-        admin_state: AdminState::Listed,
-        inception: today,
-        admitted: None,
-        lifted: Vec::new(),
-        retires: None,
-        maintenance: Vec::new(),
-        contacts: Vec::new(),
-        endpoints: vec![Endpoint {
-            id: EndpointId::try_from(proposed.id.to_string()).map_err(UsageError)?,
-            base: proposed.base,
-            layout: proposed.layout,
-            simple: proposed.simple,
-            coverage: Coverage::Full,
-            asn: None,
-            country: proposed.country,
-            bandwidth_mbps: None,
-        }],
-        id: proposed.id,
-    })
+    let endpoint = Endpoint {
+        id: EndpointId::try_from(proposed.id.to_string()).map_err(UsageError)?,
+        base: proposed.base,
+        layout: proposed.layout,
+        simple: proposed.simple,
+        coverage: Coverage::Full,
+        asn: None,
+        country: proposed.country,
+        bandwidth_mbps: None,
+    };
+    Ok(Mirror::listed(
+        proposed.id,
+        proposed.operator,
+        today,
+        endpoint,
+    ))
 }
 
 /// Prints the list for other programs.
