@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use heliostat_pypi::Sha256;
 use sha2::Digest as _;
 
+use crate::disk;
 use crate::error::{Mismatch, StoreError};
 use crate::kill::kill_point;
 
@@ -372,16 +374,36 @@ fn claim_directory(root: &Path) -> Result<Owned, StoreError> {
         let path = directory.join(OWNER_LOCK);
         let lock = match File::create_new(&path) {
             Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // Recovery was faster: it has removed the directory, or put a lock of its own into it in order to.
+            Err(error) if is_taken(&error) => continue,
             Err(error) => return Err(StoreError::io("create", &path, error)),
         };
         lock.lock()
             .map_err(|error| StoreError::io("lock", &path, error))?;
-        if path.exists() {
+        if is_at(&lock, &path)? {
             return Ok(Owned {
                 directory,
                 _lock: lock,
             });
         }
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+    )
+}
+
+/// Whether the open file is the one that stands at the path. Another may: a lock that recovery made after it had removed
+/// ours.
+fn is_at(file: &File, path: &Path) -> Result<bool, StoreError> {
+    let error = |error| StoreError::io("look at", path, error);
+    let held = file.metadata().map_err(error)?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
+        Err(absent) if disk::is_absent(&absent) => Ok(false),
+        Err(other) => Err(error(other)),
     }
 }

@@ -98,15 +98,13 @@ impl Store {
 /// Removes one owner's directory unless its owner lives, which is when it holds its lock.
 fn discard_owner(directory: &Path) -> Result<u64, StoreError> {
     let lock_path = directory.join(OWNER_LOCK);
-    let lock = match File::open(&lock_path) {
-        Ok(lock) => Some(lock),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(StoreError::io("open", lock_path, error)),
+    let Some(lock) = owner_lock(&lock_path)? else {
+        return Ok(0);
     };
-    match lock.as_ref().map(File::try_lock) {
-        None | Some(Ok(())) => {}
-        Some(Err(TryLockError::WouldBlock)) => return Ok(0),
-        Some(Err(TryLockError::Error(error))) => {
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(0),
+        Err(TryLockError::Error(error)) => {
             return Err(StoreError::io("lock", lock_path, error));
         }
     }
@@ -128,4 +126,20 @@ fn discard_owner(directory: &Path) -> Result<u64, StoreError> {
     // An owner that is starting up this moment sees its lock file gone and takes another directory.
     drop(fs::remove_dir(directory));
     Ok(discarded)
+}
+
+/// The lock of an owner's directory, made where there is none, so that an owner who has only just made the directory
+/// cannot begin to write into it while it is being removed. None where the directory has gone, or somebody was faster.
+fn owner_lock(path: &Path) -> Result<Option<File>, StoreError> {
+    match File::open(path) {
+        Ok(lock) => return Ok(Some(lock)),
+        Err(error) if disk::is_absent(&error) => {}
+        Err(error) => return Err(StoreError::io("open", path, error)),
+    }
+    match File::create_new(path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if disk::is_absent(&error) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(StoreError::io("create", path, error)),
+    }
 }

@@ -246,16 +246,22 @@ fn dying_at_random_times_leaves_readers_safe_and_is_recovered_from() {
 fn several_processes_commit_side_by_side() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
-    let mut running: Vec<_> = (100..103_u64)
+    let running: Vec<_> = (100..103_u64)
         .map(|seed| {
             child("kill::bounded_child", data)
                 .env(CHILD_SEED, seed.to_string())
+                .stderr(std::process::Stdio::piped())
                 .spawn()
                 .unwrap()
         })
         .collect();
-    for child in &mut running {
-        assert!(child.wait().unwrap().success());
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert_readers_are_safe(data, |_| Keeper::Mirror);
     let store = Store::open(data).unwrap();
