@@ -141,6 +141,24 @@ fn a_plan_tells_notices_windows_and_the_end() {
     );
 }
 
+/// Jobs run at midnight more than at any other minute, and one at 23:59 or 00:00 is to meet windows as often as others.
+#[test]
+fn windows_are_scattered_over_midnight_too() {
+    let timeline = map().entries()[0].timeline.clone().unwrap();
+    let plans: Vec<TimelinePlan> = (0..500)
+        .map(|number| timeline.plan(&format!("{number}.example")))
+        .collect();
+    // On the last day but seven, a window lasts 50 minutes: of 500 names about 17 are dark at once.
+    let midnight = at("2026-11-24");
+    for minute in [0, 1, 29, 60, 720, 1380, 1410, 1438, 1439] {
+        let dark = plans
+            .iter()
+            .filter(|plan| plan.phase(midnight + minute * 60) == Phase::BrownOut)
+            .count();
+        assert!((5..40).contains(&dark), "{dark} at minute {minute}");
+    }
+}
+
 #[test]
 fn a_stay_needs_an_owner_and_an_end() {
     let with = |stay: &str| Map::parse("m.toml", &MAP.replace("parked = '2027-06-01'", stay));

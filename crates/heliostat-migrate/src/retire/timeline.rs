@@ -199,11 +199,11 @@ fn whole(day: Date, kind: StepKind) -> Step {
 }
 
 /// One window of a day: at a minute that differs from host to host and from day to day, so that whoever comes at the
-/// same minute every day meets one.
+/// same minute every day meets one. It may last past midnight: else what runs daily at midnight would never meet any.
 fn window(host: &str, day: Date, number: i64) -> Step {
     let digest = Sha256::digest(format!("{host} {day}").as_bytes());
     let minutes = WINDOW_MINUTES.0 + WINDOW_MINUTES.1 * number;
-    let scattered = i64::from(u16::from_be_bytes([digest[0], digest[1]])) % (24 * 60 - minutes);
+    let scattered = i64::from(u16::from_be_bytes([digest[0], digest[1]])) % (24 * 60);
     let begin = midnight(day).as_second() + scattered * 60;
     let at = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
     Step {

@@ -29,30 +29,27 @@ fn redirect(map: &Path, listen: &str) -> (Running, String) {
     (server, address.to_owned())
 }
 
-/// A name whose window is open for some minutes yet, by the timeline that the program prints.
+/// The name whose open window lasts longest, by the timeline that the program prints. Windows are scattered over the
+/// whole day and the night, so that among so many names one has just begun at whatever moment this runs.
 fn dark_name(map: &Path) -> String {
-    for _ in 0..300 {
-        let shown = bare()
-            .args(["migrate", "timeline", "show", "--json", "--map"])
-            .arg(map)
-            .run();
-        shown.assert_code(0);
-        let now = Timestamp::now();
-        let moment = |value: &serde_json::Value| value.as_str()?.parse::<Timestamp>().ok();
-        for plan in shown.json().as_array().unwrap() {
-            let open = plan["steps"].as_array().unwrap().iter().any(|step| {
-                step.to_string().contains("brown-out")
-                    && moment(&step["begin"]).is_some_and(|begin| begin <= now)
-                    && moment(&step["end"]).is_some_and(|end| end > now + 1.minutes())
-            });
-            if open {
-                return plan["host"].as_str().unwrap().to_owned();
-            }
-        }
-        // The last minutes before midnight have no window that lasts so long.
-        std::thread::sleep(std::time::Duration::from_secs(2));
-    }
-    panic!("no window is open among {NAMES} names");
+    let shown = bare()
+        .args(["migrate", "timeline", "show", "--json", "--map"])
+        .arg(map)
+        .run();
+    shown.assert_code(0);
+    let now = Timestamp::now();
+    let moment = |value: &serde_json::Value| value.as_str()?.parse::<Timestamp>().ok();
+    let shown = shown.json();
+    let open = shown.as_array().unwrap().iter().filter_map(|plan| {
+        let end = plan["steps"].as_array()?.iter().filter_map(|step| {
+            let open = step.to_string().contains("brown-out") && moment(&step["begin"])? <= now;
+            moment(&step["end"]).filter(|end| open && *end > now)
+        });
+        Some((end.max()?, plan["host"].as_str()?))
+    });
+    let (end, host) = open.max().expect("no window is open among so many names");
+    assert!(end > now + 10.minutes(), "{host} is dark only until {end}");
+    host.to_owned()
 }
 
 /// All of 127.0.0.0/8 is this machine on Linux.
