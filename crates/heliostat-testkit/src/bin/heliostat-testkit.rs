@@ -23,7 +23,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a made-up PyPI on loopback until interrupted; prints its Simple API root first.
+    /// Serve a made-up PyPI on loopback until interrupted; prints its Simple API root first. Lines on standard input
+    /// have it misbehave and change: `help` tells which.
     Pypi(PypiArguments),
     /// Write a made-up list of mirrors with a month of history, in which every state occurs.
     Directory {
@@ -157,6 +158,12 @@ fn pypi(arguments: &PypiArguments) -> std::io::Result<Infallible> {
         std::fs::write(path, &authority.ca_pem)?;
     }
     println!("listening on {}", pypi.index_url());
+    for line in std::io::stdin().lines() {
+        match pypi.order(&line?) {
+            Ok(answer) => println!("{answer}"),
+            Err(error) => eprintln!("{error}"),
+        }
+    }
     loop {
         std::thread::park();
     }

@@ -9,6 +9,7 @@ mod fault;
 mod log;
 mod negotiate;
 mod options;
+mod orders;
 mod render;
 mod reply;
 mod route;
@@ -34,6 +35,7 @@ use state::{Bases, State};
 pub use fault::{Fault, Gzip, Rule, Truncation};
 pub use log::{LogDepth, Logged};
 pub use options::{FilesHost, Lack, Options, PageCoding, Scheme, UrlStyle};
+pub use orders::HELP as ORDERS;
 pub use route::Kind;
 pub use tls::Authority;
 
