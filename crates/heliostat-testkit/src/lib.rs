@@ -11,6 +11,7 @@ pub mod clients;
 pub mod directory;
 pub mod fixture;
 pub mod front;
+mod listening;
 pub mod mirror;
 pub mod process;
 pub mod pypi;

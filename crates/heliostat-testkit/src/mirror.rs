@@ -3,12 +3,12 @@
 //! Owns what goes over the wire, byte by byte. Knows nothing of signatures: what is wrong is told by path and bytes.
 
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
+
+use crate::listening::Listening;
 
 /// What a mirror does to the answers whose path contains a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +39,13 @@ pub enum Twist {
 /// A mirror on loopback, until it is dropped.
 #[derive(Debug)]
 pub struct TreeMirror {
-    address: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    stopping: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -55,7 +53,6 @@ struct State {
     tree: PathBuf,
     mutations: Vec<Mutation>,
     requests: Vec<String>,
-    connections: Vec<TcpStream>,
     delay: Duration,
 }
 
@@ -73,27 +70,19 @@ impl TreeMirror {
     /// A good mirror of a tree, so far.
     #[track_caller]
     pub fn serve(tree: impl Into<PathBuf>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 tree: tree.into(),
                 mutations: Vec::new(),
                 requests: Vec::new(),
-                connections: Vec::new(),
                 delay: Duration::ZERO,
             }),
-            stopping: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
-        let accepting = std::thread::spawn(move || accept(&listener, &served));
-        Self {
-            address,
-            shared,
-            accepting: Some(accepting),
-        }
+        let listening = Listening::at((Ipv4Addr::LOCALHOST, 0).into(), move |stream| {
+            converse(stream, &served)
+        });
+        Self { listening, shared }
     }
 
     /// A mirror of a tree with things wrong with it.
@@ -106,7 +95,7 @@ impl TreeMirror {
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        format!("http://{}/", self.listening.address())
     }
 
     /// What is wrong from now on, instead of what was.
@@ -131,21 +120,7 @@ impl TreeMirror {
 
     /// Dies: takes no further connection and cuts those there are, as a process that was killed.
     pub fn kill(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        let _refused_is_fine = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _it_ended = accepting.join();
-        }
-        for connection in self.shared.state().connections.drain(..) {
-            let _gone_is_fine = connection.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Drop for TreeMirror {
-    fn drop(&mut self) {
-        self.kill();
+        self.listening.kill();
     }
 }
 
@@ -155,25 +130,7 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if shared.stopping.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        if let Ok(copy) = stream.try_clone() {
-            shared.state().connections.push(copy);
-        }
-        let shared = Arc::clone(shared);
-        // Ends with its connection, which the mirror cuts when it dies.
-        std::thread::spawn(move || {
-            let _client_is_gone = converse(stream, &shared);
-        });
-    }
-}
-
 fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     loop {
@@ -308,7 +265,7 @@ mod tests {
     use super::*;
 
     fn ask(mirror: &TreeMirror, path: &str, more: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(mirror.address).unwrap();
+        let mut stream = TcpStream::connect(mirror.listening.address()).unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream
@@ -340,6 +297,6 @@ mod tests {
         assert!(ask(&mirror, "/a", "").starts_with(b"HTTP/1.1 410"));
         assert_eq!(mirror.requests().len(), 7);
         mirror.kill();
-        TcpStream::connect(mirror.address).unwrap_err();
+        TcpStream::connect(mirror.listening.address()).unwrap_err();
     }
 }

@@ -6,15 +6,14 @@
 mod reply;
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls::{ServerConnection, StreamOwned};
 
+use crate::listening::Listening;
 use crate::pypi::Authority;
 use reply::{Asked, answer};
 
@@ -62,16 +61,14 @@ pub enum FrontTwist {
 /// A mirror on loopback, until it is dropped.
 #[derive(Debug)]
 pub struct Front {
-    address: SocketAddr,
+    listening: Listening,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     tls: Arc<rustls::ServerConfig>,
-    stopping: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -79,7 +76,6 @@ struct State {
     tree: PathBuf,
     wrong: Vec<Wrong>,
     requests: Vec<String>,
-    connections: Vec<TcpStream>,
 }
 
 impl Wrong {
@@ -110,32 +106,22 @@ impl Front {
     /// The same at another address; port 0 picks one.
     #[track_caller]
     pub fn at(address: (IpAddr, u16), tree: impl Into<PathBuf>, authority: &Authority) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(address)).expect("loopback has ports");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 tree: tree.into(),
                 wrong: Vec::new(),
                 requests: Vec::new(),
-                connections: Vec::new(),
             }),
             tls: authority.server_config_of(&[b"http/1.1".as_slice()]),
-            stopping: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
-        let accepting = std::thread::spawn(move || accept(&listener, &served));
-        Self {
-            address,
-            shared,
-            accepting: Some(accepting),
-        }
+        let listening = Listening::at(address.into(), move |stream| converse(stream, &served));
+        Self { listening, shared }
     }
 
     /// Its port.
     pub const fn port(&self) -> u16 {
-        self.address.port()
+        self.listening.address().port()
     }
 
     /// What is wrong from now on, instead of what was.
@@ -155,21 +141,7 @@ impl Front {
 
     /// Dies: takes no further connection and cuts those there are.
     pub fn kill(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        let _refused_is_fine = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _it_ended = accepting.join();
-        }
-        for connection in self.shared.state().connections.drain(..) {
-            let _gone_is_fine = connection.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        self.kill();
+        self.listening.kill();
     }
 }
 
@@ -179,25 +151,7 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if shared.stopping.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        if let Ok(copy) = stream.try_clone() {
-            shared.state().connections.push(copy);
-        }
-        let shared = Arc::clone(shared);
-        // Ends with its connection, which the mirror cuts when it dies.
-        std::thread::spawn(move || {
-            let _client_is_gone = converse(stream, &shared);
-        });
-    }
-}
-
 fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let session = ServerConnection::new(Arc::clone(&shared.tls)).map_err(io::Error::other)?;
     let mut reader = BufReader::new(StreamOwned::new(session, stream));
     while let Some(asked) = read_head(&mut reader)? {
