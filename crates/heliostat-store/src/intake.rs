@@ -371,22 +371,27 @@ fn claim_directory(root: &Path) -> Result<Owned, StoreError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(StoreError::io("create the directory", &directory, error)),
         }
-        let path = directory.join(OWNER_LOCK);
-        let lock = match File::create_new(&path) {
-            Ok(lock) => lock,
-            // Recovery was faster: it has removed the directory, or put a lock of its own into it in order to.
-            Err(error) if is_taken(&error) => continue,
-            Err(error) => return Err(StoreError::io("create", &path, error)),
-        };
-        lock.lock()
-            .map_err(|error| StoreError::io("lock", &path, error))?;
-        if is_at(&lock, &path)? {
-            return Ok(Owned {
-                directory,
-                _lock: lock,
-            });
+        if let Some(owned) = own(directory)? {
+            return Ok(owned);
         }
     }
+}
+
+/// Makes a fresh directory ours by a lock in it. None where recovery was faster: it has removed the directory, or put a
+/// lock of its own into it in order to.
+fn own(directory: PathBuf) -> Result<Option<Owned>, StoreError> {
+    let path = directory.join(OWNER_LOCK);
+    let lock = match File::create_new(&path) {
+        Ok(lock) => lock,
+        Err(error) if is_taken(&error) => return Ok(None),
+        Err(error) => return Err(StoreError::io("create", &path, error)),
+    };
+    lock.lock()
+        .map_err(|error| StoreError::io("lock", &path, error))?;
+    Ok(is_at(&lock, &path)?.then_some(Owned {
+        directory,
+        _lock: lock,
+    }))
 }
 
 fn is_taken(error: &io::Error) -> bool {
@@ -405,5 +410,36 @@ fn is_at(file: &File, path: &Path) -> Result<bool, StoreError> {
         Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
         Err(absent) if disk::is_absent(&absent) => Ok(false),
         Err(other) => Err(error(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_recovery_is_removing_is_not_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("1-a");
+        fs::create_dir(&directory).unwrap();
+        let recovery = File::create_new(directory.join(OWNER_LOCK)).unwrap();
+        recovery.try_lock().unwrap();
+        assert!(own(directory.clone()).unwrap().is_none());
+        fs::remove_dir_all(&directory).unwrap();
+        assert!(own(directory.clone()).unwrap().is_none());
+        fs::create_dir(&directory).unwrap();
+        assert!(own(directory).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_is_at_its_path_until_another_stands_there() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(OWNER_LOCK);
+        let lock = File::create_new(&path).unwrap();
+        assert!(is_at(&lock, &path).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&lock, &path).unwrap());
+        drop(File::create_new(&path).unwrap());
+        assert!(!is_at(&lock, &path).unwrap());
     }
 }

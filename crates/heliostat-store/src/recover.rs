@@ -143,3 +143,26 @@ fn owner_lock(path: &Path) -> Result<Option<File>, StoreError> {
         Err(error) => Err(StoreError::io("create", path, error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owners_directory_without_a_lock_is_locked_before_it_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("1-a");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("0"), "x").unwrap();
+        let path = directory.join(OWNER_LOCK);
+        let lock = owner_lock(&path).unwrap().unwrap();
+        lock.try_lock().unwrap();
+        // Another recovery, and an owner that is late, find it locked and leave it alone.
+        assert_eq!(discard_owner(&directory).unwrap(), 0);
+        assert!(directory.join("0").exists());
+        drop(lock);
+        assert_eq!(discard_owner(&directory).unwrap(), 1);
+        assert!(!directory.exists());
+        assert!(owner_lock(&path).unwrap().is_none());
+    }
+}
