@@ -8,6 +8,7 @@ mod error;
 mod exchange;
 mod finding;
 mod merge;
+mod notice;
 mod observe;
 mod policy;
 mod publish;
@@ -21,8 +22,9 @@ pub use finding::{
     Certificate, Check, Class, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Level, Receipt,
 };
 pub use merge::{Merged, merge};
-pub use observe::{Count, Gate, Outcome, Round, Sample, VantageId};
-pub use policy::{ActiveRules, Policy, RoundRules, ScoreRules, StateRules};
+pub use notice::{Action, Known, NextAction, Notice, NoticeKind, Reason, next_actions, notices};
+pub use observe::{Count, Gate, HistoryReader, Outcome, Round, Sample, VantageId};
+pub use policy::{ActiveRules, NoticeRules, Policy, RoundRules, ScoreRules, StateRules};
 pub use publish::{
     EndpointStatus, Files, Freshness, MirrorList, Moved, Published, Quantiles, Share, StatusList,
     VantageStatus, history_by_month, publish, registry_documents,
@@ -32,4 +34,4 @@ pub use registry::{
     MirrorId, Operator, Registry, Retirement, forbidden_name,
 };
 pub use score::{Health, Term, Why, health, wilson_lower};
-pub use state::{Decided, Replayed, Rule, Standing, State, Transition, replay};
+pub use state::{Decided, Replay, Replayed, Rule, Standing, State, Transition, replay};

@@ -219,33 +219,10 @@ pub struct Round {
 impl Round {
     /// Reads a history: one round as JSON on each line, the oldest first. `name` is what an error calls it.
     pub fn read_all(name: &str, text: &str) -> Result<Vec<Self>, DirectoryError> {
-        let refuse = |line: usize, fault: String| DirectoryError::ReadHistory {
-            name: name.to_owned(),
-            line: line + 1,
-            fault,
-        };
-        let mut rounds: Vec<Self> = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            if line.trim().is_empty() {
-                continue;
-            }
-            let round: Self =
-                serde_json::from_str(line).map_err(|error| refuse(number, error.to_string()))?;
-            if rounds.last().is_some_and(|last| last.at >= round.at) {
-                return Err(refuse(
-                    number,
-                    "is not later than the round before it".to_owned(),
-                ));
-            }
-            if round.samples.len() > SAMPLES_MAX {
-                return Err(refuse(
-                    number,
-                    format!("has more than {SAMPLES_MAX} samples"),
-                ));
-            }
-            rounds.push(round);
-        }
-        Ok(rounds)
+        let mut reader = HistoryReader::new(name);
+        text.lines()
+            .filter_map(|line| reader.take(line).transpose())
+            .collect()
     }
 
     /// Why a round says nothing about mirrors, where that is so: when nearly all fail at once, the prober is ill.
@@ -261,6 +238,47 @@ impl Round {
         let share = float(failed as u64) / float(self.samples.len().max(1) as u64);
         (self.samples.len() >= rules.samples_min && share > rules.failed_share_max)
             .then_some("nearly all mirrors failed at once, so the fault is the prober's")
+    }
+}
+
+/// Reads a history line by line, for one that is too long to be held.
+#[derive(Debug)]
+pub struct HistoryReader {
+    name: String,
+    lines: usize,
+    last_at: Option<i64>,
+}
+
+impl HistoryReader {
+    /// Begins; `name` is what an error calls the history.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            lines: 0,
+            last_at: None,
+        }
+    }
+
+    /// The round on the next line; nothing on an empty one.
+    pub fn take(&mut self, line: &str) -> Result<Option<Round>, DirectoryError> {
+        self.lines += 1;
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        let refuse = |fault: String| DirectoryError::ReadHistory {
+            name: self.name.clone(),
+            line: self.lines,
+            fault,
+        };
+        let round: Round = serde_json::from_str(line).map_err(|error| refuse(error.to_string()))?;
+        if self.last_at.is_some_and(|last_at| last_at >= round.at) {
+            return Err(refuse("is not later than the round before it".to_owned()));
+        }
+        if round.samples.len() > SAMPLES_MAX {
+            return Err(refuse(format!("has more than {SAMPLES_MAX} samples")));
+        }
+        self.last_at = Some(round.at);
+        Ok(Some(round))
     }
 }
 

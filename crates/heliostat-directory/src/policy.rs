@@ -21,6 +21,8 @@ pub struct Policy {
     pub states: StateRules,
     /// What a new mirror must show.
     pub active: ActiveRules,
+    /// When operators are told.
+    pub notices: NoticeRules,
 }
 
 /// When a round of probes is thrown away.
@@ -95,6 +97,20 @@ pub struct ActiveRules {
     pub lag_median_max_seconds: u64,
 }
 
+/// When operators are told what is about to happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticeRules {
+    /// So long before a suspension.
+    pub suspension_seconds_before: i64,
+    /// On these days of a suspension, counted from 1, that it is going to be retired.
+    pub retirement_days: Vec<u32>,
+    /// With so many days left of the certificate.
+    pub certificate_days: i64,
+    /// When a contact was confirmed so many days ago.
+    pub contact_days: i64,
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -104,6 +120,18 @@ impl Default for Policy {
             score: ScoreRules::default(),
             states: StateRules::default(),
             active: ActiveRules::default(),
+            notices: NoticeRules::default(),
+        }
+    }
+}
+
+impl Default for NoticeRules {
+    fn default() -> Self {
+        Self {
+            suspension_seconds_before: 12 * 3600,
+            retirement_days: vec![1, 7, 16, 29],
+            certificate_days: 14,
+            contact_days: 180,
         }
     }
 }
@@ -217,6 +245,11 @@ impl Policy {
                 self.states.suspended_max_seconds,
             ),
             ("active.probation_seconds", self.active.probation_seconds),
+            (
+                "notices.suspension_seconds_before",
+                self.notices.suspension_seconds_before,
+            ),
+            ("notices.contact_days", self.notices.contact_days),
         ];
         for (key, value) in spans {
             if value <= 0 {
@@ -226,6 +259,10 @@ impl Policy {
                 ));
             }
         }
+        self.judge_counts()
+    }
+
+    fn judge_counts(&self) -> Result<(), DirectoryError> {
         let rows = [
             ("states.failures_in_a_row", self.states.failures_in_a_row),
             ("states.clean_in_a_row", self.states.clean_in_a_row),
@@ -240,6 +277,16 @@ impl Policy {
             return Err(fault(
                 "states.clean_in_a_row",
                 "must not be less than `failures_in_a_row`, or mirrors flap".to_owned(),
+            ));
+        }
+        if !self
+            .notices
+            .retirement_days
+            .is_sorted_by(|one, next| one < next)
+        {
+            return Err(fault(
+                "notices.retirement_days",
+                "must rise, each day once".to_owned(),
             ));
         }
         Ok(())
@@ -277,6 +324,11 @@ mod tests {
             ("[states]\nclean_in_a_row = 1", "states.clean_in_a_row"),
             ("[states]\nepisodes_max = 0", "states.episodes_max"),
             ("[score]\nlag_half_seconds = nan", "score.lag_half_seconds"),
+            (
+                "[notices]\nretirement_days = [7, 1]",
+                "notices.retirement_days",
+            ),
+            ("[notices]\ncontact_days = 0", "notices.contact_days"),
         ] {
             match Policy::read(text) {
                 Err(DirectoryError::JudgePolicy { key: found, .. }) => assert_eq!(found, key),

@@ -15,5 +15,6 @@ mod listening;
 pub mod mirror;
 pub mod process;
 pub mod pypi;
+pub mod receiver;
 pub mod tree;
 pub mod universe;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use heliostat_pypi::TreePath;
 use http::{HeaderMap, Method};
 use tokio::time::sleep;
@@ -184,16 +185,44 @@ impl Upstream {
         if let Some(basic) = basic {
             request = request.basic_auth(&basic.username, basic.password.as_ref());
         }
-        request.send().await.map_err(|source| {
-            let source = source.without_url();
-            let url = redacted(url);
-            if source.is_connect() {
-                UpstreamError::Connect { url, tries, source }
-            } else {
-                UpstreamError::Read { url, tries, source }
-            }
-        })
+        answer_of(request, url, tries).await
     }
+
+    /// One POST, whatever the answer. Neither credentials nor redirects.
+    pub(crate) async fn tell(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Reply<'_>, UpstreamError> {
+        let place = self.inner.gate.enter().await;
+        count(&self.inner.counters.requests, 1);
+        let request = self
+            .inner
+            .http
+            .post(url.clone())
+            .headers(headers)
+            .body(body);
+        let response = answer_of(request, url, 1).await?;
+        let shared = (&self.inner.limits, &self.inner.counters);
+        Ok(Reply::new(url.clone(), 1, response, shared, place))
+    }
+}
+
+async fn answer_of(
+    request: reqwest::RequestBuilder,
+    url: &Url,
+    tries: u32,
+) -> Result<reqwest::Response, UpstreamError> {
+    request.send().await.map_err(|source| {
+        let source = source.without_url();
+        let url = redacted(url);
+        if source.is_connect() {
+            UpstreamError::Connect { url, tries, source }
+        } else {
+            UpstreamError::Read { url, tries, source }
+        }
+    })
 }
 
 impl fmt::Debug for Upstream {

@@ -4,7 +4,7 @@
 //! An [`Upstream`] is one index with one connection pool and one limit on requests under way. It fetches the project
 //! list ([`Upstream::list`]), a project's page ([`Upstream::page`]), a small document ([`Upstream::document`]) and
 //! files ([`Upstream::download`]); [`Upstream::get`] and [`Upstream::open`] ask once and leave the rest to callers that
-//! have several servers to choose from. Every failure is an [`UpstreamError`] that says whether the upstream is out of
+//! have several servers to choose from; [`Upstream::post`] tells one server one thing. Every failure is an [`UpstreamError`] that says whether the upstream is out of
 //! reach or whether it gave a definite answer, because the two must never be mistaken for each other.
 
 mod answer;
@@ -23,6 +23,7 @@ mod media;
 mod options;
 mod piece;
 mod plain;
+mod post;
 mod range;
 mod redact;
 mod redirect;

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod files;
 mod outcome;
+mod program;
 mod reference;
 mod render;
 mod reporter;

@@ -1,10 +1,8 @@
 //! The online keys, from where the options say they are. Only where pages are signed at all are they looked for.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_engine::publish::{Lives, Notary, Signer, signs_here};
@@ -15,16 +13,12 @@ use heliostat_trust::metadata::{Root, Signed};
 
 use crate::cli::SigningArgs;
 use crate::commands::UsageError;
-use crate::wire;
+use crate::{program, wire};
 
 /// The key that `trust init` makes, below the data directory.
 pub(crate) const ONLINE_KEY: &str = "online.key";
 /// Where a passphrase is looked for when no file is named.
 const PASSPHRASE_VARIABLE: &str = "HELIOSTAT_PASSPHRASE";
-/// How long a program may take to sign: somebody may have to touch something.
-const PROGRAM_PATIENCE: Duration = Duration::from_mins(1);
-/// How often it is looked whether it has ended.
-const PROGRAM_POLL: Duration = Duration::from_millis(5);
 /// What a program is asked to sign to find out which key it has.
 const PROBE: &[u8] = b"heliostat asks which key this is";
 /// The largest root, in bytes.
@@ -75,7 +69,7 @@ pub(crate) fn signers_under(
 }
 
 /// One online key. `root` says which keys there are, where a program does not.
-fn signer(
+pub(crate) fn signer(
     source: &SignerSource,
     passphrase_file: Option<&Path>,
     root: &dyn Fn() -> anyhow::Result<Root>,
@@ -100,7 +94,7 @@ fn signer(
             .map_err(anyhow::Error::from)
             .and_then(|text| open(text.as_bytes()))
             .with_context(|| format!("the online key in `{name}` cannot be used")),
-        SignerSource::Command(words) => program(words, &root()?),
+        SignerSource::Command(words) => behind(words, &root()?),
     }
 }
 
@@ -145,7 +139,7 @@ fn newest_root(store: &Store) -> anyhow::Result<Root> {
 }
 
 /// A key behind a program. Which one it is follows from a probe that it signs.
-fn program(words: &[String], root: &Root) -> anyhow::Result<Signer> {
+fn behind(words: &[String], root: &Root) -> anyhow::Result<Signer> {
     let shown = words.join(" ");
     let signature = run(words, PROBE).map_err(anyhow::Error::msg)?;
     let mut keys = root.timestamp.keys().chain(root.snapshot.keys());
@@ -158,42 +152,10 @@ fn program(words: &[String], root: &Root) -> anyhow::Result<Signer> {
 }
 
 fn run(words: &[String], bytes: &[u8]) -> Result<Signature, String> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err("no program is named".to_owned());
-    };
-    let fault = |error: std::io::Error| format!("`{program}`: {error}");
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(fault)?;
-    // A program that does not read what it is given ends with an error of its own.
-    drop(child.stdin.take().map(|mut stdin| stdin.write_all(bytes)));
-    wait(&mut child).map_err(|reason| format!("`{program}`: {reason}"))?;
-    let output = child.wait_with_output().map_err(fault)?;
-    if !output.status.success() {
-        return Err(format!("`{program}` ended with {}", output.status));
-    }
-    String::from_utf8_lossy(&output.stdout)
+    let shown = words.first().map(String::as_str).unwrap_or_default();
+    let printed = program::run(words, bytes)?;
+    String::from_utf8_lossy(&printed)
         .trim()
         .parse()
-        .map_err(|error| format!("`{program}`: {error}"))
-}
-
-fn wait(child: &mut Child) -> Result<(), String> {
-    let started = Instant::now();
-    while child
-        .try_wait()
-        .map_err(|error| error.to_string())?
-        .is_none()
-    {
-        if started.elapsed() > PROGRAM_PATIENCE {
-            drop(child.kill());
-            drop(child.wait());
-            return Err("it did not sign within a minute and was ended".to_owned());
-        }
-        std::thread::sleep(PROGRAM_POLL);
-    }
-    Ok(())
+        .map_err(|error| format!("`{shown}`: {error}"))
 }

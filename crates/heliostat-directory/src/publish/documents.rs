@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::view::{DAY, EndpointView, Freshness, VantageView, View, percentile};
 use super::{Files, Published};
 use crate::error::DirectoryError;
+use crate::notice::{NextAction, next_actions};
 use crate::observe::{Count, Gate};
 use crate::policy::Policy;
 use crate::registry::{Contact, EndpointId, Mirror, MirrorId, Registry};
@@ -75,6 +76,9 @@ pub struct EndpointStatus {
     pub rule: Rule,
     /// What comes next if nothing changes.
     pub next: Option<Moved>,
+    /// Everything to come if nothing changes, notices to its operator among it, in the order of time.
+    #[serde(default)]
+    pub next_actions: Vec<NextAction>,
     /// By the age of the oldest change it lacks.
     pub freshness: Freshness,
     /// That age.
@@ -187,7 +191,11 @@ pub(super) fn add(
         vantages: view.vantages.iter().map(ToString::to_string).collect(),
         rounds: view.rounds,
         last_round_at: view.last_round_at.map(time),
-        endpoints: view.endpoints.iter().map(status_of).collect(),
+        endpoints: view
+            .endpoints
+            .iter()
+            .map(|endpoint| status_of(endpoint, view.policy, view.at))
+            .collect(),
     };
     files.insert("v1/status.json".to_owned(), json(&status)?);
     for (name, schema) in [
@@ -209,7 +217,7 @@ fn without_secrets(mirror: &Mirror) -> Mirror {
     mirror
 }
 
-fn status_of(view: &EndpointView<'_>) -> EndpointStatus {
+fn status_of(view: &EndpointView<'_>, policy: &Policy, at: i64) -> EndpointStatus {
     let health = view.current_health();
     EndpointStatus {
         endpoint: view.endpoint.id.clone(),
@@ -221,6 +229,12 @@ fn status_of(view: &EndpointView<'_>) -> EndpointStatus {
             at: time(at),
             state,
         }),
+        next_actions: next_actions(
+            &view.standing,
+            view.mirror.retires.as_ref().map(|one| one.at.as_second()),
+            policy,
+            at,
+        ),
         freshness: view.freshness(),
         lag_seconds: view.lag_seconds(),
         serial_claimed: view.newest(|sample| sample.serial_claimed),

@@ -95,11 +95,17 @@ pub enum Contact {
     Email {
         /// SHA-256 of the address in lower case, in hex.
         sha256: String,
+        /// The day on which its owner last answered, as `2026-11-25`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<Date>,
     },
     /// By a signed request to an address of theirs.
     Webhook {
         /// Where to.
         url: Url,
+        /// The same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<Date>,
     },
 }
 
@@ -247,9 +253,16 @@ impl Mirror {
 }
 
 impl Contact {
+    /// The day on which its owner last answered.
+    pub const fn confirmed(&self) -> Option<Date> {
+        match self {
+            Self::Email { confirmed, .. } | Self::Webhook { confirmed, .. } => *confirmed,
+        }
+    }
+
     fn fault(&self) -> Option<String> {
         match self {
-            Self::Email { sha256 } => {
+            Self::Email { sha256, .. } => {
                 let is_digest = sha256.len() == 64
                     && sha256
                         .bytes()
@@ -258,7 +271,7 @@ impl Contact {
                     format!("`{sha256}` is no SHA-256 of an address: 64 hex digits in lower case")
                 })
             }
-            Self::Webhook { url } => (url.scheme() != "https")
+            Self::Webhook { url, .. } => (url.scheme() != "https")
                 .then(|| format!("the webhook `{url}` does not begin with `https://`")),
         }
     }

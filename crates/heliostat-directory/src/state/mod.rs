@@ -170,27 +170,41 @@ const MAINTENANCE_SECONDS_MAX: i64 = 7 * 86_400;
 /// So many may always leave in one round.
 const LEAVING_ALWAYS: usize = 2;
 
-/// Walks through rounds, the oldest first, and answers how every endpoint that people decided on stands at the end.
-pub fn replay(
-    decided: &BTreeMap<EndpointId, Decided>,
-    rounds: &[Round],
-    policy: &Policy,
-) -> Replayed {
-    let mut tracks: BTreeMap<&EndpointId, Track> = decided
-        .iter()
-        .map(|(id, decided)| (id, Track::begin(decided)))
-        .collect();
-    let mut replayed = Replayed {
-        health: BTreeMap::new(),
-        standings: BTreeMap::new(),
-        transitions: Vec::new(),
-        discarded: Vec::new(),
-        braked: Vec::new(),
-    };
-    for round in rounds {
+/// A history being walked through, round by round.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    decided: &'a BTreeMap<EndpointId, Decided>,
+    policy: &'a Policy,
+    tracks: BTreeMap<&'a EndpointId, Track>,
+    replayed: Replayed,
+}
+
+impl<'a> Replay<'a> {
+    /// Before the first round.
+    pub fn begin(decided: &'a BTreeMap<EndpointId, Decided>, policy: &'a Policy) -> Self {
+        Self {
+            decided,
+            policy,
+            tracks: decided
+                .iter()
+                .map(|(id, decided)| (id, Track::begin(decided)))
+                .collect(),
+            replayed: Replayed {
+                health: BTreeMap::new(),
+                standings: BTreeMap::new(),
+                transitions: Vec::new(),
+                discarded: Vec::new(),
+                braked: Vec::new(),
+            },
+        }
+    }
+
+    /// Takes in the next round, later than all before.
+    pub fn take(&mut self, round: &Round) {
+        let policy = self.policy;
         if let Some(reason) = round.discarded(&policy.rounds) {
-            replayed.discarded.push((round.at, reason));
-            continue;
+            self.replayed.discarded.push((round.at, reason));
+            return;
         }
         let mut samples: BTreeMap<&EndpointId, Vec<&Sample>> = BTreeMap::new();
         for sample in &round.samples {
@@ -198,10 +212,10 @@ pub fn replay(
         }
         let mut moves = Vec::new();
         let mut active = 0;
-        for (id, track) in &mut tracks {
+        for (id, track) in &mut self.tracks {
             active += usize::from(track.standing.state == State::Active);
             track.see(round.at, samples.get(id).map_or(&[], Vec::as_slice), policy);
-            if let Some((to, rule)) = track.next(round.at, &decided[*id], policy) {
+            if let Some((to, rule)) = track.next(round.at, &self.decided[*id], policy) {
                 moves.push((*id, to, rule));
             }
         }
@@ -211,25 +225,48 @@ pub fn replay(
             .count();
         let brake = leaves_too_many(leaving, active, policy.states.leaving_share_max);
         if brake {
-            replayed.braked.push((round.at, leaving));
+            self.replayed.braked.push((round.at, leaving));
         }
         for (id, to, rule) in moves {
             if brake && to == State::Degraded {
                 continue;
             }
-            if let Some(track) = tracks.get_mut(id) {
+            if let Some(track) = self.tracks.get_mut(id) {
                 let transition = track.enter(to, rule, round.at);
-                replayed.transitions.push((id.clone(), transition));
+                self.replayed.transitions.push((id.clone(), transition));
             }
         }
     }
-    for (id, track) in tracks {
-        replayed.standings.insert(id.clone(), track.standing);
-        if let Some(health) = track.health {
-            replayed.health.insert(id.clone(), health);
-        }
+
+    /// What was seen of an endpoint within the policy's window, the oldest first.
+    pub fn window(&self, id: &EndpointId) -> impl DoubleEndedIterator<Item = (i64, &Sample)> {
+        self.tracks.get(id).into_iter().flat_map(Track::window)
     }
-    replayed
+
+    /// How every endpoint stands now.
+    pub fn end(&self) -> Replayed {
+        let mut replayed = self.replayed.clone();
+        for (id, track) in &self.tracks {
+            replayed.standings.insert((*id).clone(), track.standing);
+            if let Some(health) = &track.health {
+                replayed.health.insert((*id).clone(), health.clone());
+            }
+        }
+        replayed
+    }
+}
+
+/// Walks through rounds, the oldest first, and answers how every endpoint that people decided on stands at the end.
+pub fn replay(
+    decided: &BTreeMap<EndpointId, Decided>,
+    rounds: &[Round],
+    policy: &Policy,
+) -> Replayed {
+    let mut replay = Replay::begin(decided, policy);
+    for round in rounds {
+        replay.take(round);
+    }
+    replay.end()
 }
 
 /// When so many fall at once, it is more likely that we are wrong, or that clients need every one that still answers.

@@ -133,6 +133,11 @@ impl Track {
         }
     }
 
+    /// What was seen within the window, the oldest first.
+    pub(super) fn window(&self) -> impl DoubleEndedIterator<Item = (i64, &Sample)> {
+        self.window.iter().map(|(at, sample)| (*at, sample))
+    }
+
     /// The median of the lags that were proved within the window.
     pub(super) fn lag_median_seconds(&self) -> Option<u64> {
         let mut lags: Vec<u64> = self

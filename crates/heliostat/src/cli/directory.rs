@@ -9,8 +9,8 @@ use url::Url;
 
 use super::{
     DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryMergeArgs,
-    DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs, DirectoryShowArgs, PassphraseArgs,
-    ServeArgs, TreePlace,
+    DirectoryNotifyArgs, DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs,
+    DirectoryShowArgs, PassphraseArgs, ServeArgs, TreePlace,
 };
 
 /// What is done with the list of mirrors.
@@ -38,6 +38,8 @@ pub(crate) enum DirectoryCommand {
     Export(DirectoryExportArgs),
     /// Tell how every mirror stands, from what probes saw
     Score(DirectoryScoreArgs),
+    /// Tell operators what is about to happen to their mirrors, each thing once
+    Notify(Box<DirectoryNotifyArgs>),
     /// Write the list for people and programs, as a folder of static files
     Publish(DirectoryPublishArgs),
     /// Serve a mirror that sends clients to the others on a published list for files

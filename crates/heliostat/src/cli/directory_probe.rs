@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use heliostat_directory::Class;
 use url::Url;
 
-use super::{RegistryArgs, UpstreamArgs};
+use super::{NoticeArgs, RegistryArgs, UpstreamArgs};
 
 /// Options of `heliostat directory probe`.
 #[derive(Debug, Clone, Args)]
@@ -115,6 +115,9 @@ pub(crate) struct DirectoryRunArgs {
     /// End after so many rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: Option<u64>,
+    /// After each round, operators are told what is due, where there is a way to
+    #[command(flatten)]
+    pub(crate) notices: NoticeArgs,
     #[command(flatten)]
     pub(crate) prober: ProberArgs,
 }

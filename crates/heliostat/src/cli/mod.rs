@@ -11,6 +11,8 @@ mod client;
 #[cfg(feature = "directory")]
 mod directory;
 #[cfg(feature = "directory")]
+mod directory_notify;
+#[cfg(feature = "directory")]
 mod directory_probe;
 #[cfg(feature = "directory")]
 mod directory_registry;
@@ -41,6 +43,8 @@ pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,
     DirectoryScoreArgs, DirectoryServeArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs,
 };
+#[cfg(feature = "directory")]
+pub(crate) use directory_notify::{DirectoryNotifyArgs, NoticeArgs};
 #[cfg(feature = "directory")]
 pub(crate) use directory_probe::{
     DirectoryMergeArgs, DirectoryProbeArgs, DirectoryRunArgs, ProberArgs,

@@ -22,6 +22,7 @@ mod config_words;
 mod directory_evidence;
 mod directory_fleet;
 mod directory_keep;
+mod directory_notify;
 mod directory_probe;
 mod directory_publish;
 mod directory_redirect;

@@ -5,6 +5,7 @@ use askama::Template;
 use super::super::view::View;
 use super::super::words;
 use super::Frame;
+use crate::policy::Policy;
 
 #[derive(Template)]
 #[template(path = "policy.html")]
@@ -19,6 +20,7 @@ pub(super) struct Rules {
     moves: Vec<(&'static str, &'static str, String)>,
     failed_share: String,
     leaving_share: String,
+    notices: Vec<String>,
     text: String,
 }
 
@@ -98,9 +100,29 @@ impl Rules {
             moves,
             failed_share: share(policy.rounds.failed_share_max),
             leaving_share: share(states.leaving_share_max),
+            notices: notices(policy),
             text: view.policy_text.to_owned(),
         }
     }
+}
+
+/// What operators hear before something happens, and when.
+fn notices(policy: &Policy) -> Vec<String> {
+    let rules = &policy.notices;
+    let days: Vec<String> = rules
+        .retirement_days
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    vec![
+        "at once when it is degraded, suspended, in quarantine or retired, when the keepers take it off, and when it is \
+         active again"
+            .to_owned(),
+        format!("{} before it is suspended", span(rules.suspension_seconds_before)),
+        format!("that it is going to be retired, on these days of a suspension: {}", days.join(", ")),
+        format!("when less than {} days of its certificate are left", rules.certificate_days),
+        format!("when nobody confirmed for {} days that its contacts reach anybody", rules.contact_days),
+    ]
 }
 
 fn span(seconds: i64) -> String {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use heliostat_directory::{EndpointId, Merged, Round, Sample, VantageId};
+use heliostat_directory::{EndpointId, HistoryReader, Merged, Round, Sample, VantageId};
 use heliostat_prober::Evidence;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,6 +19,8 @@ pub(super) const EVIDENCE: &str = "evidence";
 const LOCK: &str = ".lock";
 /// What is read of the end of a history to find what was seen last.
 const TAIL_BYTES: u64 = 16 << 20;
+/// Bytes of one round: every endpoint of a full registry from four places.
+const LINE_BYTES_MAX: u64 = 256 << 20;
 
 /// The file of the month that a moment is in.
 pub(super) fn month_file(list: &Path, at: i64) -> PathBuf {
@@ -57,6 +59,62 @@ pub(super) fn recent(list: &Path, now: i64) -> anyhow::Result<Vec<Round>> {
         rounds.extend(Round::read_all(&path.display().to_string(), &tail(&path)?)?);
     }
     Ok(rounds)
+}
+
+/// Gives every round of the history until then to `take`, the oldest first, without holding more than one. A line that
+/// a writer has not ended yet is left for the next time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a list is a person's folder under git, not the store's"
+)]
+pub(super) fn walk(list: &Path, until: i64, mut take: impl FnMut(&Round)) -> anyhow::Result<()> {
+    let folder = list.join(HISTORY);
+    if !folder.exists() {
+        return Ok(());
+    }
+    let mut paths = super::files_in(&folder, ".jsonl")?;
+    paths.extend(super::files_in(&folder, ".jsonl.zst")?);
+    paths.sort();
+    let mut last_at = None;
+    for path in paths {
+        let name = path.display().to_string();
+        let reading = || format!("cannot read `{name}`");
+        let file = File::open(&path).with_context(reading)?;
+        let mut lines: Box<dyn BufRead> = if name.ends_with(".zst") {
+            Box::new(BufReader::new(
+                zstd::Decoder::new(file).with_context(reading)?,
+            ))
+        } else {
+            Box::new(BufReader::new(file))
+        };
+        let mut reader = HistoryReader::new(&name);
+        let mut line = String::new();
+        while (&mut lines)
+            .take(LINE_BYTES_MAX)
+            .read_line(&mut line)
+            .with_context(reading)?
+            > 0
+        {
+            let read = reader.take(&line);
+            let is_whole = line.ends_with('\n');
+            line.clear();
+            let round = match read {
+                Ok(Some(round)) => round,
+                Ok(None) => continue,
+                Err(_) if !is_whole => break,
+                Err(error) => return Err(error.into()),
+            };
+            anyhow::ensure!(
+                last_at < Some(round.at),
+                "`{name}` begins before the file before it ends; join them with `heliostat directory merge`"
+            );
+            last_at = Some(round.at);
+            if round.at <= until {
+                take(&round);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Puts a file of the list in its place as a whole.

@@ -3,6 +3,7 @@
 mod add;
 mod folder;
 mod history;
+mod notify;
 mod probe;
 mod publish;
 mod registry;
@@ -48,6 +49,7 @@ pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Re
         DirectoryCommand::Import(args) => registry::import(args),
         DirectoryCommand::Export(args) => registry::export(args),
         DirectoryCommand::Score(args) => score(args),
+        DirectoryCommand::Notify(args) => notify::run(args),
         DirectoryCommand::Publish(args) => publish::publish(args),
         DirectoryCommand::Serve(args) => serve::run(common, args),
         DirectoryCommand::Sign(args) => sign::sign(args),

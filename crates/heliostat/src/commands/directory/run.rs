@@ -10,8 +10,8 @@ use heliostat_prober::{Prober, Reference, Target};
 use heliostat_pypi::Sha256;
 use tokio_util::sync::CancellationToken;
 
-use super::{history, probe};
-use crate::cli::{DirectoryMergeArgs, DirectoryRunArgs};
+use super::{history, notify, probe};
+use crate::cli::{DirectoryMergeArgs, DirectoryRunArgs, ProberArgs};
 use crate::commands::UsageError;
 use crate::commands::signals::Signals;
 use crate::outcome::Outcome;
@@ -25,7 +25,9 @@ const EVIDENCE_BYTES_MAX: u64 = 1_000_000;
 
 /// Looks again and again, until it is told to stop.
 pub(super) fn run(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
-    super::read(&args.prober.place)?;
+    let (policy, _) = super::read(&args.prober.place)?;
+    let list = &args.prober.place.registry;
+    notify::usable(&args.notices, list, (&policy, &ways(&args.prober)))?;
     let runtime = wire::runtime()?;
     let ended = runtime.block_on(async {
         let cancel = CancellationToken::new();
@@ -46,6 +48,14 @@ pub(super) fn run(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
     ended
 }
 
+/// Webhooks are reached as the reference is.
+fn ways(args: &ProberArgs) -> notify::Ways {
+    notify::Ways {
+        cacert: args.upstream.cacert.clone(),
+        proxy: args.upstream.proxy.clone(),
+    }
+}
+
 async fn rounds(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
     let every = Duration::from_secs(args.every);
     let mut beats = tokio::time::interval(every);
@@ -59,10 +69,10 @@ async fn rounds(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
         if number % args.reference_every == 0 {
             reference = None;
         }
-        one_round(args, class, &mut reference).await?;
+        let ended = one_round(args, class, &mut reference).await?;
         number += 1;
         if args.rounds.is_some_and(|rounds| number >= rounds) {
-            return Ok(Outcome::Done);
+            return Ok(ended);
         }
     }
 }
@@ -82,8 +92,8 @@ async fn one_round(
     args: &DirectoryRunArgs,
     class: Class,
     reference: &mut Option<Reference>,
-) -> anyhow::Result<()> {
-    let args = &args.prober;
+) -> anyhow::Result<Outcome> {
+    let (notices, args) = (&args.notices, &args.prober);
     // Read anew, so that a changed list counts from the next round on.
     let (policy, registry) = super::read(&args.place)?;
     let targets: Vec<Target> = probe::chosen(&registry, &[])?;
@@ -110,7 +120,17 @@ async fn one_round(
             render::plural(samples.len() as u64, "endpoint")
         ),
     });
-    Ok(())
+    let ways = ways(args);
+    let list = &args.place.registry;
+    let told = notify::after_round(notices, list, (&policy, &registry), &ways, seen.round.at).await;
+    // Rounds go on when nobody can be told; what is due is tried again after the next one.
+    Ok(match told {
+        Ok(told) => told.outcome(),
+        Err(error) => {
+            crate::outcome::tell(&error);
+            Outcome::Findings
+        }
+    })
 }
 
 /// Joins what another vantage saw with the list's history.

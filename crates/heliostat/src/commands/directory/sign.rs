@@ -233,6 +233,14 @@ fn roots(folder: &Path) -> anyhow::Result<Option<Roots>> {
     }))
 }
 
+/// The newest root of a list, which says which online keys there are.
+pub(super) fn newest_root(list: &Path) -> anyhow::Result<Root> {
+    let roots = roots(&list.join(METADATA))?;
+    Ok(roots
+        .context("the list has no root, which would say which keys there are")?
+        .newest)
+}
+
 /// Adds all metadata to a publication, and what it names under names with digests, as clients of TUF ask for it. A list
 /// that people sign is never published unsigned, nor otherwise than they signed it.
 pub(super) fn add_metadata(
