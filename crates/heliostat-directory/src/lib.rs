@@ -15,6 +15,7 @@ mod publish;
 mod registry;
 mod score;
 mod state;
+mod weight;
 
 pub use error::{DirectoryError, Problem};
 pub use exchange::{Imported, ListForm, Proposed, id_of_host};
@@ -24,7 +25,7 @@ pub use finding::{
 pub use merge::{Merged, merge};
 pub use notice::{Action, Known, NextAction, Notice, NoticeKind, Reason, next_actions, notices};
 pub use observe::{Count, Gate, HistoryReader, Outcome, Round, Sample, VantageId};
-pub use policy::{ActiveRules, NoticeRules, Policy, RoundRules, ScoreRules, StateRules};
+pub use policy::{ActiveRules, CapRules, NoticeRules, Policy, RoundRules, ScoreRules, StateRules};
 pub use publish::{
     EndpointStatus, Files, Freshness, MirrorList, Moved, Published, Quantiles, Share, StatusList,
     VantageStatus, history_by_month, publish, registry_documents,
@@ -34,4 +35,5 @@ pub use registry::{
     MirrorId, Operator, Registry, Retirement, forbidden_name,
 };
 pub use score::{Health, Term, Why, health, wilson_lower};
-pub use state::{Decided, Replay, Replayed, Rule, Standing, State, Transition, replay};
+pub use state::{Braked, Decided, Replay, Replayed, Rule, Standing, State, Transition, replay};
+pub use weight::{Group, Weight, Weights, weights};

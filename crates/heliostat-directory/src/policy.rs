@@ -23,6 +23,8 @@ pub struct Policy {
     pub active: ActiveRules,
     /// When operators are told.
     pub notices: NoticeRules,
+    /// What one operator or one network may have of all clients.
+    pub caps: CapRules,
 }
 
 /// When a round of probes is thrown away.
@@ -97,6 +99,16 @@ pub struct ActiveRules {
     pub lag_median_max_seconds: u64,
 }
 
+/// What one operator or one network may have of all clients, as far as there are enough others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CapRules {
+    /// One operator, 0 to 1.
+    pub operator_share_max: f64,
+    /// One autonomous system, 0 to 1.
+    pub network_share_max: f64,
+}
+
 /// When operators are told what is about to happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -121,6 +133,16 @@ impl Default for Policy {
             states: StateRules::default(),
             active: ActiveRules::default(),
             notices: NoticeRules::default(),
+            caps: CapRules::default(),
+        }
+    }
+}
+
+impl Default for CapRules {
+    fn default() -> Self {
+        Self {
+            operator_share_max: 0.25,
+            network_share_max: 0.25,
         }
     }
 }
@@ -207,6 +229,8 @@ impl Policy {
             ("states.leaving_share_max", self.states.leaving_share_max),
             ("active.available_min", self.active.available_min),
             ("active.present_min", self.active.present_min),
+            ("caps.operator_share_max", self.caps.operator_share_max),
+            ("caps.network_share_max", self.caps.network_share_max),
         ];
         for (key, value) in shares {
             if !(0.0..=1.0).contains(&value) {

@@ -164,7 +164,7 @@ fn what_people_decide_and_what_runs_out_is_told_too() {
     );
     let registry = registry("");
     let days = |rounds: &mut Vec<Round>, days| {
-        rounds.last_mut().unwrap().samples[0].certificate_days = Some(days)
+        rounds.last_mut().unwrap().samples[0].certificate_days = Some(days);
     };
     days(&mut rounds, 14);
     assert_eq!(kinds(&due(&registry, &rounds, &BTreeSet::new(), now)), []);

@@ -89,6 +89,9 @@ pub struct EndpointStatus {
     pub serial_proved: Option<u64>,
     /// 0 to 100, to one place.
     pub health: Option<f64>,
+    /// Which share of clients the list sends there, 0 to 1, to four places; with the caps per operator and network.
+    #[serde(default)]
+    pub weight: f64,
     /// Gates that were not passed within the policy's window.
     pub gates: BTreeSet<Gate>,
     /// Probes answered within a day.
@@ -194,7 +197,7 @@ pub(super) fn add(
         endpoints: view
             .endpoints
             .iter()
-            .map(|endpoint| status_of(endpoint, view.policy, view.at))
+            .map(|endpoint| status_of(endpoint, view))
             .collect(),
     };
     files.insert("v1/status.json".to_owned(), json(&status)?);
@@ -217,7 +220,7 @@ fn without_secrets(mirror: &Mirror) -> Mirror {
     mirror
 }
 
-fn status_of(view: &EndpointView<'_>, policy: &Policy, at: i64) -> EndpointStatus {
+fn status_of(view: &EndpointView<'_>, all: &View<'_>) -> EndpointStatus {
     let health = view.current_health();
     EndpointStatus {
         endpoint: view.endpoint.id.clone(),
@@ -232,14 +235,19 @@ fn status_of(view: &EndpointView<'_>, policy: &Policy, at: i64) -> EndpointStatu
         next_actions: next_actions(
             &view.standing,
             view.mirror.retires.as_ref().map(|one| one.at.as_second()),
-            policy,
-            at,
+            all.policy,
+            all.at,
         ),
         freshness: view.freshness(),
         lag_seconds: view.lag_seconds(),
         serial_claimed: view.newest(|sample| sample.serial_claimed),
         serial_proved: view.newest(|sample| sample.serial_proved),
         health: health.map(|health| rounded(health.value, 10.0)),
+        weight: all
+            .weights
+            .of
+            .get(&view.endpoint.id)
+            .map_or(0.0, |weight| rounded(weight.share, 10_000.0)),
         gates: health
             .map(|health| health.gates.clone())
             .unwrap_or_default(),

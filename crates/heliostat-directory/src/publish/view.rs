@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::registry::{CountryCode, Endpoint, Mirror};
 use crate::score::Health;
 use crate::state::{Decided, Replayed, Standing, State, Transition, replay};
+use crate::weight::{Weights, weights};
 
 /// Seconds of a day.
 pub(super) const DAY: i64 = 86_400;
@@ -43,6 +44,7 @@ pub(super) struct View<'a> {
     pub(super) evidence: &'a [String],
     pub(super) generator: &'a str,
     pub(super) replayed: Replayed,
+    pub(super) weights: Weights,
     /// In the order of the registry.
     pub(super) endpoints: Vec<EndpointView<'a>>,
     pub(super) vantages: BTreeSet<&'a VantageId>,
@@ -121,6 +123,7 @@ impl<'a> View<'a> {
         let rounds = &published.rounds[..until];
         let policy = published.policy;
         let replayed = replay(&Decided::of_all(published.registry), rounds, policy);
+        let weights = weights(published.registry, &replayed, policy);
         let mut samples: BTreeMap<_, Vec<(i64, &Sample)>> = BTreeMap::new();
         let mut vantages = BTreeSet::new();
         for round in rounds {
@@ -167,6 +170,7 @@ impl<'a> View<'a> {
             rounds: rounds.len(),
             last_round_at: rounds.last().map(|round| round.at),
             replayed,
+            weights,
         }
     }
 

@@ -161,8 +161,17 @@ pub struct Replayed {
     pub transitions: Vec<(EndpointId, Transition)>,
     /// Rounds that said nothing about mirrors, with the reason.
     pub discarded: Vec<(i64, &'static str)>,
-    /// Rounds that would have taken too many out at once, and how many.
-    pub braked: Vec<(i64, usize)>,
+    /// Rounds that would have taken too many out at once.
+    pub braked: Vec<Braked>,
+}
+
+/// A round that would have taken too many out at once, and took none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Braked {
+    /// When.
+    pub at: i64,
+    /// Who would have been degraded, and by which rule.
+    pub held: Vec<(EndpointId, Rule)>,
 }
 
 /// The longest declared maintenance that counts.
@@ -219,13 +228,17 @@ impl<'a> Replay<'a> {
                 moves.push((*id, to, rule));
             }
         }
-        let leaving = moves
+        let leaving: Vec<(EndpointId, Rule)> = moves
             .iter()
             .filter(|(_, to, _)| *to == State::Degraded)
-            .count();
-        let brake = leaves_too_many(leaving, active, policy.states.leaving_share_max);
+            .map(|(id, _, rule)| ((*id).clone(), *rule))
+            .collect();
+        let brake = leaves_too_many(leaving.len(), active, policy.states.leaving_share_max);
         if brake {
-            self.replayed.braked.push((round.at, leaving));
+            self.replayed.braked.push(Braked {
+                at: round.at,
+                held: leaving,
+            });
         }
         for (id, to, rule) in moves {
             if brake && to == State::Degraded {

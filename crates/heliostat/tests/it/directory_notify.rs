@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use heliostat_testkit::clients::{Tool, or_skip};
 use heliostat_testkit::directory::{ENDS_TEXT, write_sample};
+use heliostat_testkit::fixture::sha256_hex;
 use heliostat_testkit::front::{FrontTwist, Wrong};
 use heliostat_testkit::process::{Finished, Invocation};
 use heliostat_testkit::pypi::Authority;
 use heliostat_testkit::receiver::{Received, Receiver};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::directory_fleet::Fleet;
 use crate::sync_world::small;
@@ -44,8 +44,7 @@ impl Desk {
             .arg(desk.path("prober.key"))
             .run()
             .assert_code(0);
-        let digest = Sha256::digest(MAIL.to_lowercase());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = sha256_hex(MAIL.to_lowercase().as_bytes());
         desk.reach(
             "dune",
             &format!("{{ kind = \"email\", sha256 = \"{digest}\" }}"),

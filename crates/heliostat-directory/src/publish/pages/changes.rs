@@ -64,7 +64,7 @@ impl Changes {
                 .iter()
                 .rev()
                 .take(ROUNDS_MAX)
-                .map(|(at, count)| (words::moment(*at), *count))
+                .map(|braked| (words::moment(braked.at), braked.held.len()))
                 .collect(),
             evidence: view.evidence.to_vec(),
         }

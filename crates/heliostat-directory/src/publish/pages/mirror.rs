@@ -141,7 +141,7 @@ impl Section {
             certificate: view
                 .newest(|sample| sample.certificate_days)
                 .map(|days| format!("ends in {days} days")),
-            facts: facts(view),
+            facts: facts(view, all),
             days: Blocks::of(&view.days(90)),
             uptime: words::percent(uptime.ok, uptime.n),
             uptime_days: view.days_seen(90),
@@ -199,7 +199,7 @@ fn serials(view: &EndpointView<'_>) -> Option<String> {
     }
 }
 
-fn facts(view: &EndpointView<'_>) -> Vec<(&'static str, String)> {
+fn facts(view: &EndpointView<'_>, all: &View<'_>) -> Vec<(&'static str, String)> {
     let endpoint = view.endpoint;
     let mut facts = vec![
         ("Address", endpoint.base.to_string()),
@@ -222,6 +222,16 @@ fn facts(view: &EndpointView<'_>) -> Vec<(&'static str, String)> {
             .bandwidth_mbps
             .map(|rate| ("Line, as its operator says", format!("{rate} Mbit/s"))),
     );
+    facts.extend(all.weights.of.get(&endpoint.id).map(|weight| {
+        let share = format!("{:.1} %", weight.share * 100.0);
+        let held = weight.held_by.as_ref().map_or_else(String::new, |group| {
+            format!(
+                ", held down from {:.1} %, as {group} has no more",
+                weight.uncapped * 100.0
+            )
+        });
+        ("Share of clients", format!("{share}{held}"))
+    }));
     facts
 }
 

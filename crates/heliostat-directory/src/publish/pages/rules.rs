@@ -20,6 +20,8 @@ pub(super) struct Rules {
     moves: Vec<(&'static str, &'static str, String)>,
     failed_share: String,
     leaving_share: String,
+    operator_share: String,
+    network_share: String,
     notices: Vec<String>,
     text: String,
 }
@@ -100,6 +102,8 @@ impl Rules {
             moves,
             failed_share: share(policy.rounds.failed_share_max),
             leaving_share: share(states.leaving_share_max),
+            operator_share: share(policy.caps.operator_share_max),
+            network_share: share(policy.caps.network_share_max),
             notices: notices(policy),
             text: view.policy_text.to_owned(),
         }

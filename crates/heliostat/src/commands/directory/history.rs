@@ -80,7 +80,8 @@ pub(super) fn walk(list: &Path, until: i64, mut take: impl FnMut(&Round)) -> any
         let name = path.display().to_string();
         let reading = || format!("cannot read `{name}`");
         let file = File::open(&path).with_context(reading)?;
-        let mut lines: Box<dyn BufRead> = if name.ends_with(".zst") {
+        let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+        let mut lines: Box<dyn BufRead> = if is_compressed {
             Box::new(BufReader::new(
                 zstd::Decoder::new(file).with_context(reading)?,
             ))

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    Decided, EndpointId, MirrorId, Policy, Registry, Replayed, Round, State, Term, replay,
+    Braked, Decided, EndpointId, Group, MirrorId, Policy, Registry, Replayed, Round, State, Term,
+    Weight, Weights, replay, weights,
 };
 use serde_json::json;
 
@@ -120,9 +121,11 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
     let rounds = read_history(&args.replay)?;
     let replayed = replay(&Decided::of_all(&registry), &rounds, &policy);
     if let Some(endpoint) = &args.explain {
-        reporter::print(&explained(endpoint, &replayed, &policy)?);
+        let weights = weights(&registry, &replayed, &policy);
+        reporter::print(&explained(endpoint, (&replayed, &weights), &policy)?);
         return Ok(Outcome::Done);
     }
+    let weights = weights(&registry, &replayed, &policy);
     for (id, standing) in &replayed.standings {
         let health = replayed.health.get(id).map(|health| health.value);
         let next = standing.next_action(&policy);
@@ -133,6 +136,7 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
                 "since": standing.since,
                 "rule": standing.rule,
                 "health": health,
+                "weight": weights.of.get(id).map(|weight| weight.share),
                 "next": next.map(|(at, state)| json!({"at": at, "state": state})),
             }));
         } else {
@@ -151,10 +155,11 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
             render::moment(*at)
         ));
     }
-    for (at, count) in &replayed.braked {
+    for Braked { at, held } in &replayed.braked {
         reporter::talk(&format!(
-            "the round of {} would have degraded {count} at once, so none was moved",
-            render::moment(*at)
+            "the round of {} would have degraded {} at once, so none was moved",
+            render::moment(*at),
+            held.len()
         ));
     }
     let well = |state: State| {
@@ -179,7 +184,11 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Every term of one endpoint's health, and every rule that fired.
-fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Result<String> {
+fn explained(
+    endpoint: &str,
+    (replayed, weights): (&Replayed, &Weights),
+    policy: &Policy,
+) -> anyhow::Result<String> {
     let id = EndpointId::try_from(endpoint.to_owned()).map_err(UsageError)?;
     let standing = replayed.standings.get(&id).ok_or_else(|| {
         UsageError(format!(
@@ -229,6 +238,19 @@ fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Re
             }
         }
     }
+    if let Some(weight) = weights.of.get(&id) {
+        line("share", share_words(weight, weights, policy));
+    }
+    for Braked { at, held } in &replayed.braked {
+        for (_, rule) in held.iter().filter(|(of, _)| *of == id) {
+            let at = render::moment(*at);
+            let others = held.len() - 1;
+            line(
+                "braked",
+                format!("{at} not degraded, with {others} others at once: {rule}"),
+            );
+        }
+    }
     for (_, transition) in replayed.transitions.iter().filter(|(of, _)| *of == id) {
         line(
             "moved",
@@ -242,6 +264,32 @@ fn explained(endpoint: &str, replayed: &Replayed, policy: &Policy) -> anyhow::Re
         );
     }
     Ok(text)
+}
+
+/// An active endpoint's share of all clients, and the cap that holds it down.
+fn share_words(weight: &Weight, weights: &Weights, policy: &Policy) -> String {
+    let mut words = format!("{:.1} % of clients", weight.share * 100.0);
+    let Some(group) = &weight.held_by else {
+        return words;
+    };
+    let (cap, wanted) = match group {
+        Group::Operator(_) => (weights.operator_share_max, policy.caps.operator_share_max),
+        Group::Network(_) => (weights.network_share_max, policy.caps.network_share_max),
+    };
+    let _infallible = write!(
+        words,
+        ", {:.1} % by health alone: {group} has no more than {:.0} %",
+        weight.uncapped * 100.0,
+        cap * 100.0
+    );
+    if cap > wanted {
+        let _infallible = write!(
+            words,
+            ", as there are too few others for {:.0} %",
+            wanted * 100.0
+        );
+    }
+    words
 }
 
 /// Rounds out of files of a history, compressed or not, the oldest first.

@@ -162,9 +162,9 @@ impl Carriers {
             .context("there is no key to sign webhooks with")?;
         let body = serde_json::to_vec(notice).context("cannot write a notice as JSON")?;
         let at = wire::clock().now().to_string();
-        let mut signed = format!("{}.{at}.", notice.id).into_bytes();
-        signed.extend(&body);
-        let signature = STANDARD.encode(signer.sign(&signed)?.as_bytes());
+        let mut message = format!("{}.{at}.", notice.id).into_bytes();
+        message.extend(&body);
+        let signature = STANDARD.encode(signer.sign(&message)?.as_bytes());
         let headers = [
             ("content-type", "application/json".to_owned()),
             ("webhook-id", notice.id.clone()),

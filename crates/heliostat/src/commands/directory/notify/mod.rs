@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use heliostat_directory::{
     Contact, Decided, Known, Mirror, Notice, Policy, Registry, Replay, notices,
 };
+use jiff::Timestamp;
 use serde_json::json;
 use url::Url;
 
@@ -45,7 +46,7 @@ pub(super) struct Told {
 pub(super) fn run(args: &DirectoryNotifyArgs) -> anyhow::Result<Outcome> {
     let now = args
         .at
-        .map_or_else(|| wire::clock().now(), |at| at.as_second());
+        .map_or_else(|| wire::clock().now(), Timestamp::as_second);
     let list = &args.place.registry;
     let (policy, registry) = super::read(&args.place)?;
     let ways = Ways {
@@ -72,17 +73,20 @@ pub(super) fn run(args: &DirectoryNotifyArgs) -> anyhow::Result<Outcome> {
 
 impl Told {
     fn words(&self) -> String {
-        let mut words = format!("{} delivered", render::plural(self.delivered, "notice"));
+        let mut words = vec![format!(
+            "{} delivered",
+            render::plural(self.delivered, "notice")
+        )];
         if self.failed > 0 {
-            words += &format!(", {} to be tried again", self.failed);
+            words.push(format!("{} to be tried again", self.failed));
         }
         if self.nobody > 0 {
-            words += &format!(
-                ", {} for mirrors that nothing but their feed reaches",
+            words.push(format!(
+                "{} for mirrors that nothing but their feed reaches",
                 self.nobody
-            );
+            ));
         }
-        words
+        words.join(", ")
     }
 
     pub(super) const fn outcome(self) -> Outcome {
@@ -170,9 +174,6 @@ fn show_due(
             .iter()
             .map(Channel::name)
             .collect();
-        if channels == [Channel::Feed.name()] && record.reached().contains(&notice.id) {
-            continue;
-        }
         if channels.is_empty() {
             continue;
         }
@@ -212,9 +213,6 @@ async fn tell(
         for channel in open_channels(notice, registry, carriers, record) {
             let name = channel.name();
             if matches!(channel, Channel::Feed) {
-                if record.reached().contains(&notice.id) {
-                    continue;
-                }
                 told.nobody += 1;
                 reporter::talk(&format!(
                     "nothing but its feed tells the operator of `{}`: {}; there is no contact in its entry that \
