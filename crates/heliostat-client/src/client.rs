@@ -26,7 +26,7 @@ use crate::plain_client::{check, now};
 use crate::session::{Pulse, Session};
 use crate::spool::{Spool, spool};
 use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, encoded, refusal_of};
-use crate::{ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
+use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
 /// A verified view of a signed tree. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -216,9 +216,28 @@ impl Client {
         mirrors::read_journal(directory, Limits::default().journal_bytes_max, of)
     }
 
-    /// How each mirror stands.
-    pub fn standings(&self) -> Vec<(String, Standing)> {
+    /// How each mirror stands: those that are asked in the order in which they are, then the others.
+    pub fn standings(&self) -> Vec<Standing> {
         self.inner.mirrors.standings()
+    }
+
+    /// From now on these mirrors are asked besides those that the options gave, and no others that were listed before.
+    /// Where that leaves nobody, `refusal` is why; `notes` are for people.
+    ///
+    /// # Errors
+    /// [`ClientError::Configure`] for an address that cannot be asked, [`ClientError::Disk`].
+    pub fn list(
+        &self,
+        candidates: &[Candidate],
+        refusal: Option<String>,
+        notes: Vec<String>,
+    ) -> Result<(), ClientError> {
+        self.inner.mirrors.list(candidates, refusal, notes)
+    }
+
+    /// Sentences about the list that the mirrors come from, for people.
+    pub fn list_notes(&self) -> Vec<String> {
+        self.inner.mirrors.list_notes()
     }
 
     /// A sentence about our clock, where mirrors agree that it is wrong.
@@ -236,10 +255,14 @@ impl Client {
         self.inner.cancel.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.inner.mirrors.save();
     }
 
     /// The state that this request sees.
     async fn session(&self) -> Result<Arc<Session>, ClientError> {
+        if let Some(reason) = self.inner.mirrors.refusal() {
+            return Err(ClientError::NoMirror { reason });
+        }
         let (held, confirm) = {
             let mut state = self.inner.state();
             let confirm = state.pulse.beat(Instant::now(), &self.inner.options.limits);

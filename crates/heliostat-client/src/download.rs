@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal, Verdict};
-use crate::mirrors::{MirrorId, Mirrors};
+use crate::mirrors::{MirrorId, Mirrors, Purpose};
 use crate::spool::SpoolWriter;
 use crate::{ClientError, Limits};
 
@@ -113,7 +113,7 @@ impl<'a> Download<'a> {
 
     /// Asks each mirror once, the best first. Tells whether the file is there.
     async fn one_round(&mut self) -> Result<bool, ClientError> {
-        let ranked = self.mirrors.ranked();
+        let ranked = self.mirrors.ranked(Purpose::Steady);
         for (at, id) in ranked.iter().enumerate() {
             let patience = if at + 1 < ranked.len() {
                 self.limits.stall

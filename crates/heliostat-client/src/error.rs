@@ -52,6 +52,36 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// The root of a list of mirrors cannot be used.
+    #[error("`{name}` is not a usable root of a list of mirrors: {reason}")]
+    ListRoot {
+        /// Which one.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A list of mirrors is not what its keepers signed, or not any more.
+    #[error("the list of mirrors at {place} is refused: {reason}")]
+    List {
+        /// Where it is.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// The list leaves nobody to ask.
+    #[error("there is no mirror to ask: {reason}")]
+    NoMirror {
+        /// Why not.
+        reason: String,
+    },
+    /// A list of mirrors cannot be had.
+    #[error("the list of mirrors at {place} cannot be had")]
+    ListUnreachable {
+        /// Where it is.
+        place: String,
+        /// Why.
+        source: UpstreamError,
+    },
     /// No trusted role names the target.
     #[error("the signed state names no `{target}`")]
     NoSuchTarget {
@@ -91,11 +121,15 @@ impl ClientError {
     /// outage, which clients try again.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::PinnedRoot { .. } | Self::Configure(_) => ErrorKind::Settings,
+            Self::PinnedRoot { .. } | Self::ListRoot { .. } | Self::Configure(_) => {
+                ErrorKind::Settings
+            }
             Self::Disk { .. } => ErrorKind::Disk,
-            Self::Refused { .. } => ErrorKind::Integrity,
+            Self::Refused { .. } | Self::List { .. } | Self::NoMirror { .. } => {
+                ErrorKind::Integrity
+            }
             Self::NoSuchTarget { .. } => ErrorKind::Absent,
-            Self::Stopping | Self::Origin(_) => ErrorKind::Outage,
+            Self::Stopping | Self::Origin(_) | Self::ListUnreachable { .. } => ErrorKind::Outage,
             Self::Shared(error) => error.kind(),
             Self::NotGiven { answers, .. } => {
                 let verdict = |wanted: &[Verdict]| {

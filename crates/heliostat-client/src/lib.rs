@@ -15,6 +15,7 @@ mod download;
 mod error;
 mod failure;
 mod limits;
+mod listing;
 mod mirrors;
 mod origin;
 mod pages;
@@ -31,7 +32,10 @@ pub use compare::{Comparison, Conflict, Document, Source, View, compare};
 pub use error::{Answers, ClientError, ErrorKind};
 pub use failure::{Attack, Failure, Refusal, Verdict};
 pub use limits::Limits;
-pub use mirrors::{JournalEntry, MirrorOptions, Standing, Transport};
+pub use listing::{ListOptions, ListPlace, Listing, VerifiedList};
+pub use mirrors::{
+    Advice, Candidate, Choices, Circuit, JournalEntry, MirrorOptions, Prior, Standing, Transport,
+};
 pub use origin::{OriginOptions, OriginOrder};
 pub use pages::SignedPage;
 pub use plain_client::PlainClient;

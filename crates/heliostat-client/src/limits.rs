@@ -19,6 +19,12 @@ pub struct Limits {
     pub root_rotations_max: u64,
     /// Roles visited in search of one target. 32.
     pub delegations_max: usize,
+    /// The largest document of a list of mirrors, in bytes. 32 MB: 10,000 mirrors take 6 MB, how they do 16 MB.
+    pub list_bytes_max: u64,
+    /// Mirrors taken from a list. 20,000.
+    pub listed_max: usize,
+    /// Listed mirrors that are asked at once for what all know, beside those that the user gave. 6.
+    pub listed_at_once: usize,
     /// The time that a whole metadata file or page may take from one mirror. 30 s.
     pub document_deadline: Duration,
     /// A metadata file or page of which nothing comes for so long is had elsewhere. 8 s: pip gives up after 15 s, and
@@ -81,6 +87,9 @@ impl Default for Limits {
             target_bytes_max: 64_000_000,
             root_rotations_max: 32,
             delegations_max: 32,
+            list_bytes_max: 32_000_000,
+            listed_max: 20_000,
+            listed_at_once: 6,
             document_deadline: Duration::from_secs(30),
             document_stall: Duration::from_secs(8),
             grace: Duration::from_millis(500),

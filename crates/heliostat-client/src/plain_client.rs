@@ -44,7 +44,7 @@ impl PlainClient {
         let directory = MetadataDirectory::new(directory.to_owned(), &limits);
         let metadata = with_slash(metadata);
         let targets = targets.map_or_else(|| metadata.clone(), with_slash);
-        let mirror = Mirror::with_bases(metadata, targets, transport, &limits)?;
+        let mirror = Mirror::with_bases(metadata, targets, transport, &limits).prepared()?;
         let mirrors = Mirrors::of(vec![mirror], None, clock.clone(), &limits)?;
         let Some(root) = directory.role("root")? else {
             return Err(ClientError::Refused {

@@ -3,6 +3,8 @@
 mod cli;
 mod commands;
 mod files;
+#[cfg(feature = "directory")]
+mod mirror_list;
 mod outcome;
 mod program;
 mod reference;

@@ -240,6 +240,31 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "check `--root`: it must be the N.root.json that the notary gave out".to_owned(),
         );
     }
+    if let Some(error) = cause.downcast_ref::<ClientError>() {
+        match error {
+            ClientError::ListRoot { .. } => {
+                return Some(
+                    "check `--directory-root`: it must be the N.root.json that the keepers of the list gave out"
+                        .to_owned(),
+                );
+            }
+            ClientError::List { .. } => {
+                return Some(
+                    "ask the keepers of the list for a newer one, check `--directory-root`, or name mirrors yourself with \
+                     `--mirror` and leave out `--directory`"
+                        .to_owned(),
+                );
+            }
+            ClientError::ListUnreachable { .. } => {
+                return Some(
+                    "check `--directory`: it must be where `tuf/` and `v1/` stand; a copy in a folder will do, and so \
+                     will mirrors that you name with `--mirror`"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+    }
     if cause.is::<ServeError>() {
         return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());
     }

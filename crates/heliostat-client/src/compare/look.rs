@@ -216,7 +216,7 @@ impl Reader {
     fn new(source: &Source, transport: &Transport, limits: &Limits) -> Result<Self, ClientError> {
         let (source, directory) = match source {
             Source::Mirror(url) => {
-                let mirror = Mirror::new(url, transport, limits)?;
+                let mirror = Mirror::new(url, transport, limits).prepared()?;
                 (Reading::Mirror(Box::new(mirror)), Path::new("").to_owned())
             }
             Source::Directory(path) => {

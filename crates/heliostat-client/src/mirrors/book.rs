@@ -1,9 +1,9 @@
 //! What is known of each mirror: how fast, how reliable, how honest. Pure: the time is a parameter.
 
-use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::rank::{self, Circuit, Judged, Measured, Prior, RankPolicy, Rated, Seed};
 use crate::Limits;
 use crate::failure::Verdict;
 
@@ -13,10 +13,10 @@ const SAMPLES_MAX: usize = 64;
 /// Fewer samples than this say nothing about a mirror's p95.
 const SAMPLES_MIN: usize = 8;
 
-/// After a failure a mirror is asked after the others for a second, doubled with each further one up to a minute.
-const PENALTY_SECONDS_MAX: i64 = 60;
+/// A smaller answer tells how fast a mirror answers, a larger one how fast it sends.
+const DOCUMENT_BYTES_MAX: u64 = 64 << 10;
 
-/// One of the mirrors, by its place in the list that the user gave.
+/// One of the mirrors, by the order in which they became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct MirrorId(pub(crate) usize);
 
@@ -25,57 +25,196 @@ pub(crate) struct MirrorId(pub(crate) usize);
 pub(crate) struct Book {
     entries: Vec<Entry>,
     hedge: (Duration, Duration),
+    listed_at_once: usize,
+    policy: RankPolicy,
+    /// Makes this client differ from others.
+    client_seed: u64,
+    draws: u64,
+}
+
+/// Where a mirror is known from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Profile {
+    /// Its address, as it may be shown.
+    pub(crate) name: String,
+    /// Whether the user gave it.
+    pub(crate) is_given: bool,
+    /// Whether a list in force names it.
+    pub(crate) is_listed: bool,
+    /// Its id on the list.
+    pub(crate) id: Option<String>,
+    /// Who runs it, as the list says.
+    pub(crate) operator: Option<String>,
+    /// What the list expects of it.
+    pub(crate) prior: Prior,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
+    profile: Profile,
+    measured: Measured,
     latencies: VecDeque<Duration>,
-    failures_in_a_row: u32,
-    failed_at: i64,
     incomplete: u32,
     dropped: Option<(i64, String)>,
+    is_pinned: bool,
+    is_banned: bool,
     timestamp: u64,
     clock_ahead_seconds: Option<i64>,
 }
 
 /// How a mirror stands, for people and for `why`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Standing {
+    /// Its address.
+    pub mirror: String,
+    /// Its id on the list, where it is listed.
+    pub id: Option<String>,
+    /// Who runs it, as the list says.
+    pub operator: Option<String>,
+    /// Whether the user gave it, rather than a list.
+    pub given: bool,
+    /// Whether the user wants it before others.
+    pub pinned: bool,
+    /// Whether the user wants it not to be asked.
+    pub banned: bool,
+    /// Whether it is asked.
+    pub circuit: Circuit,
+    /// The time that an answer is expected to take, failures counted in.
+    pub expected_milliseconds: f64,
+    /// What the list says of it.
+    pub prior: Prior,
     /// Until when it is not asked, and what it did; `None` for a mirror in good standing.
     pub dropped: Option<(i64, String)>,
     /// Failures since it last gave something.
     pub failures_in_a_row: u32,
     /// How often it did not have what the signed state names.
     pub incomplete: u32,
+    /// The mean time of its small answers, in milliseconds, recent ones counting most.
+    pub latency_milliseconds: Option<f64>,
+    /// How fast its files come.
+    pub kilobytes_per_second: Option<f64>,
+    /// The share of what it was asked for that it gave, 0 to 1.
+    pub success: Option<f64>,
     /// The p95 of its answers, in milliseconds, once there are enough of them.
     pub p95_milliseconds: Option<u64>,
     /// The newest timestamp that it has shown.
     pub timestamp: u64,
 }
 
+/// What was asked for, as far as ranking cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A small document: another mirror may be tried out for it.
+    Document,
+    /// A file, or nothing at all.
+    Steady,
+}
+
+/// What a mirror gave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given {
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+    /// How much of it came from this mirror.
+    pub(crate) size_bytes: u64,
+}
+
 impl Book {
-    /// A book in which nothing is written about `mirrors` mirrors.
-    pub(crate) fn new(mirrors: usize, limits: &Limits) -> Self {
+    /// A book about nobody.
+    pub(crate) fn new(limits: &Limits, client_seed: u64) -> Self {
         Self {
-            entries: (0..mirrors).map(|_| Entry::default()).collect(),
+            entries: Vec::new(),
             hedge: limits.hedge,
+            listed_at_once: limits.listed_at_once,
+            policy: RankPolicy::default(),
+            client_seed,
+            draws: 0,
         }
     }
 
-    /// Writes down an answer: what it proves, and how long a good one took.
-    pub(crate) fn note(
+    /// Adds a mirror, whose id is the next.
+    pub(crate) fn add(&mut self, profile: Profile) -> MirrorId {
+        self.entries.push(Entry {
+            profile,
+            ..Entry::default()
+        });
+        MirrorId(self.entries.len() - 1)
+    }
+
+    /// Where a mirror is known from.
+    pub(crate) fn profile_mut(&mut self, id: MirrorId) -> &mut Profile {
+        &mut self.entries[id.0].profile
+    }
+
+    /// No mirror is listed any more.
+    pub(crate) fn unlist(&mut self) {
+        for entry in &mut self.entries {
+            entry.profile.is_listed = false;
+        }
+    }
+
+    /// What the user decided about mirrors, by their address or id.
+    pub(crate) fn choose(
         &mut self,
-        id: MirrorId,
-        verdict: Verdict,
-        elapsed: Option<Duration>,
-        now: i64,
+        is_pinned: impl Fn(&str) -> bool,
+        is_banned: impl Fn(&str) -> bool,
     ) {
+        for entry in &mut self.entries {
+            let profile = &entry.profile;
+            let either = |of: &dyn Fn(&str) -> bool| {
+                of(&profile.name) || profile.id.as_deref().is_some_and(of)
+            };
+            (entry.is_pinned, entry.is_banned) = (either(&is_pinned), either(&is_banned));
+        }
+    }
+
+    /// The addresses of those that the user gave.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &str> {
+        let given = self.entries.iter().filter(|entry| entry.profile.is_given);
+        given.map(|entry| entry.profile.name.as_str())
+    }
+
+    /// Whether there is nobody to ask.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut entries = self.entries.iter();
+        !entries.any(|entry| entry.is_known() && !entry.is_banned)
+    }
+
+    /// Takes over what was measured earlier.
+    pub(crate) fn recall(&mut self, id: MirrorId, measured: Measured) {
+        self.entries[id.0].measured = measured;
+    }
+
+    /// What was measured of those that were asked.
+    pub(crate) fn measured(&self) -> impl Iterator<Item = (&str, Measured, u64)> {
+        let asked = self
+            .entries
+            .iter()
+            .filter(|entry| entry.measured != Measured::default() || entry.timestamp > 0);
+        asked.map(|entry| (entry.profile.name.as_str(), entry.measured, entry.timestamp))
+    }
+
+    /// Writes down an answer: what it proves, and what a good one took.
+    pub(crate) fn note(&mut self, id: MirrorId, verdict: Verdict, given: Option<Given>, now: i64) {
+        let half_life = self.policy.half_life_seconds;
         let entry = &mut self.entries[id.0];
+        let measured = &mut entry.measured;
         match verdict {
             Verdict::Good => {
-                entry.failures_in_a_row = 0;
-                if let Some(elapsed) = elapsed {
-                    entry.latencies.push_back(elapsed);
+                measured.failures_in_a_row = 0;
+                measured.success.add(1.0, now, half_life);
+                if let Some(given) = given {
+                    let seconds = given.elapsed.as_secs_f64();
+                    if given.size_bytes <= DOCUMENT_BYTES_MAX {
+                        measured
+                            .latency_milliseconds
+                            .add(1_000.0 * seconds, now, half_life);
+                    } else {
+                        let kilobytes = u32::try_from(given.size_bytes / 1_000).unwrap_or(u32::MAX);
+                        let speed = f64::from(kilobytes) / seconds.max(0.001);
+                        measured.kilobytes_per_second.add(speed, now, half_life);
+                    }
+                    entry.latencies.push_back(given.elapsed);
                     if entry.latencies.len() > SAMPLES_MAX {
                         entry.latencies.pop_front();
                     }
@@ -85,10 +224,17 @@ impl Book {
             // What is behind is ranked by the timestamp it shows.
             Verdict::Behind => {}
             Verdict::Outage | Verdict::Lie => {
-                entry.failures_in_a_row = entry.failures_in_a_row.saturating_add(1);
-                entry.failed_at = now;
+                measured.failures_in_a_row = measured.failures_in_a_row.saturating_add(1);
+                measured.failed_at = now;
+                measured.success.add(0.0, now, half_life);
             }
         }
+    }
+
+    /// A mirror lacks what the signed state names: its next turn comes later.
+    pub(crate) fn lacks(&mut self, id: MirrorId, now: i64) {
+        let half_life = self.policy.half_life_seconds;
+        self.entries[id.0].measured.success.add(0.0, now, half_life);
     }
 
     /// A mirror lied: it is not asked until then.
@@ -106,25 +252,97 @@ impl Book {
         self.entries[id.0].clock_ahead_seconds = Some(ahead_seconds);
     }
 
-    /// The mirrors to ask, the best first: those that work before those that just failed, those with the newest state
-    /// before those behind, the fast before the slow, and in the user's order where nothing else decides. Mirrors
-    /// that lied are left out, unless there is no other: everything is verified, so asking a liar costs time only.
+    /// The mirrors to ask, the best first, as `rank` has them. Mirrors that lied are left out, unless there is no other:
+    /// everything is verified, so asking a liar costs time only.
+    #[cfg(test)]
     pub(crate) fn rank(&self, now: i64) -> Vec<MirrorId> {
-        let all = || (0..self.entries.len()).map(MirrorId);
-        let mut ranked: Vec<MirrorId> = all().filter(|id| !self.is_dropped(*id, now)).collect();
-        if ranked.is_empty() {
-            ranked = all().collect();
+        self.in_order(now, None)
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// The same for a request: now and then another mirror is tried out, and one that failed often is tried by one
+    /// request only.
+    pub(crate) fn draw(&mut self, now: i64, purpose: Purpose) -> Vec<MirrorId> {
+        self.draws = self.draws.wrapping_add(1);
+        let draw = (purpose == Purpose::Document).then_some(self.draws);
+        let ranked = self.in_order(now, draw);
+        if let Some((id, judged)) = ranked.first()
+            && judged.circuit == Circuit::HalfOpen
+        {
+            self.entries[id.0].measured.tried_at = now;
         }
-        ranked.sort_by_key(|id| {
-            let entry = &self.entries[id.0];
-            (
-                entry.is_penalised(now),
-                Reverse(entry.timestamp),
-                // Nobody's speed is worth trying out others for while the first is quick.
-                entry.median().unwrap_or(self.hedge.0),
-            )
-        });
-        ranked
+        ranked.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Whom to ask for what all of them know: everybody that the user gave, and of those that are listed the best of
+    /// several operators, and one by chance.
+    pub(crate) fn draw_round(&mut self, now: i64) -> Vec<MirrorId> {
+        let ranked = self.in_order(now, None);
+        let fit = |id: MirrorId, judged: &Judged| {
+            self.entries[id.0].profile.is_given || judged.circuit != Circuit::Open
+        };
+        let mut round: Vec<MirrorId> = Vec::new();
+        let mut operators: BTreeSet<&str> = BTreeSet::new();
+        let (mut listed, mut spare) = (0, Vec::new());
+        for (id, judged) in &ranked {
+            let profile = &self.entries[id.0].profile;
+            if profile.is_given {
+                round.push(*id);
+            } else if !fit(*id, judged) {
+            } else if listed + 1 < self.listed_at_once
+                && operators.insert(profile.operator.as_deref().unwrap_or(&profile.name))
+            {
+                listed += 1;
+                round.push(*id);
+            } else {
+                spare.push(*id);
+            }
+        }
+        // Best first: the room that is left by operators with several mirrors, but for one place.
+        let room = self
+            .listed_at_once
+            .saturating_sub(listed + 1)
+            .min(spare.len());
+        round.extend(spare.drain(..room));
+        self.draws = self.draws.wrapping_add(1);
+        if self.listed_at_once > 0 && !spare.is_empty() {
+            let chance = rank::mix(self.client_seed, self.draws);
+            let at = usize::try_from(chance % spare.len() as u64).unwrap_or(0);
+            round.push(spare[at]);
+        }
+        if round.is_empty() {
+            // All of them are left alone: better than nobody.
+            round = ranked
+                .iter()
+                .take(self.listed_at_once)
+                .map(|(id, _)| *id)
+                .collect();
+        }
+        round
+    }
+
+    fn in_order(&self, now: i64, draw: Option<u64>) -> Vec<(MirrorId, Judged)> {
+        let known = || {
+            let entries = self.entries.iter().enumerate();
+            entries
+                .filter(|(_, entry)| entry.is_known() && !entry.is_banned)
+                .map(|(at, _)| MirrorId(at))
+        };
+        let mut ids: Vec<MirrorId> = known().filter(|id| !self.is_dropped(*id, now)).collect();
+        if ids.is_empty() {
+            ids = known().collect();
+        }
+        let rated: Vec<Rated<'_>> = ids.iter().map(|id| self.entries[id.0].rated()).collect();
+        let seed = Seed {
+            client: self.client_seed,
+            draw,
+        };
+        rank::rank(&rated, &self.policy, now, seed)
+            .into_iter()
+            .map(|(at, judged)| (ids[at], judged))
+            .collect()
     }
 
     /// How long a mirror is waited for before the next one is asked as well: its p95, within bounds.
@@ -136,24 +354,53 @@ impl Book {
             .clamp(least, most)
     }
 
-    /// How each mirror stands.
+    /// How each mirror stands: those that are asked in their order, then those that are not.
     pub(crate) fn standings(&self, now: i64) -> Vec<Standing> {
-        self.entries
-            .iter()
-            .enumerate()
-            .map(|(at, entry)| Standing {
-                dropped: entry
-                    .dropped
-                    .clone()
-                    .filter(|_| self.is_dropped(MirrorId(at), now)),
-                failures_in_a_row: entry.failures_in_a_row,
-                incomplete: entry.incomplete,
-                p95_milliseconds: entry
-                    .quantile(95)
-                    .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-                timestamp: entry.timestamp,
-            })
+        let mut ranked = self.in_order(now, None);
+        let placed: BTreeSet<MirrorId> = ranked.iter().map(|(id, _)| *id).collect();
+        let others = (0..self.entries.len())
+            .map(MirrorId)
+            .filter(|id| !placed.contains(id) && self.entries[id.0].is_known());
+        let rated: Vec<(MirrorId, Rated<'_>)> =
+            others.map(|id| (id, self.entries[id.0].rated())).collect();
+        let alone = Seed {
+            client: self.client_seed,
+            draw: None,
+        };
+        for (id, rated) in rated {
+            let judged = rank::rank(&[rated], &self.policy, now, alone);
+            ranked.extend(judged.into_iter().map(|(_, judged)| (id, judged)));
+        }
+        ranked
+            .into_iter()
+            .map(|(id, judged)| self.standing(id, &judged, now))
             .collect()
+    }
+
+    fn standing(&self, id: MirrorId, judged: &Judged, now: i64) -> Standing {
+        let entry = &self.entries[id.0];
+        let (profile, measured) = (&entry.profile, &entry.measured);
+        Standing {
+            mirror: profile.name.clone(),
+            id: profile.id.clone(),
+            operator: profile.operator.clone(),
+            given: profile.is_given,
+            pinned: entry.is_pinned,
+            banned: entry.is_banned,
+            circuit: judged.circuit,
+            expected_milliseconds: judged.cost_milliseconds.round(),
+            prior: profile.prior,
+            dropped: entry.dropped.clone().filter(|_| self.is_dropped(id, now)),
+            failures_in_a_row: measured.failures_in_a_row,
+            incomplete: entry.incomplete,
+            latency_milliseconds: measured.latency_milliseconds.value().map(f64::round),
+            kilobytes_per_second: measured.kilobytes_per_second.value().map(f64::round),
+            success: (measured.success.value()).map(|share| (share * 1_000.0).round() / 1_000.0),
+            p95_milliseconds: entry
+                .quantile(95)
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            timestamp: entry.timestamp,
+        }
     }
 
     /// By how many seconds our clock is ahead of every mirror's, where at least two tell theirs and all are further
@@ -179,16 +426,19 @@ impl Book {
 }
 
 impl Entry {
-    fn is_penalised(&self, now: i64) -> bool {
-        let penalty = 1_i64
-            .checked_shl(self.failures_in_a_row.saturating_sub(1))
-            .filter(|seconds| (1..PENALTY_SECONDS_MAX).contains(seconds))
-            .unwrap_or(PENALTY_SECONDS_MAX);
-        self.failures_in_a_row > 0 && now <= self.failed_at.saturating_add(penalty)
+    const fn is_known(&self) -> bool {
+        self.profile.is_given || self.profile.is_listed
     }
 
-    fn median(&self) -> Option<Duration> {
-        self.quantile(50)
+    fn rated(&self) -> Rated<'_> {
+        Rated {
+            name: &self.profile.name,
+            is_given: self.profile.is_given,
+            is_pinned: self.is_pinned,
+            prior: self.profile.prior,
+            measured: self.measured,
+            timestamp: self.timestamp,
+        }
     }
 
     fn quantile(&self, percent: usize) -> Option<Duration> {
@@ -208,7 +458,15 @@ mod tests {
     const DAY: i64 = 86_400;
 
     fn book(mirrors: usize) -> Book {
-        Book::new(mirrors, &Limits::default())
+        let mut book = Book::new(&Limits::default(), 1);
+        for number in 0..mirrors {
+            book.add(Profile {
+                name: format!("https://{number}.example/"),
+                is_given: true,
+                ..Profile::default()
+            });
+        }
+        book
     }
 
     fn ids(ranked: &[MirrorId]) -> Vec<usize> {
@@ -217,8 +475,14 @@ mod tests {
 
     fn answers(book: &mut Book, id: usize, milliseconds: u64) {
         for _ in 0..SAMPLES_MIN {
-            let elapsed = Some(Duration::from_millis(milliseconds));
-            book.note(MirrorId(id), Verdict::Good, elapsed, 0);
+            book.note(MirrorId(id), Verdict::Good, Some(took(milliseconds)), 0);
+        }
+    }
+
+    fn took(milliseconds: u64) -> Given {
+        Given {
+            elapsed: Duration::from_millis(milliseconds),
+            size_bytes: 1_000,
         }
     }
 
@@ -233,18 +497,24 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_costs_a_while_and_no_more() {
+    fn a_failure_costs_a_while_and_several_a_longer_one() {
         let mut book = book(2);
         book.note(MirrorId(0), Verdict::Outage, None, 100);
-        assert_eq!(ids(&book.rank(100)), [1, 0]);
+        book.note(MirrorId(1), Verdict::Outage, None, 100);
+        book.note(MirrorId(1), Verdict::Outage, None, 100);
         assert_eq!(ids(&book.rank(102)), [0, 1]);
         for _ in 0..40 {
-            book.note(MirrorId(0), Verdict::Outage, None, 100);
+            book.note(MirrorId(0), Verdict::Outage, None, 103);
         }
-        assert_eq!(ids(&book.rank(160)), [1, 0]);
-        assert_eq!(ids(&book.rank(161)), [0, 1]);
-        book.note(MirrorId(0), Verdict::Good, None, 100);
-        assert_eq!(ids(&book.rank(100)), [0, 1]);
+        assert_eq!(ids(&book.rank(110)), [1, 0]);
+        assert_eq!(ids(&book.rank(103 + 1_400)), [1, 0]);
+        // Then one request may try, and the next ones know that one does.
+        let later = 103 + 2_200;
+        book.note(MirrorId(1), Verdict::Outage, None, later);
+        assert_eq!(ids(&book.draw(later, Purpose::Steady)), [0, 1]);
+        assert_eq!(ids(&book.draw(later, Purpose::Steady)), [1, 0]);
+        book.note(MirrorId(0), Verdict::Good, None, later);
+        assert_eq!(ids(&book.rank(later)), [0, 1]);
     }
 
     #[test]
@@ -275,7 +545,7 @@ mod tests {
         answers(&mut book, 0, 300);
         assert_eq!(book.hedge_after(id), Duration::from_millis(300));
         for _ in 0..SAMPLES_MAX {
-            book.note(id, Verdict::Good, Some(Duration::from_millis(1)), 0);
+            book.note(id, Verdict::Good, Some(took(1)), 0);
         }
         assert_eq!(book.hedge_after(id), Duration::from_millis(100));
     }

@@ -1,5 +1,7 @@
 //! One mirror: its addresses and its connections.
 
+use std::sync::OnceLock;
+
 use heliostat_upstream::{
     Coding, Incoming, Plain, Upstream, UpstreamError, UpstreamOptions, redacted,
 };
@@ -45,16 +47,14 @@ pub(crate) struct Mirror {
     shown: String,
     metadata: Url,
     target: Url,
-    upstream: Upstream,
+    options: UpstreamOptions,
+    /// Made when it is first needed: a list may name thousands.
+    upstream: OnceLock<Upstream>,
 }
 
 impl Mirror {
     /// A mirror with heliostat's layout: metadata is in `tuf/`.
-    pub(crate) fn new(
-        url: &Url,
-        transport: &Transport,
-        limits: &Limits,
-    ) -> Result<Self, ClientError> {
+    pub(crate) fn new(url: &Url, transport: &Transport, limits: &Limits) -> Self {
         let target = with_slash(url.clone());
         let mut metadata = target.clone();
         if let Ok(mut segments) = metadata.path_segments_mut() {
@@ -69,7 +69,7 @@ impl Mirror {
         target: Url,
         transport: &Transport,
         limits: &Limits,
-    ) -> Result<Self, ClientError> {
+    ) -> Self {
         let mut options = UpstreamOptions::new(target.clone(), transport.user_agent.clone());
         options
             .ca_certificates_pem
@@ -85,12 +85,27 @@ impl Mirror {
             speed_window: limits.speed_window,
             ..heliostat_upstream::Limits::default()
         };
-        Ok(Self {
+        Self {
             shown: redacted(&target),
             metadata,
             target,
-            upstream: Upstream::new(options).map_err(ClientError::Configure)?,
-        })
+            options,
+            upstream: OnceLock::new(),
+        }
+    }
+
+    /// Makes its connections' settings now, so that what is wrong with them is told.
+    pub(crate) fn prepared(self) -> Result<Self, ClientError> {
+        self.upstream().map_err(ClientError::Configure)?;
+        Ok(self)
+    }
+
+    fn upstream(&self) -> Result<&Upstream, UpstreamError> {
+        if let Some(upstream) = self.upstream.get() {
+            return Ok(upstream);
+        }
+        let upstream = Upstream::new(self.options.clone())?;
+        Ok(self.upstream.get_or_init(|| upstream))
     }
 
     /// Its address, as it may be shown.
@@ -105,7 +120,7 @@ impl Mirror {
         limits: &Limits,
     ) -> Result<Plain, UpstreamError> {
         let url = self.address(wanted.base, wanted.path)?;
-        self.upstream
+        self.upstream()?
             .get(
                 &url,
                 wanted.limit_bytes,
@@ -123,7 +138,7 @@ impl Mirror {
         patience: std::time::Duration,
     ) -> Result<Incoming<'_>, UpstreamError> {
         let url = self.address(Base::Target, path)?;
-        self.upstream.open(&url, from, patience).await
+        self.upstream()?.open(&url, from, patience).await
     }
 
     fn address(&self, base: Base, path: &str) -> Result<Url, UpstreamError> {

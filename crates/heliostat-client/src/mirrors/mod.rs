@@ -4,12 +4,17 @@
 //! caller, who verifies it; what that says about the mirror, by `failure::Failure::judge` and `book`, which are pure.
 
 mod book;
+mod choices;
 mod evidence;
 mod journal;
+mod listed;
 mod mirror;
+mod rank;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -17,24 +22,31 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 pub use book::Standing;
+pub use choices::{Candidate, Choices};
 pub use journal::JournalEntry;
 pub use mirror::{MirrorOptions, Transport};
+pub use rank::{Advice, Circuit, Prior};
 
-pub(crate) use book::{Book, MirrorId};
+pub(crate) use book::{Book, MirrorId, Purpose};
 pub(crate) use journal::read as read_journal;
 pub(crate) use mirror::{Base, Mirror, with_slash};
 
 use crate::error::Answers;
 use crate::failure::{Failure, Refusal, Verdict};
 use crate::{ClientError, Clock, Limits};
+use book::{Given, Profile};
 use evidence::Evidence;
 use journal::Journal;
+use listed::Memory;
 
 /// The mirrors of one client.
 #[derive(Debug)]
 pub(crate) struct Mirrors {
-    list: Vec<Mirror>,
+    /// Grows only, so that an id stays what it is.
+    list: RwLock<Vec<Arc<Mirror>>>,
     book: Mutex<Book>,
+    memory: Memory,
+    transport: Transport,
     evidence: Evidence,
     journal: Journal,
     clock: Clock,
@@ -81,9 +93,13 @@ impl Mirrors {
         let list: Vec<Mirror> = options
             .mirrors
             .iter()
-            .map(|url| Mirror::new(url, &options.transport, limits))
+            .map(|url| Mirror::new(url, &options.transport, limits).prepared())
             .collect::<Result<_, _>>()?;
-        Self::of(list, directory, clock, limits)
+        let mirrors = Self::of(list, directory, clock, limits)?;
+        Ok(Self {
+            transport: options.transport.clone(),
+            ..mirrors
+        })
     }
 
     /// The same with mirrors made by the caller.
@@ -93,45 +109,45 @@ impl Mirrors {
         clock: Clock,
         limits: &Limits,
     ) -> Result<Self, ClientError> {
-        let names: Vec<String> = list
-            .iter()
-            .map(|mirror| mirror.shown().to_owned())
-            .collect();
-        let evidence = Evidence::new(directory.clone(), limits.evidence_max);
-        let mut book = Book::new(names.len(), limits);
-        for (name, until, why) in evidence.dropped()? {
-            if let Some(at) = names.iter().position(|known| *known == name) {
-                book.drop_until(MirrorId(at), until, why);
-            }
+        let memory = Memory::open(directory.clone(), clock.now())?;
+        let mut book = Book::new(limits, memory.client_seed());
+        for mirror in &list {
+            book.add(Profile {
+                name: mirror.shown().to_owned(),
+                is_given: true,
+                ..Profile::default()
+            });
         }
-        Ok(Self {
-            list,
+        let mirrors = Self {
+            list: RwLock::new(list.into_iter().map(Arc::new).collect()),
             book: Mutex::new(book),
-            evidence,
+            memory,
+            transport: Transport::default(),
+            evidence: Evidence::new(directory.clone(), limits.evidence_max),
             journal: Journal::new(directory, limits.journal_bytes_max),
             clock,
             limits: limits.clone(),
-        })
+        };
+        mirrors.recall(0)?;
+        Ok(mirrors)
     }
 
     /// One of the mirrors.
-    pub(crate) fn mirror(&self, id: MirrorId) -> &Mirror {
-        &self.list[id.0]
+    pub(crate) fn mirror(&self, id: MirrorId) -> Arc<Mirror> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&list[id.0])
     }
 
     /// The mirrors to ask, the best first.
-    pub(crate) fn ranked(&self) -> Vec<MirrorId> {
-        self.book().rank(self.clock.now())
+    pub(crate) fn ranked(&self, purpose: Purpose) -> Vec<MirrorId> {
+        self.obey();
+        self.book().draw(self.clock.now(), purpose)
     }
 
-    /// Where each mirror stands, for people.
-    pub(crate) fn standings(&self) -> Vec<(String, Standing)> {
-        let standings = self.book().standings(self.clock.now());
-        self.list
-            .iter()
-            .map(|mirror| mirror.shown().to_owned())
-            .zip(standings)
-            .collect()
+    /// Where each mirror stands, for people: the first of the order first.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        self.obey();
+        self.book().standings(self.clock.now())
     }
 
     /// By how many seconds our clock is ahead of those of at least two mirrors that agree with each other, where that
@@ -145,17 +161,16 @@ impl Mirrors {
         self.book().saw_timestamp(id, version);
     }
 
-    /// Asks every mirror at once. `check` sees each body as it comes; what it refuses is held against the mirror.
+    /// Asks every mirror that the user gave, and some that are listed, at once. `check` sees each body as it comes; what it refuses is held against the mirror.
     pub(crate) async fn everywhere(
         &self,
         wanted: Wanted<'_>,
         mut check: impl FnMut(MirrorId, &Bytes) -> Result<Heard, Refusal>,
     ) -> Round {
-        let mut running: FuturesUnordered<_> = self
-            .ranked()
-            .into_iter()
-            .map(|id| self.ask(id, wanted))
-            .collect();
+        self.obey();
+        let asked = self.book().draw_round(self.clock.now());
+        let mut running: FuturesUnordered<_> =
+            asked.into_iter().map(|id| self.ask(id, wanted)).collect();
         let mut round = Round::default();
         let mut end = None;
         loop {
@@ -194,7 +209,7 @@ impl Mirrors {
         wanted: Wanted<'_>,
         mut check: impl FnMut(&Bytes) -> Result<T, Refusal>,
     ) -> Result<T, ClientError> {
-        let mut waiting = self.ranked().into_iter();
+        let mut waiting = self.ranked(Purpose::Document).into_iter();
         let mut running = FuturesUnordered::new();
         let mut answers = Answers::new();
         let mut hedge_at = Instant::now();
@@ -268,10 +283,26 @@ impl Mirrors {
     /// Writes down what a mirror did: in the book, in the journal, and, for a lie, as evidence.
     pub(crate) fn note(&self, id: MirrorId, path: &str, outcome: Result<(u64, Instant), &Failure>) {
         let now = self.clock.now();
-        let mirror = self.mirror(id).shown();
+        let asked = self.mirror(id);
+        let mirror = asked.shown();
         let verdict = outcome.map_or_else(Failure::judge, |_| Verdict::Good);
         let elapsed = outcome.ok().map(|(_, started)| started.elapsed());
-        self.book().note(id, verdict, elapsed, now);
+        let given = outcome.ok().map(|(size_bytes, started)| Given {
+            elapsed: started.elapsed(),
+            size_bytes,
+        });
+        {
+            let mut book = self.book();
+            book.note(id, verdict, given, now);
+            // A metadata file that is not there is mostly the next root, which nobody has.
+            let is_content = ["simple/", "packages/"]
+                .iter()
+                .any(|start| path.starts_with(start));
+            if verdict == Verdict::Incomplete && is_content {
+                book.lacks(id, now);
+            }
+            self.memory.save_sometimes(&book, now);
+        }
         let told = match outcome {
             Ok((size_bytes, _)) => format!("gave {size_bytes} bytes"),
             Err(failure) => failure.to_string(),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use heliostat_client::{Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer};
+use heliostat_client::{
+    Circuit, Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, Standing,
+};
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;
@@ -153,23 +155,52 @@ fn to_origin(target: &str) -> Result<Reply, Problem> {
     Ok(reply.with(CACHE_CONTROL, NO_STORE))
 }
 
+/// Mirrors shown on the proxy's page; a list may have thousands.
+const SHOWN_MAX: usize = 40;
+
 /// `/`: how the mirrors stand, as text.
 fn home(site: &ProxySite) -> Reply {
     use std::fmt::Write as _;
     let mut text = String::from(
-        "heliostat proxy: a verified Simple API at /simple/\n\nmirrors, in the order given:\n",
+        "heliostat proxy: a verified Simple API at /simple/\n\nmirrors, in the order in which they are asked:\n",
     );
-    for (mirror, standing) in site.client.standings() {
-        let state = standing.dropped.map_or_else(
-            || format!("in use, timestamp {}", standing.timestamp),
-            |(_, why)| format!("not asked, because it lied: {why}"),
+    let standings = site.client.standings();
+    for standing in standings.iter().take(SHOWN_MAX) {
+        let name = &standing.mirror;
+        let _infallible = writeln!(text, "  {name}  {}", state_of(standing));
+    }
+    if standings.len() > SHOWN_MAX {
+        let more = standings.len() - SHOWN_MAX;
+        let _infallible = writeln!(
+            text,
+            "  and {more} more: `heliostat mirrors rank` tells all"
         );
-        let _infallible = writeln!(text, "  {mirror}  {state}");
+    }
+    for line in site.client.list_notes() {
+        let _infallible = writeln!(text, "\n{line}");
     }
     if let Some(warning) = site.client.clock_warning() {
         let _infallible = writeln!(text, "\n{warning}");
     }
     Reply::bytes("text/plain; charset=utf-8", text).with(CACHE_CONTROL, NO_STORE)
+}
+
+/// How a mirror stands, in a few words.
+fn state_of(standing: &Standing) -> String {
+    if standing.banned {
+        return "not asked, because you banned it".to_owned();
+    }
+    if let Some((_, why)) = &standing.dropped {
+        return format!("not asked, because it lied: {why}");
+    }
+    let words = match standing.circuit {
+        Circuit::Closed => "in use",
+        Circuit::HalfOpen => "failed often, about to be tried again",
+        Circuit::Cooling => "failed just now",
+        Circuit::Open => "left alone, because it failed often",
+    };
+    let pinned = if standing.pinned { "pinned, " } else { "" };
+    format!("{pinned}{words}, timestamp {}", standing.timestamp)
 }
 
 /// `/readyz`

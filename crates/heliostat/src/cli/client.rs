@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
+#[cfg(feature = "directory")]
+use super::TreePlace;
+#[cfg(feature = "directory")]
+use crate::mirror_list::MirrorRule;
+
 /// Options of `heliostat tuf-client`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TufClientArgs {
@@ -54,6 +59,9 @@ pub(crate) struct ProxyArgs {
     /// A mirror: where tuf/, simple/ and packages/ are found; may be given more than once, nobody of them is trusted
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Vec<Url>,
+    #[cfg(feature = "directory")]
+    #[command(flatten)]
+    pub(crate) list: MirrorListArgs,
     /// When to ask a plain index beside the mirrors, nothing of which is signed; it decides for a project as a whole
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub(crate) origin: OriginWhen,
@@ -72,6 +80,29 @@ pub(crate) struct ProxyArgs {
     /// Reach the mirrors through this proxy [default: what the environment's usual variables say]
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Url>,
+}
+
+/// Where a list of mirrors is, and which of it may be used.
+#[cfg(feature = "directory")]
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "List of mirrors")]
+pub(crate) struct MirrorListArgs {
+    /// A published list of mirrors, an address or a folder; may be given more than once, the first that holds is taken
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) directory: Vec<TreePlace>,
+    /// The root of the list's keepers, against which the list is checked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) directory_root: Option<PathBuf>,
+    /// Look for a newer list this often
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = clap::value_parser!(u64).range(10..=604_800))]
+    pub(crate) directory_interval: u64,
+    /// Of the list, use only mirrors of which this holds: `country=CH`, `operator=NAME`, `network=AS64500` or
+    /// `mirror=ID`; may be given more than once
+    #[arg(long, value_name = "RULE")]
+    pub(crate) mirrors_only: Vec<MirrorRule>,
+    /// Of the list, never use mirrors of which this holds; rules as for `--mirrors-only`
+    #[arg(long, value_name = "RULE")]
+    pub(crate) mirrors_never: Vec<MirrorRule>,
 }
 
 /// When the origin is asked.

@@ -37,6 +37,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use attack::AttackLabArgs;
 pub(crate) use attestations::{AttestationArgs, AttestationsWord};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
+#[cfg(feature = "directory")]
+pub(crate) use client::MirrorListArgs;
 pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
 #[cfg(feature = "directory")]
 pub(crate) use directory::{

@@ -112,7 +112,10 @@ async fn with_proxy(
     directory: &Path,
 ) -> anyhow::Result<Outcome> {
     let (common, options) = proxy_options(common, args)?;
-    let client = Client::open(proxy::options(&common, &options)?, wire::clock())?;
+    let client_options = proxy::options(&common, &options)?;
+    let list = proxy::Listed::of(&options, &client_options)?;
+    let client = Client::open(client_options, wire::clock())?;
+    let _news = list.begin(&client).await?;
     let bound = proxy::bind(options.listen, &client)?;
     let index: Url = format!("http://{}/simple/", bound.local_address())
         .parse()

@@ -25,12 +25,15 @@ pub(super) fn run(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outco
 
 fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
     wire::begin_again_thrifty();
-    let client = Client::open(options(common, args)?, wire::clock())?;
+    let options = options(common, args)?;
+    let list = Listed::of(args, &options)?;
+    let client = Client::open(options, wire::clock())?;
     if !args.listen.ip().is_loopback() {
         tracing::warn!(listen = %args.listen, "the proxy listens beyond this machine, without TLS: whoever is between it and an installer can change what it verified");
     }
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
+        let list = list.begin(&client).await?;
         let bound = bind(args.listen, &client)?;
         let signals = signals::Signals::listen();
         reporter::print(&format!("listening on http://{}\n", bound.local_address()));
@@ -39,6 +42,7 @@ fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
         let drained = tokio::select! {
             drained = bound.run(async move { stopped.cancelled().await }) => Some(drained),
             () = signals.watch(&cancel) => None,
+            never = list.go_on(&client) => match never {},
         };
         client.stop().await;
         anyhow::Ok(drained)
@@ -48,6 +52,74 @@ fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
         Some(_drained) => Outcome::Done,
         None => Outcome::Findings,
     })
+}
+
+/// The list of mirrors that a proxy takes from, where the program has one and the user gave it.
+#[cfg(feature = "directory")]
+pub(super) struct Listed(Option<crate::mirror_list::Watched>);
+
+/// The same once it was looked at.
+#[cfg(feature = "directory")]
+pub(super) struct Watching(Option<crate::mirror_list::Watching>);
+
+#[cfg(feature = "directory")]
+impl Listed {
+    const MISSING: &str = "`--mirror` is missing: give one address or several, or a list of mirrors with `--directory`";
+
+    fn is_wanted(args: &ProxyArgs) -> bool {
+        !args.list.directory.is_empty()
+    }
+
+    /// What the options ask for.
+    pub(super) fn of(args: &ProxyArgs, options: &ClientOptions) -> anyhow::Result<Self> {
+        crate::mirror_list::Watched::of(&args.list, options).map(Self)
+    }
+
+    /// Gives the list's mirrors to the client.
+    pub(super) async fn begin(self, client: &Client) -> anyhow::Result<Watching> {
+        Ok(Watching(match self.0 {
+            Some(watched) => Some(watched.begin(client).await?),
+            None => None,
+        }))
+    }
+}
+
+#[cfg(feature = "directory")]
+impl Watching {
+    /// Looks for news until it is dropped.
+    pub(super) async fn go_on(self, client: &Client) -> std::convert::Infallible {
+        if let Some(watching) = self.0 {
+            watching.go_on(client).await;
+        }
+        std::future::pending().await
+    }
+}
+
+/// A program without lists of mirrors.
+#[cfg(not(feature = "directory"))]
+pub(super) struct Listed;
+
+#[cfg(not(feature = "directory"))]
+impl Listed {
+    const MISSING: &str = "`--mirror` is missing: give one address or several";
+
+    const fn is_wanted(_args: &ProxyArgs) -> bool {
+        false
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as with lists")]
+    pub(super) const fn of(_args: &ProxyArgs, _options: &ClientOptions) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    #[expect(clippy::unused_async, reason = "as with lists")]
+    pub(super) async fn begin(self, _client: &Client) -> anyhow::Result<Self> {
+        Ok(self)
+    }
+
+    pub(super) async fn go_on(self, _client: &Client) -> std::convert::Infallible {
+        std::future::pending().await
+    }
 }
 
 /// Binds a proxy's address.
@@ -71,10 +143,8 @@ pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<C
         )
         .into());
     };
-    if args.mirror.is_empty() {
-        return Err(
-            UsageError("`--mirror` is missing: give one address or several".to_owned()).into(),
-        );
+    if args.mirror.is_empty() && !Listed::is_wanted(args) {
+        return Err(UsageError(Listed::MISSING.to_owned()).into());
     }
     let root = wire::read_small(path)
         .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;

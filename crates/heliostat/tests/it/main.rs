@@ -48,6 +48,10 @@ mod notary_world;
 mod other_clients;
 mod proxy_answers;
 mod proxy_install;
+#[cfg(feature = "directory")]
+mod proxy_list;
+#[cfg(feature = "directory")]
+mod published_list;
 mod serve_files;
 mod serve_operate;
 mod serve_pages;

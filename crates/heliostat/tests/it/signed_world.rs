@@ -242,6 +242,16 @@ impl SignedWorld {
         Serving::wait(command.args(arguments).start())
     }
 
+    /// `heliostat proxy` with these arguments, which it refuses.
+    pub(crate) fn proxy_refused(&self, arguments: &[&str]) -> Finished {
+        self.proxies
+            .command("proxy")
+            .args(["--listen", "127.0.0.1:0", "--root"])
+            .arg(self.notary.root_file())
+            .args(arguments)
+            .run()
+    }
+
     /// `heliostat proxy why NAME`.
     pub(crate) fn why(&self, name: &str) -> Finished {
         self.proxies.command("proxy why").arg(name).run()

@@ -1,0 +1,110 @@
+//! From what a list says to the mirrors that may be asked. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heliostat_client::{Advice, Candidate, Prior};
+use heliostat_directory::{
+    AdminState, Endpoint, EndpointStatus, Layout, Mirror, MirrorList, State, StatusList,
+};
+use jiff::Timestamp;
+
+use super::rules::{MirrorRule, forbidden};
+
+/// What a list comes to for this client.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    /// The mirrors that may be asked.
+    pub(super) candidates: Vec<Candidate>,
+    /// Endpoints that may not, with the reason.
+    pub(super) left_out: Vec<(String, String)>,
+    /// How many operators the candidates have.
+    pub(super) operators: usize,
+}
+
+/// The mirrors of a list that may be asked at this time. `status` moves them, and takes none away.
+pub(super) fn choose(
+    list: &MirrorList,
+    status: Option<&StatusList>,
+    (only, never): (&[MirrorRule], &[MirrorRule]),
+    now: Timestamp,
+) -> Chosen {
+    let known: BTreeMap<&str, &EndpointStatus> = status
+        .iter()
+        .flat_map(|status| &status.endpoints)
+        .map(|endpoint| (endpoint.endpoint.as_str(), endpoint))
+        .collect();
+    let mut chosen = Chosen::default();
+    let mut operators = BTreeSet::new();
+    for mirror in &list.mirrors {
+        for endpoint in &mirror.endpoints {
+            let reason = off_the_list(mirror, now)
+                .or_else(|| unfit(endpoint))
+                .or_else(|| forbidden(only, never, mirror, endpoint));
+            if let Some(reason) = reason {
+                let id = endpoint.id.as_str().to_owned();
+                chosen.left_out.push((id, reason));
+                continue;
+            }
+            operators.insert(&mirror.operator.name);
+            let status = known.get(endpoint.id.as_str()).copied();
+            chosen.candidates.push(Candidate {
+                url: endpoint.base.clone(),
+                id: Some(endpoint.id.as_str().to_owned()),
+                operator: Some(mirror.operator.name.clone()),
+                prior: status.map(prior).unwrap_or_default(),
+            });
+        }
+    }
+    chosen.operators = operators.len();
+    chosen
+}
+
+/// What the people who keep the list decided.
+fn off_the_list(mirror: &Mirror, now: Timestamp) -> Option<String> {
+    match (mirror.admin_state, &mirror.retires) {
+        (AdminState::Retired, _) => Some("its keepers have retired it".to_owned()),
+        (AdminState::Vetoed, _) => Some("its keepers have taken it off".to_owned()),
+        (AdminState::Listed, Some(retirement)) if retirement.at <= now => {
+            Some(format!("it retired on {}", retirement.at))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an endpoint can be asked at all.
+fn unfit(endpoint: &Endpoint) -> Option<String> {
+    if endpoint.layout != Layout::Heliostat {
+        return Some("it carries no signed tree".to_owned());
+    }
+    let base = &endpoint.base;
+    let is_loopback = match base.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        _ => false,
+    };
+    // What is asked for stays between the client and the mirror.
+    (base.scheme() != "https" && !is_loopback)
+        .then(|| format!("`{base}` does not begin with `https://`"))
+}
+
+/// What a list's status says, as far as ranking cares.
+fn prior(status: &EndpointStatus) -> Prior {
+    let mut times: Vec<u32> = status
+        .vantages
+        .iter()
+        .filter_map(|vantage| vantage.first_byte_milliseconds.map(|times| times.p50))
+        .collect();
+    times.sort_unstable();
+    Prior {
+        advice: match status.state {
+            State::Active => Advice::Use,
+            State::Candidate | State::Probation | State::Degraded | State::Maintenance => {
+                Advice::Spare
+            }
+            State::Suspended | State::Quarantined | State::Vetoed | State::Retired => Advice::Avoid,
+        },
+        health: status.health.map(|health| health / 100.0),
+        lag_seconds: status.lag_seconds,
+        first_byte_milliseconds: times.get(times.len() / 2).copied(),
+    }
+}

@@ -1,0 +1,230 @@
+//! The list of mirrors of a proxy: taken when it starts, looked at again while it runs. Who is on it is certain, how they
+//! do is a hint.
+//!
+//! `heliostat-client` verifies and keeps the documents and asks the mirrors; what the documents say is read here.
+
+mod candidates;
+mod rules;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use heliostat_client::{
+    Client, ClientError, ClientOptions, Clock, ErrorKind, ListOptions, ListPlace, Listing,
+    VerifiedList,
+};
+use heliostat_directory::{MirrorList, StatusList};
+use jiff::Timestamp;
+
+pub(crate) use rules::MirrorRule;
+
+use crate::cli::{MirrorListArgs, TreePlace};
+use crate::commands::UsageError;
+use crate::{render, wire};
+
+/// With fewer operators than this on it a list is said to be short.
+const OPERATORS_MIN: usize = 3;
+
+/// A list that is watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    listing: Listing,
+    args: MirrorListArgs,
+    clock: Clock,
+    has_others: bool,
+}
+
+impl Watched {
+    /// What the options ask for; nothing without `--directory`.
+    pub(crate) fn of(
+        args: &MirrorListArgs,
+        options: &ClientOptions,
+    ) -> anyhow::Result<Option<Self>> {
+        if args.directory.is_empty() {
+            return Ok(None);
+        }
+        let Some(root) = &args.directory_root else {
+            return Err(UsageError(
+                "`--directory-root` is missing: the root that the keepers of the list gave you; it is not the notary's"
+                    .to_owned(),
+            )
+            .into());
+        };
+        let listing = Listing::open(
+            ListOptions {
+                root: wire::read_small(root).with_context(|| {
+                    format!("cannot read `--directory-root` `{}`", root.display())
+                })?,
+                root_name: root.display().to_string(),
+                notary_root: options.root.clone(),
+                places: args
+                    .directory
+                    .iter()
+                    .map(|place| match place {
+                        TreePlace::Directory(folder) => ListPlace::Folder(folder.clone()),
+                        TreePlace::Mirror(url) => ListPlace::Server(url.clone()),
+                    })
+                    .collect(),
+                transport: options.mirrors.transport.clone(),
+                directory: options.directory.join("directory"),
+                limits: options.limits.clone(),
+            },
+            wire::clock(),
+        )?;
+        Ok(Some(Self {
+            listing,
+            args: args.clone(),
+            clock: wire::clock(),
+            has_others: !options.mirrors.mirrors.is_empty(),
+        }))
+    }
+
+    /// Takes the list for the first time and gives its mirrors to the client. A list that is refused is an error; one
+    /// that cannot be had is none where other mirrors were given.
+    pub(crate) async fn begin(self, client: &Client) -> anyhow::Result<Watching> {
+        let mut watching = Watching {
+            watched: self,
+            held: None,
+        };
+        match watching.watched.listing.take().await {
+            Ok(list) => watching.use_list(client, list)?,
+            Err(error) if error.kind() == ErrorKind::Outage && watching.watched.has_others => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the list of mirrors cannot be had; those of `--mirror` are used, and it is looked for again"
+                );
+                let notes = vec![format!("list of mirrors: {error}")];
+                client.list(&[], None, notes)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(watching)
+    }
+}
+
+/// A list that is watched and was looked at.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    watched: Watched,
+    held: Option<VerifiedList>,
+}
+
+impl Watching {
+    /// Looks for a newer list again and again. What was believed is used until its time is over.
+    pub(crate) async fn go_on(mut self, client: &Client) {
+        loop {
+            tokio::time::sleep(self.pause()).await;
+            let outcome = match self.watched.listing.take().await {
+                Ok(list) => self
+                    .use_list(client, list)
+                    .map_err(|error| format!("{error:#}")),
+                Err(error) => self.without_news(client, &error),
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(error, "the list of mirrors cannot be renewed");
+            }
+        }
+    }
+
+    /// Until the next look: sooner where the list's time ends before.
+    fn pause(&self) -> Duration {
+        let interval = Duration::from_secs(self.watched.args.directory_interval);
+        let Some(held) = &self.held else {
+            return interval;
+        };
+        let left = held
+            .expires
+            .as_second()
+            .saturating_sub(self.watched.clock.now());
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0).saturating_add(1));
+        interval.min(left.max(Duration::from_secs(10)))
+    }
+
+    fn without_news(&mut self, client: &Client, error: &ClientError) -> Result<(), String> {
+        let now = self.watched.clock.now();
+        let told = format!("list of mirrors: {error}");
+        match &self.held {
+            Some(held) if held.expires.as_second() > now => {
+                Err(format!("{told}; the one from before is used"))
+            }
+            _ => {
+                self.held = None;
+                let refusal = Some(format!("{error}"));
+                client
+                    .list(&[], refusal, vec![told.clone()])
+                    .map_err(|error| error.to_string())?;
+                Err(told)
+            }
+        }
+    }
+
+    fn use_list(&mut self, client: &Client, list: VerifiedList) -> anyhow::Result<()> {
+        let refused = |reason: String| ClientError::List {
+            place: list.from.clone(),
+            reason,
+        };
+        let mirrors: MirrorList = serde_json::from_slice(&list.mirrors)
+            .map_err(|error| refused(format!("v1/mirrors.json cannot be read: {error}")))?;
+        let mut notes = Vec::new();
+        let mut no_status = list.no_status.clone();
+        let status = list.status.as_deref().and_then(|bytes| {
+            let read = serde_json::from_slice::<StatusList>(bytes);
+            read.map_err(|error| {
+                no_status = Some(format!("v1/status.json cannot be read: {error}"));
+            })
+            .ok()
+        });
+        let now = Timestamp::from_second(self.watched.clock.now())?;
+        let args = &self.watched.args;
+        let rules = (args.mirrors_only.as_slice(), args.mirrors_never.as_slice());
+        let chosen = candidates::choose(&mirrors, status.as_ref(), rules, now);
+        let count = chosen.candidates.len();
+        notes.push(format!(
+            "list of mirrors: {}, in force until {}; {} of {} may be used",
+            list.from,
+            list.expires,
+            count,
+            render::plural((count + chosen.left_out.len()) as u64, "endpoint"),
+        ));
+        if let Some(reason) = &no_status {
+            notes.push(format!(
+                "how they do is not known ({reason}): they are ranked by what is measured here"
+            ));
+        }
+        if chosen.operators < OPERATORS_MIN && count > 0 {
+            notes.push(format!(
+                "they are run by {} only: whoever runs them sees all that is installed, and can hold back together; \
+                 {OPERATORS_MIN} or more are better",
+                render::plural(chosen.operators as u64, "operator")
+            ));
+        }
+        let refusal = (count == 0).then(|| {
+            let reasons: Vec<String> = (chosen.left_out.iter().take(5))
+                .map(|(id, reason)| format!("{id}: {reason}"))
+                .collect();
+            format!(
+                "the list at {} leaves none ({})",
+                list.from,
+                reasons.join("; ")
+            )
+        });
+        client.list(&chosen.candidates, refusal, notes.clone())?;
+        let is_news = self
+            .held
+            .as_ref()
+            .is_none_or(|held| held.version != list.version || held.no_status != list.no_status);
+        if is_news {
+            for passed_over in &list.passed_over {
+                tracing::warn!(reason = passed_over, "a list of mirrors was passed over");
+            }
+            for note in &notes {
+                tracing::info!("{note}");
+            }
+            for (id, reason) in &chosen.left_out {
+                tracing::debug!(id, reason, "a listed mirror is not used");
+            }
+        }
+        self.held = Some(list);
+        Ok(())
+    }
+}
