@@ -201,13 +201,11 @@ pub(super) async fn prepare(
 
 /// Failures of what is no longer wanted, or what the upstream no longer lists and nobody names. Pure.
 fn forgettable(input: &PlanInput<'_>) -> Vec<ProjectName> {
-    let is_named = |name: &ProjectName| {
-        let mut named = input.selection.named().into_iter().flatten();
-        named.any(|named| named == name)
-    };
+    let given = input.selection.names_given();
     let is_gone = |name: &ProjectName| match input.listed {
         Listed::Projects(projects) => {
-            (projects.binary_search_by(|(listed, _)| listed.cmp(name))).is_err() && !is_named(name)
+            (projects.binary_search_by(|(listed, _)| listed.cmp(name))).is_err()
+                && !given.contains(name)
         }
         Listed::NotAsked | Listed::Unchanged => false,
     };

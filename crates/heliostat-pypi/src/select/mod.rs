@@ -164,18 +164,19 @@ impl Selection {
 
     /// Every project that may be wanted, sorted, where names alone tell; `None` where the upstream's list is needed.
     pub fn named(&self) -> Option<impl Iterator<Item = &ProjectName>> {
-        if self.is_everything() || !self.patterns.is_empty() {
-            return None;
-        }
-        let named: BTreeSet<&ProjectName> = self
-            .names
+        let names_alone_tell = !self.is_everything() && self.patterns.is_empty();
+        names_alone_tell.then(|| self.names_given().into_iter())
+    }
+
+    /// Every project that somebody asked for by its name, whatever else is wanted.
+    pub fn names_given(&self) -> BTreeSet<&ProjectName> {
+        self.names
             .iter()
             .chain(self.required.keys())
             .chain(self.locked.keys())
             .chain(self.resolved.keys())
             .filter(|name| !self.excluded.iter().any(|pattern| pattern.matches(name)))
-            .collect();
-        Some(named.into_iter())
+            .collect()
     }
 
     /// Adds requirements, each narrowed by the constraints on its project (pip's `-c`). Constraints select nothing by

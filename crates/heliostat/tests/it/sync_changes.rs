@@ -262,6 +262,25 @@ fn a_project_named_but_unknown_is_told_and_stops_nobody() {
 }
 
 #[test]
+fn a_name_that_is_unknown_is_told_also_beside_everything_and_patterns() {
+    for beside in ["--all", "al*"] {
+        let world = World::new(small());
+        let run = world.sync(&[beside, "nosuch"]);
+        run.assert_code(1);
+        assert_says(&run.stdout, &["nosuch: the upstream has no such project"]);
+        assert!(world.projects().contains("alpha"));
+        // Told again while it is asked for, also when nothing changed upstream.
+        world.sync(&[]).assert_code(1);
+        world
+            .pypi
+            .edit(|universe| universe.add_project("nosuch", &[Release::simple("1")]));
+        world.sync(&[]).assert_code(0);
+        assert!(world.projects().contains("nosuch"));
+        assert_eq!(world.ledger(), BTreeSet::new());
+    }
+}
+
+#[test]
 fn too_many_deletions_stop_for_a_person() {
     let world = World::new(many(20));
     world.sync(&["--all"]).assert_code(0);
