@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::body::Reply;
 use crate::client::Request;
+use crate::decode::Encoding;
 use crate::document::refuse_encoding;
 use crate::index::add_caches;
 use crate::range::{ContentRange, resume_validator};
@@ -97,6 +98,17 @@ impl Upstream {
     }
 }
 
+/// Whether the encoding is only another word for what the file is: web servers send `name.tar.gz` as it stands on their
+/// disk, as a tar file with the content encoding gzip (Apache's `AddEncoding x-gzip .gz .tgz`). Installers keep those
+/// bytes too, and the digest judges them.
+fn is_named_for_its_ending(url: &Url, headers: &HeaderMap) -> bool {
+    let ending = url.path().rsplit_once('.').map(|(_, ending)| ending);
+    let is_gzip = ending.is_some_and(|ending| {
+        ending.eq_ignore_ascii_case("gz") || ending.eq_ignore_ascii_case("tgz")
+    });
+    is_gzip && Encoding::of(headers) == Ok(Encoding::Gzip)
+}
+
 /// How far the download from one source has come.
 #[derive(Debug)]
 struct Transfer<'a> {
@@ -173,7 +185,9 @@ impl<'a> Transfer<'a> {
             (412 | 416, Some(_)) => return Err(self.refuse_resume(reply)),
             _ => return Err(reply.refusal()),
         };
-        refuse_encoding(&reply.url, reply.headers())?;
+        if !is_named_for_its_ending(&reply.url, reply.headers()) {
+            refuse_encoding(&reply.url, reply.headers())?;
+        }
         self.received = resumed_at;
         self.check_total(reply)
     }

@@ -311,6 +311,28 @@ async fn a_wrong_length_is_refused_before_the_end() {
 }
 
 #[tokio::test]
+async fn an_encoding_that_only_says_what_a_tar_gz_is_changes_nothing() {
+    for encoding in ["gzip", "x-gzip"] {
+        let server =
+            Server::start(move |_, _| reply(200, &[("content-encoding", encoding)], content()))
+                .await;
+        let upstream = server.upstream();
+        for path in ["/a-1.0.tar.gz", "/a-1.0.tgz"] {
+            let (done, received) = download(&upstream, &file(&[server.url(path)])).await;
+            assert_eq!(done.unwrap().source_index, 0, "{encoding} {path}");
+            assert_eq!(received.bytes, content());
+        }
+        for path in ["/a-1.0-py3-none-any.whl", "/a-1.0.zip"] {
+            let refused = download(&upstream, &file(&[server.url(path)])).await.0;
+            assert!(
+                matches!(refused, Err(UpstreamError::Encoding { .. })),
+                "{encoding} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_compressed_file_is_refused() {
     let server = Server::start(|asked, _| match asked.target.as_str() {
         "/gzip" => reply(200, &[("content-encoding", "gzip")], content()),

@@ -178,6 +178,18 @@ fn files_in_an_encoding_nobody_asked_for() {
 }
 
 #[test]
+fn sdists_labelled_as_what_they_are_are_taken_as_they_are() {
+    let world = World::new(small());
+    world.pypi.misbehave(
+        Rule::new(Fault::Gzip(Gzip::LabelOnly))
+            .on(Kind::File)
+            .path(".tar.gz"),
+    );
+    world.sync(&["--all"]).assert_code(0);
+    world.assert_in_step();
+}
+
+#[test]
 fn bodies_without_end() {
     let world = World::new(small());
     world
