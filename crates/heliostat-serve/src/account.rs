@@ -152,12 +152,17 @@ impl Drop for Account {
                 path = request.path,
                 status = self.status.as_u16(),
                 bytes = self.sent_bytes,
-                ms = elapsed.as_secs_f64() * 1000.0,
+                ms = milliseconds(elapsed),
                 user_agent = request.user_agent,
                 peer = %request.peer,
             );
         }
     }
+}
+
+/// Milliseconds to the microsecond: more digits are noise.
+fn milliseconds(elapsed: std::time::Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1e6).round() / 1000.0
 }
 
 /// The text of `User-Agent`.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::{ProjectPage, render_legacy};
 use heliostat_store::{ProjectRecord, StoreError};
-use http::HeaderValue;
 use http::header::VARY;
+use http::{HeaderValue, StatusCode};
 
 use super::{Label, blocking, document_reply, failed};
 use crate::documents::Document;
@@ -29,17 +29,19 @@ pub(crate) async fn legacy(
 ) -> Result<Reply, Problem> {
     let base = base_url(asked)?;
     site.demand.recorded_page(&name).await?;
-    let (store, project) = (site.tree.store.clone(), name.clone());
+    let (store, project) = (site.tree.store.clone(), name);
     let make = move || -> Result<_, StoreError> {
-        let page = store.project(&project)?.map(published);
-        Ok(page.and_then(|page| {
-            let body = render_legacy(&page, version.as_deref(), &base)?;
-            Some((body, page.serial))
-        }))
+        let Some(page) = store.project(&project)?.map(published) else {
+            return Ok(Err(no_such_project(&project)));
+        };
+        let body = render_legacy(&page, version.as_deref(), &base);
+        Ok(body
+            .map(|body| (body, page.serial))
+            .ok_or_else(|| no_such_version(&project, version.as_deref())))
     };
     let rendered = blocking(make).await?.map_err(|error| failed(&error))?;
     // bandersnatch takes a document without its serial for a stale one.
-    let (body, serial) = rendered.ok_or_else(|| no_such_project(&name))?;
+    let (body, serial) = rendered?;
     let label = Label {
         content_type: "application/json",
         cache_control: site.page_cache_control.clone(),
@@ -47,6 +49,15 @@ pub(crate) async fn legacy(
     };
     let reply = document_reply(&Document::passing(body.into(), serial), asked, &label)?;
     Ok(reply.with(VARY, HeaderValue::from_static(label.vary)))
+}
+
+/// The project has no such version, or none at all.
+fn no_such_version(name: &ProjectName, version: Option<&str>) -> Problem {
+    let version = version.unwrap_or("any");
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("There is no version `{version}` of `{name}` here."),
+    )
 }
 
 /// The page as it stands in the tree: what is hidden stays hidden.

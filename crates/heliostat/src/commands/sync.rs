@@ -294,8 +294,9 @@ fn plan_text(preview: &Preview) -> String {
         let mut line = match &project.error {
             Some(error) => format!("{}: {error}", project.project),
             None => format!(
-                "{}: fetch {} ({}), keep {}, remove {}",
+                "{} ({}): fetch {} ({}), keep {}, remove {}",
                 project.project,
+                project.reason.words(),
                 render::count(project.fetch),
                 render::bytes(project.size_bytes),
                 render::count(project.keep),

@@ -314,5 +314,13 @@ fn the_legacy_document_is_made_from_the_page() {
     assert_eq!(document["urls"].as_array().unwrap().len(), 2);
     let one = get(&format!("{}/pypi/Al.Pha/1.0/json", serving.url));
     assert!(matches!(one.status, 200 | 301), "{one:?}");
+    for (path, detail) in [
+        ("al-pha/9.9", "There is no version `9.9` of `al-pha` here."),
+        ("nosuch/1.0", "There is no project `nosuch` here."),
+    ] {
+        let answer = get(&format!("{}/pypi/{path}/json", serving.url));
+        assert_eq!(answer.status, 404, "{answer:?}");
+        assert_eq!(answer.json()["detail"], detail);
+    }
     assert_eq!(world.pypi.count(Kind::Legacy), 0);
 }

@@ -192,8 +192,8 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
     assert_says(
         &first.stdout,
         &[
-            "alpha: fetch 3",
-            "zeta: fetch 2",
+            "alpha (new): fetch 3",
+            "zeta (new): fetch 2",
             "would refresh 6 projects",
             "would fetch",
         ],
@@ -216,10 +216,10 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
     assert_says(
         &run.stdout,
         &[
-            "alpha: fetch 1",
+            "alpha (changed upstream): fetch 1",
             "beta (gone upstream): remove",
-            "delta: ",
-            "zeta: ",
+            "delta (damaged here): ",
+            "zeta (damaged here): ",
         ],
     );
     let run = world.sync(&["--only", "gamma-core", "--dry-run"]);

@@ -93,6 +93,20 @@ pub enum RefreshReason {
     Wishes,
 }
 
+impl RefreshReason {
+    /// The reason, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed upstream",
+            Self::Unknown => "to be looked at",
+            Self::Failed => "failed before",
+            Self::Damaged => "damaged here",
+            Self::Wishes => "selected otherwise",
+        }
+    }
+}
+
 /// One project to remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drop {
@@ -163,7 +177,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut planner = Planner {
         input,
         failed: failed_projects(input.ledger),
-        named: input.selection.named().into_iter().flatten().collect(),
+        named: input.selection.names_given(),
         plan: Plan::default(),
     };
     match input.listed {
