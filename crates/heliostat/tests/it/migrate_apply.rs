@@ -124,7 +124,21 @@ fn a_dirty_repository_and_a_wrong_map_are_refused() {
     refused.assert_code(2);
     assert_says(&refused.stderr, &["uncommitted", "--allow-dirty"]);
     assert_says(&read(&directory, "requirements.txt"), &["old.example"]);
-    migrate(&directory, &["apply", "--allow-dirty"]).assert_code(0);
+    git(directory.path(), &["checkout", "-q", "README.md"]);
+    // A new file that git could not bring back is one too, when it is to be written.
+    std::fs::write(directory.path().join("notes.txt"), "new\n").unwrap();
+    std::fs::create_dir(directory.path().join("sub")).unwrap();
+    let fresh = directory.path().join("sub/new requirements.txt");
+    std::fs::write(&fresh, "-i http://old.example/simple\n").unwrap();
+    let refused = migrate(&directory, &["apply"]);
+    refused.assert_code(2);
+    assert_says(
+        &refused.stderr,
+        &["`sub/new requirements.txt` is new", "--allow-dirty"],
+    );
+    assert_says(&read(&directory, "requirements.txt"), &["old.example"]);
+    std::fs::remove_file(&fresh).unwrap();
+    migrate(&directory, &["apply"]).assert_code(0);
 
     std::fs::write(directory.path().join("map.toml"), "[[retired]]\n").unwrap();
     let wrong = migrate(&directory, &["scan"]);

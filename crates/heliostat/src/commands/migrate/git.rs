@@ -16,16 +16,20 @@ use crate::cli::MigrateTargetArgs;
 /// The most blobs of a history that are looked at.
 const BLOBS_MAX: usize = 5_000_000;
 
-/// Refuses when a repository that a file is in has uncommitted changes: what is written could not be told apart.
+/// Refuses when a repository that a file is in has uncommitted changes: what is written could not be told apart. A new
+/// file that is to be written, and that git has never seen, is one: nothing could bring it back.
 pub(super) fn refuse_dirty(files: &[&Path]) -> anyhow::Result<()> {
-    let mut tops: Vec<PathBuf> = files.iter().filter_map(|file| top_of(file)).collect();
-    tops.sort();
-    tops.dedup();
-    for top in tops {
+    let mut tops: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for file in files {
+        if let Some((top, inner)) = top_of(file) {
+            tops.entry(top).or_default().push(inner);
+        }
+    }
+    for (top, inner) in tops {
         let output = Command::new("git")
             .arg("-C")
             .arg(&top)
-            .args(["status", "--porcelain", "--untracked-files=no"])
+            .args(["status", "--porcelain", "-z", "--untracked-files=all"])
             .output()
             .context("cannot run git")?;
         if !output.status.success() {
@@ -35,7 +39,21 @@ pub(super) fn refuse_dirty(files: &[&Path]) -> anyhow::Result<()> {
                 String::from_utf8_lossy(&output.stderr).trim()
             )));
         }
-        if !output.stdout.is_empty() {
+        let entries: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        let fresh = inner.iter().find(|file| {
+            let name = file.to_string_lossy().replace('\\', "/");
+            let wanted = format!("?? {name}");
+            entries.contains(&wanted.as_bytes())
+        });
+        if let Some(file) = fresh {
+            bail!(UsageError(format!(
+                "`{}` is new and in no commit of `{}`: add and commit it, or give `--allow-dirty`",
+                file.display(),
+                top.display()
+            )));
+        }
+        let is_change = |entry: &&[u8]| !entry.is_empty() && !entry.starts_with(b"?? ");
+        if entries.iter().any(is_change) {
             bail!(UsageError(format!(
                 "`{}` has uncommitted changes: commit or stash them, or give `--allow-dirty`",
                 top.display()
@@ -45,14 +63,14 @@ pub(super) fn refuse_dirty(files: &[&Path]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directory above a file that holds `.git`.
-fn top_of(file: &Path) -> Option<PathBuf> {
+/// The directory above a file that holds `.git`, and the file below it.
+fn top_of(file: &Path) -> Option<(PathBuf, PathBuf)> {
     let absolute = std::path::absolute(file).ok()?;
-    absolute
+    let top = absolute
         .ancestors()
         .skip(1)
-        .find(|directory| directory.join(".git").exists())
-        .map(Path::to_owned)
+        .find(|directory| directory.join(".git").exists())?;
+    Some((top.to_owned(), absolute.strip_prefix(top).ok()?.to_owned()))
 }
 
 /// Scans every version of every file that any commit holds. Findings name `path@blob`.
