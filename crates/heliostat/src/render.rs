@@ -68,6 +68,7 @@ pub(crate) fn plural(number: u64, noun: &str) -> String {
     match noun.strip_suffix('y') {
         _ if number == 1 => format!("1 {noun}"),
         Some(stem) => format!("{} {stem}ies", count(number)),
+        None if noun.ends_with('s') => format!("{} {noun}es", count(number)),
         None => format!("{} {noun}s", count(number)),
     }
 }

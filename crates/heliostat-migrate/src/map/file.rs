@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use url::Url;
 
-use super::{DEFAULT_PORTS, Login, MAP_LIMITS, Map, Retired, Rule};
+use super::{Address, DEFAULT_PORTS, Decision, Login, MAP_LIMITS, Map, Retired, Rule};
 use crate::error::MigrateError;
 use crate::kind::Kind;
 use crate::retire::Timeline;
@@ -97,7 +97,37 @@ impl Map {
                 ),
             });
         }
-        Ok(Self { entries })
+        let map = Self { entries };
+        match map.circle() {
+            Some((entry, fault)) => Err(MigrateError::JudgeMap {
+                name: name.to_owned(),
+                entry,
+                fault,
+            }),
+            None => Ok(map),
+        }
+    }
+
+    /// A rule of the user's that leads to an address which the map moves too: no rewrite would ever be the last.
+    fn circle(&self) -> Option<(String, String)> {
+        let own = self.entries.iter().filter(|entry| !entry.builtin);
+        own.flat_map(|entry| entry.rules.iter().map(move |rule| (entry, rule)))
+            .find_map(|(entry, rule)| {
+                let to = rule.to.as_ref()?;
+                let (next, decision) = self.decide(&Address {
+                    host: to.host_str()?,
+                    port: to.port_or_known_default(),
+                    path: to.path(),
+                    kind: rule.kinds.first().copied().unwrap_or(Kind::Index),
+                })?;
+                matches!(decision, Decision::Rewrite { .. }).then(|| {
+                    let fault = format!(
+                        "`to = \"{to}\"` is moved by the map too, by the entry `{}`: write where that leads",
+                        next.name
+                    );
+                    (entry.name.clone(), fault)
+                })
+            })
     }
 }
 
@@ -207,6 +237,10 @@ fn judge_host(host: &str) -> Result<String, String> {
     };
     if lower.len() <= 253 && lower.contains('.') && lower.split('.').all(fine) {
         Ok(lower)
+    } else if host.starts_with("*.") {
+        Err(format!(
+            "`{host}` stands for many hosts: write it under `patterns`"
+        ))
     } else {
         Err(format!(
             "`{host}` is no host name: write it without scheme, port and path, international names in their `xn--` form"

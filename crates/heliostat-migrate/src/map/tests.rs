@@ -168,11 +168,26 @@ fn a_wrong_map_is_refused_with_what_to_write() {
             "login",
         ),
         ("[[retired]]\npatterns=['x.*']", "no pattern"),
+        ("[[retired]]\nhosts=['*.x.example']", "under `patterns`"),
+        (
+            "[[retired]]\nhosts=['x.example']\n[[retired.rule]]\nto='https://x.example/new/'",
+            "write where that leads",
+        ),
+        (
+            "[[retired]]\nhosts=['x.example']\n[[retired.rule]]\nkinds=['upload']\nto='https://pypi.python.org/pypi'",
+            "by the entry `pypi`",
+        ),
     ] {
         let error = Map::parse("m.toml", text).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
     assert!(Map::parse("m.toml", "hots = 1").is_err());
+    // Another port is another place, and what no rule moves is no circle.
+    for to in ["https://x.example:8443/", "https://x.example/new"] {
+        let text =
+            format!("[[retired]]\nhosts=['x.example']\n[[retired.rule]]\nprefix='/old'\nto='{to}'");
+        assert!(Map::parse("m.toml", &text).is_ok(), "{to}");
+    }
 }
 
 #[test]

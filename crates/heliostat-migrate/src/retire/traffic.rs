@@ -227,7 +227,7 @@ pub fn traffic_text(hosts: &BTreeMap<String, Traffic>, now: i64, days: i64) -> S
         }
         let _infallible = writeln!(
             out,
-            "  {} addresses; {} requests in the clear; {} of installers in CI",
+            "  different addresses: {}; requests in the clear: {}; of installers in CI: {}",
             traffic.addresses, traffic.in_the_clear, traffic.from_ci
         );
     }

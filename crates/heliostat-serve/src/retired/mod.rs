@@ -120,11 +120,14 @@ pub(crate) fn answer(
         },
     );
     let (reply, reason) = reply(answer);
-    if let Some(visits) = &site.names.visits {
+    let name = retire::host_of(host);
+    // Names that nobody retired are whoever's who asks for them, and no traffic of an old one.
+    let visits = site.names.visits.as_ref();
+    if let Some(visits) = visits.filter(|_| site.names.map.find(&name).is_some()) {
         let user_agent = header(request, &USER_AGENT);
         let visit = Visit {
             at: now,
-            host: retire::host_of(host),
+            host: name,
             class: PathClass::of(path),
             client: user_agent::summarise(user_agent).to_owned(),
             encrypted: scheme == Scheme::Https,

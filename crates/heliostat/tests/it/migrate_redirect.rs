@@ -134,6 +134,7 @@ fn a_name_that_is_off_says_so_in_the_reason_phrase() {
 #[test]
 fn visits_are_reported_and_a_timeline_is_told() {
     let server = Redirect::start("9000-01-01", MAP);
+    server.ask("GET /simple/flask/ HTTP/1.1\r\nHost: foreign.example\r\nUser-Agent: uv/0.9.1");
     server.ask("GET /simple/flask/ HTTP/1.1\r\nHost: old.example\r\nUser-Agent: uv/0.9.1");
     let log = server.directory.path().join("traffic.jsonl");
     let patience = std::time::Instant::now() + std::time::Duration::from_mins(1);
@@ -145,6 +146,15 @@ fn visits_are_reported_and_a_timeline_is_told() {
         .run();
     report.assert_code(1);
     assert_says(&report.stdout, &["old.example: not clear", "uv/0.9.1: 1"]);
+    // Names that nobody retired are not traffic of an old one, whoever asks for them.
+    assert!(!report.stdout.contains("foreign.example"), "{report}");
+    let empty = server.directory.path().join("empty.jsonl");
+    std::fs::write(&empty, "").unwrap();
+    let nothing = bare()
+        .args(["migrate", "traffic", "report", empty.to_str().unwrap()])
+        .run();
+    nothing.assert_code(1);
+    assert_says(&nothing.stderr, &["cannot tell whether one can go"]);
     let map = server.directory.path().join("map.toml");
     let timeline = bare()
         .args(["migrate", "timeline", "ics", "--map", map.to_str().unwrap()])

@@ -21,9 +21,15 @@ pub(super) fn run(command: &MigrateTrafficCommand) -> anyhow::Result<Outcome> {
     if unread > 0 {
         reporter::talk(&format!("{unread} lines of the log are no visits"));
     }
-    let clear = hosts
-        .values()
-        .all(|traffic| traffic.is_clear(now, args.clear_days));
+    if hosts.is_empty() {
+        reporter::talk(
+            "no visit to a retired name is in the log: it cannot tell whether one can go",
+        );
+    }
+    let clear = !hosts.is_empty()
+        && hosts
+            .values()
+            .all(|traffic| traffic.is_clear(now, args.clear_days));
     Ok(if clear {
         Outcome::Done
     } else {
