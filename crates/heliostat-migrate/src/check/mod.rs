@@ -53,7 +53,12 @@ impl Scanner {
             let explained = CONTENT_HASHES.contains(&difference.path.as_str())
                 || difference.before.as_ref().is_some_and(|before| {
                     let after = difference.after.as_deref().unwrap_or_default();
-                    is_switch(before) || self.occurs(before) && self.words_stay(before, after)
+                    // `name: PIP_TRUSTED_HOST` goes with the `value` beside it.
+                    let named =
+                        difference.after.is_none() && is_trust(before.trim_start_matches('='));
+                    named
+                        || is_switch(before)
+                        || self.occurs(before) && self.words_stay(before, after)
                 });
             if !explained {
                 return Err(format!("`{}` would change", difference.path));

@@ -33,7 +33,7 @@ pub(crate) fn purpose(lines: &Lines<'_>, hit: &Hit, format: Format) -> Purpose {
     if let Some(kind) = lock_kind(lines, begin, format) {
         return plain(kind);
     }
-    if format == Format::Netrc {
+    if format == Format::Netrc || is_keyring(lines, begin) {
         return plain(Kind::Credential);
     }
     if let Some(setting) = setting_before(lines, begin, format) {
@@ -79,6 +79,14 @@ pub(crate) fn purpose(lines: &Lines<'_>, hit: &Hit, format: Format) -> Purpose {
 /// The `url` that a setup.py gives its project.
 fn is_homepage(lines: &Lines<'_>, begin: usize) -> bool {
     lines.text.contains("setup(") && key_before(lines, begin).as_deref() == Some("url")
+}
+
+/// Whether a command asks a keyring, or tells it: its services are addresses, and its secrets are not in the file.
+fn is_keyring(lines: &Lines<'_>, begin: usize) -> bool {
+    let head = &lines.text[lines.span(lines.number(begin)).start..begin];
+    ["keyring set ", "keyring get ", "keyring del "]
+        .iter()
+        .any(|command| head.contains(command))
 }
 
 fn lock_kind(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Kind> {

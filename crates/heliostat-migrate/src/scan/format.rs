@@ -41,7 +41,7 @@ pub enum Format {
     Slashes,
     /// cmd and bat.
     Batch,
-    /// netrc.
+    /// netrc, and git's own file of logins.
     Netrc,
     /// systemd units and supervisord.
     Unit,
@@ -137,7 +137,7 @@ fn by_name(directory: &str, name: &str) -> Option<Format> {
         "pip.conf" | "pip.ini" => Format::PipConf,
         "pip" if last == "etc" => Format::PipConf,
         ".pypirc" | "pypirc" | "_pypirc" => Format::Pypirc,
-        ".netrc" | "_netrc" | "netrc" => Format::Netrc,
+        ".netrc" | "_netrc" | "netrc" | ".git-credentials" => Format::Netrc,
         "pipfile" => Format::Toml,
         "pipfile.lock" => Format::PipfileLock,
         "uv.lock" => Format::UvLock,

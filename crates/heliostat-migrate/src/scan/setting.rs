@@ -60,6 +60,13 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Line and column of a byte, from 1, in characters.
+pub(crate) fn position(lines: &Lines<'_>, at: usize) -> (usize, usize) {
+    let number = lines.number(at);
+    let start = lines.span(number).start;
+    (number + 1, lines.text[start..at].chars().count() + 1)
+}
+
 /// The setting whose value begins at `begin`.
 pub(crate) fn setting_before(lines: &Lines<'_>, begin: usize, format: Format) -> Option<Setting> {
     let last = lines.number(begin);
@@ -82,6 +89,7 @@ pub(crate) fn setting_before(lines: &Lines<'_>, begin: usize, format: Format) ->
             ]) || format.is_ini()
                 || above.trim().is_empty()
                 || is_value_only(above)
+                || heads_list(above, head)
                 || format.comments(above, above.len().saturating_sub(1))
         };
         if !is_value_only(head) && !head.trim_start().starts_with("- ") || !continued {
@@ -89,6 +97,19 @@ pub(crate) fn setting_before(lines: &Lines<'_>, begin: usize, format: Format) ->
         }
     }
     None
+}
+
+/// Whether a line of a pip.conf that stands in another file begins a list that `below`, which is deeper, goes on with.
+fn heads_list(above: &str, below: &str) -> bool {
+    let key = above.trim_start();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let deeper = indent(below) > above.len() - key.len();
+    deeper
+        && key.starts_with(|first: char| first.is_ascii_lowercase())
+        && key
+            .split_once(['=', ':'])
+            .and_then(|(key, _)| meaning(key.trim_end()))
+            .is_some_and(|meaning| meaning.many)
 }
 
 /// A word was found, and what is between says that the value is another's.
@@ -172,7 +193,7 @@ fn words_backward(head: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// `-i` and `-f` are options of many programs; ours unless a fetcher or an editor is called.
+/// `-i` and `-f` are options of many programs; ours unless a fetcher or an editor is called, and it calls no installer.
 fn short_option_is_ours(head: &str) -> bool {
     let command = head
         .rsplit([';', '|'])
@@ -182,9 +203,30 @@ fn short_option_is_ours(head: &str) -> bool {
         "curl", "wget", "http", "sed", "grep", "ssh", "scp", "tail", "xargs", "docker", "make",
         "rm", "cp", "ln", "test",
     ];
-    !command
-        .split(|character: char| !character.is_ascii_alphanumeric() && !"_-.".contains(character))
-        .any(|word| foreign.contains(&word))
+    let installers = [
+        "pip",
+        "pipx",
+        "pipenv",
+        "uv",
+        "uvx",
+        "easy_install",
+        "pip-compile",
+        "pip-sync",
+    ];
+    command
+        .split(|character: char| character.is_whitespace() || "\"'`()[]{},=$@".contains(character))
+        .filter(|word| !word.contains("://"))
+        .rev()
+        .find_map(|word| {
+            let program = word.rsplit('/').next().unwrap_or(word);
+            let plain = program.trim_end_matches(|last: char| last.is_ascii_digit() || last == '.');
+            if installers.contains(&plain) {
+                Some(true)
+            } else {
+                foreign.contains(&program).then_some(false)
+            }
+        })
+        .unwrap_or(true)
 }
 
 /// Whether what stands between a word and an address leaves the address a value of the word.
@@ -294,7 +336,7 @@ fn is_sign(piece: &str) -> bool {
 }
 
 /// Whether a line is nothing but values of a list: addresses, quotes, commas, bullets.
-fn is_value_only(line: &str) -> bool {
+pub(crate) fn is_value_only(line: &str) -> bool {
     line.split(|character: char| character.is_whitespace() || "\"'`,[]()".contains(character))
         .filter(|piece| !piece.is_empty() && *piece != "-" && *piece != "\\" && *piece != "^")
         .all(|piece| {

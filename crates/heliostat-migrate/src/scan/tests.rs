@@ -4,18 +4,18 @@ use super::*;
 use crate::edit::apply;
 
 /// The file after its edits.
-fn after(file: &str, text: &str) -> String {
+pub(super) fn after(file: &str, text: &str) -> String {
     let scanner = scanner();
     let scan = scanner.scan(file, text.as_bytes());
     String::from_utf8(scanner.rewrite(file, text.as_bytes(), &scan).unwrap()).unwrap()
 }
 
-fn scanner() -> Scanner {
+pub(super) fn scanner() -> Scanner {
     Scanner::new(Map::builtin())
 }
 
 /// PyPI's new addresses, spelt so that this file does not spell them.
-fn new(text: &str) -> String {
+pub(super) fn new(text: &str) -> String {
     text.replace("NEW", concat!("https://pypi", ".org"))
         .replace("UPLOAD", concat!("https://upload.pypi", ".org/legacy/"))
         .replace("FILES", concat!("https://files.python", "hosted.org"))
@@ -195,7 +195,95 @@ fn rarer_settings_are_rewritten_too() {
     }
 }
 
+#[test]
+fn an_index_that_becomes_anothers_double_is_told() {
+    let reasons = |file: &str, text: &str| -> Vec<(usize, String)> {
+        let scan = scanner().scan(file, new(text).as_bytes());
+        let told = scan.findings.into_iter();
+        told.filter_map(|one| Some((one.line, one.reason?)))
+            .collect()
+    };
+    let words =
+        |line: usize| format!("the same index as in line {line} then: one of them is enough");
+    for (file, text, expected) in [
+        (
+            "pip.conf",
+            "[global]\nindex-url = http://f.pypi.python.org/simple\nextra-index-url =\n  http://c.pypi.python.org/simple/\n",
+            vec![(4, words(2))],
+        ),
+        (
+            "requirements.txt",
+            "-i NEW/simple/\nx==1\ny==2\nz==3\nv==4\n--extra-index-url http://f.pypi.python.org/simple\n",
+            vec![(6, words(1))],
+        ),
+        (
+            "requirements.txt",
+            "-i http://f.pypi.python.org/simple\n--extra-index-url NEW/simple/\n",
+            vec![(1, words(2))],
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv]\nextra-index-url = [\"http://f.pypi.python.org/simple\", \"http://c.pypi.python.org/simple\"]\n",
+            vec![(2, words(2))],
+        ),
+        (
+            "a.sh",
+            "pip install -i http://f.pypi.python.org/simple a\n\n\n\npip install --extra-index-url http://f.pypi.python.org/simple b\n",
+            vec![],
+        ),
+        (
+            "requirements.txt",
+            "-i http://f.pypi.python.org/simple\n# --extra-index-url NEW/simple\n--extra-index-url NEW/simple/x/\n",
+            vec![],
+        ),
+    ] {
+        assert_eq!(reasons(file, text), expected, "{text}");
+    }
+}
+
 const KINDS: &[(&str, &str, Kind, Action)] = &[
+    (
+        "Dockerfile",
+        "RUN pip install --trusted-host http://x.example/simple -i http://f.pypi.python.org/simple x",
+        Kind::Index,
+        Action::Rewrite,
+    ),
+    (
+        "a.sh",
+        "docker run x pip install -i http://f.pypi.python.org/simple x",
+        Kind::Index,
+        Action::Rewrite,
+    ),
+    (
+        "a.sh",
+        "curl -i http://f.pypi.python.org/simple",
+        Kind::Other,
+        Action::Rewrite,
+    ),
+    (
+        ".git-credentials",
+        "https://joe:secret@f.pypi.python.org",
+        Kind::Credential,
+        Action::Report,
+    ),
+    (
+        "a.sh",
+        "keyring set https://f.pypi.python.org/simple joe",
+        Kind::Credential,
+        Action::Report,
+    ),
+    (
+        "buildout.cfg",
+        "[buildout]\nallow-hosts = *.pypi.python.org\n",
+        Kind::AllowedHost,
+        Action::Report,
+    ),
+    (
+        "setup.py",
+        "setup(dependency_links=['http://f.pypi.python.org/simple/x/'])",
+        Kind::DependencyLink,
+        Action::Rewrite,
+    ),
     (
         "r.pip",
         "--extra-index-url https://pypi.python.org/simple",

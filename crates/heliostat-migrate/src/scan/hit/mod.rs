@@ -67,6 +67,28 @@ pub(crate) enum Scheme {
 }
 
 impl Hit {
+    /// An https address on a host that is not retired.
+    pub(crate) fn elsewhere(text: &str, span: Range<usize>, host: Range<usize>) -> Self {
+        Self {
+            name: text[host.clone()].to_owned(),
+            port: None,
+            authority_end: host.end,
+            url: Some(UrlPlace {
+                begin: span.start,
+                scheme: Scheme::Https,
+                login: host.start..host.start,
+                rest: host.end..span.end,
+            }),
+            host,
+            doubt: None,
+        }
+    }
+
+    /// Whether this is `*.HOST`, which stands for the names below the host.
+    pub(crate) fn is_glob(&self, text: &str) -> bool {
+        text[self.host.clone()].starts_with('*')
+    }
+
     /// The whole of it in the text.
     pub(crate) fn span(&self) -> Range<usize> {
         match &self.url {
@@ -163,6 +185,20 @@ fn hit_at(text: &str, found: Range<usize>, map: &Map) -> Option<Hit> {
     let run = &text[begin..end];
     let dotless = run.strip_suffix('.').unwrap_or(run);
     let name = dotless.to_ascii_lowercase();
+    if let Some(below) = name.strip_prefix('.')
+        && text[..begin].ends_with('*')
+        && !text[..begin - 1].ends_with(|before: char| !" \t\n=:,;[\"'".contains(before))
+        && map.find(below).is_some()
+    {
+        return Some(Hit {
+            name: below.to_owned(),
+            host: begin - 1..end,
+            port: None,
+            authority_end: end,
+            url: None,
+            doubt: None,
+        });
+    }
     map.find(&name)?;
     let glued = |character: char| !character.is_ascii() && character.is_alphanumeric();
     if text[..begin].chars().next_back().is_some_and(glued)

@@ -2,10 +2,21 @@
 //!
 //! Owns where to cut. A cut that cannot be made without a guess is not made.
 
+mod block;
+mod command;
+mod cut;
+#[cfg(test)]
+mod tests;
+mod value;
+
 use std::ops::Range;
 
 use super::format::Format;
 use super::setting::{Lines, Setting};
+use super::word::meaning;
+use block::{Left, left};
+use cut::{indent, is_item, only_child, whole_lines, with_comma, with_separator, with_space};
+use value::{in_flow, items, value_of};
 
 /// The cuts that take `value` out of `setting`; `others` are the spans of values of the same setting that go too.
 /// `None` when a person has to do it.
@@ -16,7 +27,73 @@ pub(crate) fn cuts(
     others: &[Range<usize>],
     format: Format,
 ) -> Option<Vec<Range<usize>>> {
-    found_cuts(lines, setting, value, others, format).filter(|cuts| are_closed(lines.text, cuts))
+    let cuts = found_cuts(lines, setting, value, others, format)?;
+    with_block(lines, cuts, format).filter(|cuts| are_closed(lines.text, cuts))
+}
+
+/// The item of a list that is only a variable's name and value, `- name: KEY` with `value: HOST` below it or above.
+pub(crate) fn named_item(
+    lines: &Lines<'_>,
+    value: &Range<usize>,
+    format: Format,
+) -> Option<Vec<Range<usize>>> {
+    let number = lines.number(value.start);
+    let begins = |number: usize| lines.line(number).trim_start().starts_with("- ");
+    let first = if begins(number) {
+        number
+    } else {
+        number.checked_sub(1)?
+    };
+    let last = first + 1;
+    if format != Format::Yaml || last >= lines.count() {
+        return None;
+    }
+    let own = indent(lines.line(first));
+    let below = lines.line(last);
+    let keys = [
+        lines.line(first).trim_start().trim_start_matches("- "),
+        below.trim_start(),
+    ];
+    let one = |key: &str| keys.iter().find_map(|line| line.strip_prefix(key));
+    let name = one("name:")?.trim().trim_matches(['"', '\'']);
+    let whole = widen_quotes(lines.text, value);
+    let alone = lines.text[whole.end..lines.span(number).end].trim();
+    if !lines.text[..whole.start].trim_end().ends_with(':')
+        || !(alone.is_empty() || alone.starts_with('#'))
+    {
+        return None;
+    }
+    let ends = last + 1 >= lines.count() || indent(lines.line(last + 1)) <= own;
+    if !begins(first) || begins(last) || indent(below) <= own || !ends {
+        return None;
+    }
+    if !meaning(name)?.known || one("value:").is_none() || only_child(lines, first, last) {
+        return None;
+    }
+    let both = lines.span(first).start..lines.span(last).end;
+    Some(vec![both])
+}
+
+/// The cuts, with the line that begins a block of which nothing would be left.
+fn with_block(
+    lines: &Lines<'_>,
+    mut cuts: Vec<Range<usize>>,
+    format: Format,
+) -> Option<Vec<Range<usize>>> {
+    for cut in &mut cuts {
+        let first = lines.number(cut.start);
+        let is_lines = lines.span(first).start == cut.start
+            && (lines.text[..cut.end].ends_with('\n') || cut.end == lines.text.len());
+        if !is_lines || cut.start == cut.end {
+            continue;
+        }
+        match left(lines, first, lines.number(cut.end - 1), format) {
+            Left::Something => {}
+            Left::GoesToo(above) => cut.start = lines.span(above).start,
+            Left::Nothing => return None,
+        }
+    }
+    Some(cuts)
 }
 
 /// Whether quotes and brackets are closed in what goes: one half of a pair never goes alone.
@@ -54,7 +131,7 @@ fn found_cuts(
         && text[lines.span(lines.number(setting.word.start)).start..setting.word.start]
             .contains("config")
     {
-        return None;
+        return command::cut(lines, &setting.word, &value).map(|cut| vec![cut]);
     }
     assignment(lines, setting.word.clone(), &value, others, format)
 }
@@ -131,6 +208,9 @@ fn assignment(
     if let Some(unit) = quoted_assignment(text, &word, value) {
         let after = &text[unit.end..];
         let next = after.trim_start_matches([' ', '\t']);
+        if next.starts_with(',') || text[..unit.start].trim_end().ends_with(',') {
+            return Some(vec![with_comma(lines, unit)]);
+        }
         let cut = if next.is_empty() || next.starts_with(['\n', '\r']) {
             with_space(text, unit.clone())
         } else {
@@ -194,209 +274,6 @@ fn quoted_assignment(
     one.then(|| word.start - 1..value.end + 1)
 }
 
-/// The whole value of the key that ends at `word_end`: a string, an array, the rest of the line, indented lines.
-fn value_of(
-    lines: &Lines<'_>,
-    word_end: usize,
-    value: &Range<usize>,
-    format: Format,
-) -> Option<Range<usize>> {
-    let text = lines.text;
-    let sign = text[word_end..value.start]
-        .trim_start_matches(['"', '\''])
-        .trim_start();
-    let sign = ["=>", ":=", "?=", "+=", "=", ":"]
-        .iter()
-        .find_map(|mark| sign.strip_prefix(mark))
-        .unwrap_or(sign);
-    let begin = value.start - sign.trim_start().len();
-    let head = &text[begin..];
-    if head.starts_with('[') {
-        let end = begin + head.find(']')? + 1;
-        return (value.end < end).then_some(begin..end);
-    }
-    if let Some(quote @ ('"' | '\'')) = head.chars().next() {
-        let end = begin + 1 + head[1..].find(quote)? + 1;
-        return (value.end <= end).then_some(begin..end);
-    }
-    let number = lines.number(begin);
-    let head_of_line = &text[lines.span(lines.number(word_end)).start..word_end];
-    // `setenv = KEY=value`: an assignment in the value of another key.
-    let inside = head_of_line.contains(['=', ':']);
-    if format.is_ini() && !inside
-        || (format == Format::Yaml && lines.number(value.start) > lines.number(word_end))
-    {
-        let mut last = lines.number(word_end);
-        let own = indent(lines.line(last));
-        while last + 1 < lines.count() {
-            let next = lines.line(last + 1);
-            let goes_on = !next.trim().is_empty()
-                && (indent(next) > own
-                    || next.trim_start().starts_with("- ")
-                        && format == Format::Yaml
-                        && indent(next) >= own);
-            if !goes_on {
-                break;
-            }
-            last += 1;
-        }
-        let span = lines.span(last);
-        let end = span.start + lines.line(last).trim_end().len();
-        return Some(begin..end.max(value.end));
-    }
-    let of_yaml = format == Format::Yaml && !text[word_end..].trim_start().starts_with('=');
-    if of_yaml || word_is_alone(lines, word_end) {
-        let span = lines.span(number);
-        let line = lines.line(number);
-        let end = line.find(" #").unwrap_or(line.len());
-        let end = span.start
-            + line[..end]
-                .trim_end()
-                .trim_end_matches('\\')
-                .trim_end()
-                .len();
-        return Some(begin..end.max(value.end));
-    }
-    // One word of a shell.
-    let length =
-        head.find(|character: char| character.is_whitespace() || ";&|\"')`".contains(character));
-    Some(begin..begin + length.unwrap_or(head.len()))
-}
-
-/// `ENV KEY value of several words`: the key is followed by white space and no sign.
-fn word_is_alone(lines: &Lines<'_>, word_end: usize) -> bool {
-    lines.text[word_end..].starts_with(' ')
-}
-
-/// The items of a value: strings of an array, else words, without comments.
-fn items(text: &str, whole: &Range<usize>) -> Vec<Range<usize>> {
-    let value = &text[whole.clone()];
-    let mut items = Vec::new();
-    let array = value.starts_with('[');
-    let inner = if value.starts_with(['"', '\'']) && value.len() >= 2 {
-        whole.start + 1..whole.end - 1
-    } else {
-        whole.clone()
-    };
-    let mut at = inner.start;
-    for line in text[inner].split_inclusive('\n') {
-        let comment = line.trim_start().starts_with(['#', ';']);
-        let mut place = 0;
-        while !comment && place < line.len() {
-            let rest = &line[place..];
-            let next = rest.chars().next().unwrap_or(' ');
-            if array && matches!(next, '"' | '\'') {
-                let length = rest[1..].find(next).map_or(rest.len(), |length| length + 2);
-                items.push(at + place..at + place + length);
-                place += length;
-            } else if next.is_whitespace()
-                || next == ','
-                || array && matches!(next, '[' | ']')
-                || rest.starts_with("- ")
-            {
-                place += next.len_utf8();
-            } else {
-                let length = rest
-                    .find(|character: char| {
-                        character.is_whitespace() || character == ',' || array && character == ']'
-                    })
-                    .unwrap_or(rest.len());
-                items.push(at + place..at + place + length);
-                place += length;
-            }
-        }
-        at += line.len();
-    }
-    items
-}
-
-/// The lines of a unit that has them for itself, with what joins them to their neighbours; else `None`.
-fn whole_lines(lines: &Lines<'_>, unit: Range<usize>) -> Option<Vec<Range<usize>>> {
-    let text = lines.text;
-    let (first, last) = (
-        lines.number(unit.start),
-        lines.number(unit.end.max(unit.start + 1) - 1),
-    );
-    let span = lines.span(first).start..lines.span(last).end;
-    let head = text[span.start..unit.start].trim();
-    let tail = lines.text[unit.end..span.end].trim();
-    let head_is_nothing = matches!(
-        head,
-        "" | "-"
-            | "export"
-            | "ENV"
-            | "ARG"
-            | "set"
-            | "$env:"
-            | "Environment="
-            | "env"
-            | "declare -x"
-            | "- export"
-            | "set -x"
-            | "set -gx"
-            | "set -Ux"
-            | "set -xg"
-            | "set -xU"
-            | "set -Ugx"
-            | "set --export"
-            | "set --universal --export"
-            | "set --global --export"
-            | "setx"
-    );
-    let tail_is_nothing =
-        matches!(tail, "" | "," | ";" | "\\" | "^" | "`") || tail.starts_with('#');
-    if !head_is_nothing || !tail_is_nothing {
-        return None;
-    }
-    let goes_on = ["\\", "^", "`"].contains(&tail);
-    // The first word of a statement stays while the statement goes on.
-    if goes_on && !head.is_empty() && head != "-" {
-        return None;
-    }
-    if head == "-" && only_child(lines, first, last) {
-        return None;
-    }
-    let mut cuts = vec![span.clone()];
-    if first > 0 && !goes_on {
-        let above = lines.line(first - 1);
-        let start = lines.span(first - 1).start;
-        let kept = above.trim_end();
-        if let Some(joined) = kept
-            .strip_suffix(['\\', '^'])
-            .filter(|joined| joined.ends_with([' ', '\t']) || kept.ends_with('\\'))
-        {
-            let from = start + joined.trim_end().len();
-            cuts.insert(0, from..start + kept.len());
-        }
-        // JSON: no comma before a closing bracket.
-        let closes =
-            last + 1 < lines.count() && lines.line(last + 1).trim_start().starts_with(['}', ']']);
-        if closes && tail.is_empty() && kept.ends_with(',') && text[unit.clone()].starts_with('"') {
-            cuts.insert(0, start + kept.len() - 1..start + kept.len());
-        }
-    }
-    Some(cuts)
-}
-
-/// Whether a unit is all of an item of a list, `- UNIT`.
-fn is_item(lines: &Lines<'_>, unit: &Range<usize>) -> bool {
-    let span = lines.span(lines.number(unit.start));
-    let end = lines.span(lines.number(unit.end - 1)).end;
-    lines.text[span.start..unit.start].trim() == "-" && lines.text[unit.end..end].trim().is_empty()
-}
-
-/// Whether these lines are the only items of a list: without them the key would have no value.
-fn only_child(lines: &Lines<'_>, first: usize, last: usize) -> bool {
-    let own = indent(lines.line(first));
-    let is_item = |number: usize| {
-        let line = lines.line(number);
-        indent(line) == own && line.trim_start().starts_with("- ")
-    };
-    let before = first > 0 && (is_item(first - 1) || indent(lines.line(first - 1)) > own);
-    let after = last + 1 < lines.count() && is_item(last + 1);
-    !before && !after
-}
-
 /// An assignment among others on one line: it goes with the white space beside it.
 fn inline_assignment(
     lines: &Lines<'_>,
@@ -404,7 +281,13 @@ fn inline_assignment(
     format: Format,
 ) -> Option<Vec<Range<usize>>> {
     let text = lines.text;
-    if text[unit.clone()].starts_with('"') || matches!(format, Format::Json | Format::Toml) {
+    let in_map = text[unit.end..].trim_start().starts_with([',', '}'])
+        && format == Format::Yaml
+        && in_flow(lines, unit.start);
+    if text[unit.clone()].starts_with('"')
+        || matches!(format, Format::Json | Format::Toml)
+        || in_map
+    {
         return Some(vec![with_comma(lines, unit)]);
     }
     // A whole quoted `KEY=value`, as an element or an argument.
@@ -434,7 +317,11 @@ fn inline_assignment(
         let joined = unit.start..text.len() - rest.len();
         return Some(vec![joined]);
     }
-    if rest.starts_with([';', '&', ')']) || head.ends_with("export") {
+    let more = rest
+        .split_whitespace()
+        .next()
+        .is_some_and(|word| word.contains('='));
+    if rest.starts_with([';', '&', ')']) || head.ends_with("export") && !more {
         return None;
     }
     Some(vec![with_space(text, unit)])
@@ -453,63 +340,4 @@ fn with_flag(text: &str, unit: Range<usize>) -> Range<usize> {
         flag.len() < head.len() && matches!(word, "--build-arg" | "-e" | "--env")
     };
     if carries { begin..unit.end } else { unit }
-}
-
-/// A unit with the white space after it, or before it at the end of a line.
-fn with_space(text: &str, unit: Range<usize>) -> Range<usize> {
-    let after = &text[unit.end..];
-    let space = after.len() - after.trim_start_matches([' ', '\t']).len();
-    let ends =
-        after[space..].is_empty() || after[space..].starts_with(['\n', '\r', '"', '\'', ')']);
-    if space > 0 && !ends {
-        return unit.start..unit.end + space;
-    }
-    let before = &text[..unit.start];
-    let kept = before.trim_end_matches([' ', '\t']);
-    let at_line_start = kept.is_empty() || kept.ends_with('\n');
-    if at_line_start {
-        unit.start..unit.end + space
-    } else {
-        kept.len()..unit.end
-    }
-}
-
-/// An item of a list of words with the separator beside it, inside of `whole`.
-fn with_separator(text: &str, item: Range<usize>, whole: &Range<usize>) -> Range<usize> {
-    let separators = [' ', '\t', ','];
-    let after = &text[item.end..whole.end];
-    let next = after.trim_start_matches(separators);
-    let space = after.len() - next.len();
-    if space > 0 && !next.is_empty() && !next.starts_with(['\n', '\r', '"', '\'']) {
-        return item.start..item.end + space;
-    }
-    let before = &text[whole.start..item.start];
-    whole.start + before.trim_end_matches(separators).len()..item.end
-}
-
-/// A string of an array, or a key with its value, with one comma beside it.
-fn with_comma(lines: &Lines<'_>, unit: Range<usize>) -> Range<usize> {
-    let text = lines.text;
-    let after = &text[unit.end..];
-    let next = after.trim_start();
-    if next.starts_with(',') {
-        let end = unit.end + (after.len() - next.len()) + 1;
-        let rest = &text[end..];
-        let space = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        let line = lines.number(unit.start);
-        let alone = text[lines.span(line).start..unit.start].trim().is_empty();
-        if alone && rest[space..].starts_with(['\n', '\r']) {
-            return lines.span(line).start..lines.span(lines.number(end - 1)).end;
-        }
-        return unit.start..end + space;
-    }
-    let kept = text[..unit.start].trim_end();
-    match kept.strip_suffix(',') {
-        Some(kept) => kept.len()..unit.end,
-        None => unit,
-    }
-}
-
-fn indent(line: &str) -> usize {
-    line.len() - line.trim_start().len()
 }
