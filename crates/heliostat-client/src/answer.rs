@@ -10,6 +10,7 @@ use heliostat_pypi::page::ProjectPage;
 use crate::mirrors::MirrorOptions;
 use crate::origin::OriginOptions;
 use crate::pages::SignedPage;
+use crate::proof::ProofOptions;
 use crate::{Limits, Spool};
 
 /// What a client needs to know.
@@ -25,6 +26,8 @@ pub struct ClientOptions {
     pub directory: PathBuf,
     /// A plain index beside the signed tree.
     pub origin: Option<OriginOptions>,
+    /// What is asked of a file's provenance before it is handed out; `None` asks nothing.
+    pub proof: Option<ProofOptions>,
     /// The oldest that the state may be; `None` leaves it to its expiry.
     pub staleness_max: Option<Duration>,
     /// Every bound.

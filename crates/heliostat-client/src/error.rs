@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use heliostat_pypi::ProjectName;
 use heliostat_upstream::UpstreamError;
 
 use crate::failure::{Failure, Verdict};
@@ -82,6 +83,16 @@ pub enum ClientError {
         /// Why.
         source: UpstreamError,
     },
+    /// It is what the notary signed, and not proved to be by whom it should be.
+    #[error("`{file}` of `{project}`: {reason}")]
+    Unproved {
+        /// The file's name.
+        file: String,
+        /// Its project.
+        project: ProjectName,
+        /// What is wrong, and who published.
+        reason: String,
+    },
     /// No trusted role names the target.
     #[error("the signed state names no `{target}`")]
     NoSuchTarget {
@@ -106,6 +117,8 @@ pub enum ErrorKind {
     Settings,
     /// Something failed verification: stop.
     Integrity,
+    /// It is not proved to be by whom it should be: stop.
+    Distrusted,
     /// The signed state names it and every mirror that answers says that it has none: stop as well.
     Withheld,
     /// Nothing is known: try later.
@@ -128,6 +141,7 @@ impl ClientError {
             Self::Refused { .. } | Self::List { .. } | Self::NoMirror { .. } => {
                 ErrorKind::Integrity
             }
+            Self::Unproved { .. } => ErrorKind::Distrusted,
             Self::NoSuchTarget { .. } => ErrorKind::Absent,
             Self::Stopping | Self::Origin(_) | Self::ListUnreachable { .. } => ErrorKind::Outage,
             Self::Shared(error) => error.kind(),

@@ -20,6 +20,7 @@ mod mirrors;
 mod origin;
 mod pages;
 mod plain_client;
+mod proof;
 mod session;
 mod single;
 mod spool;
@@ -39,5 +40,6 @@ pub use mirrors::{
 pub use origin::{OriginOptions, OriginOrder};
 pub use pages::SignedPage;
 pub use plain_client::PlainClient;
+pub use proof::ProofOptions;
 pub use single::{Answering, Moment, Single};
 pub use spool::{Spool, SpoolError};

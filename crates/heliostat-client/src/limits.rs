@@ -64,6 +64,10 @@ pub struct Limits {
     pub page_cache_bytes_max: u64,
     /// Parsed pages kept in memory, by the bytes of their documents. 16 MB.
     pub page_memory_bytes_max: u64,
+    /// Files whose provenance is fetched and judged at once. 8; a document has at most 1 MiB.
+    pub judging_max: usize,
+    /// Files remembered with what was found about their provenance. 10,000.
+    pub judged_max: u64,
     /// Files of evidence kept. 200.
     pub evidence_max: usize,
     /// The journal's size, in bytes, before its older half goes. 1 MB.
@@ -108,6 +112,8 @@ impl Default for Limits {
             confirm_after: Duration::from_secs(2),
             page_cache_bytes_max: 1_000_000_000,
             page_memory_bytes_max: 16_000_000,
+            judging_max: 8,
+            judged_max: 10_000,
             evidence_max: 200,
             journal_bytes_max: 1_000_000,
             clock_skew_max: Duration::from_mins(5),

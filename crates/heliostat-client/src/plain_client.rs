@@ -155,6 +155,19 @@ pub(crate) fn check(target: &TargetFile, bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
+/// Whether bytes are those with this digest.
+pub(crate) fn check_digest(sha256: heliostat_pypi::Sha256, bytes: &[u8]) -> Result<(), Refusal> {
+    let found = heliostat_pypi::Sha256::of(bytes);
+    if found == sha256 {
+        return Ok(());
+    }
+    Err(Refusal {
+        attack: Attack::Altered,
+        detail: format!("its sha256 is {found}, {sha256} is signed"),
+        found: Some(found),
+    })
+}
+
 fn sha512_hex(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     use std::fmt::Write as _;

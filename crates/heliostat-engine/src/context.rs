@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use heliostat_client::Clock;
 use heliostat_store::Store;
+use heliostat_trust::attest::Attestations;
 use heliostat_upstream::Upstream;
 
-use crate::attestations::Attestations;
 use crate::error::EngineError;
 use crate::events::Events;
 use crate::publish::Notary;

@@ -5,6 +5,7 @@
 //! delta; all of them are verified each time.
 
 use heliostat_store::Origin;
+use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 use heliostat_trust::check::{Check, Limits, Wanted};
 use heliostat_trust::metadata::TargetFile;
 use heliostat_upstream::Attested;
@@ -41,8 +42,11 @@ pub async fn sync_signed(
         Some(file) => Some(trusted_root(context, file).await?),
         None => None,
     };
+    let attestations = context.attestations.as_signed(trusted_root.as_deref());
     let verified = Context {
-        attestations: (context.attestations).as_signed(trusted_root.as_deref())?,
+        attestations: attestations.map_err(|error| EngineError::Untrusted {
+            reason: format!("{TRUSTED_ROOT_TARGET}: {error}"),
+        })?,
         upstream: context.upstream.attested(Attested {
             pages: proven.pages.clone(),
             serial: (proven.report.coverage.as_ref()).and_then(|coverage| coverage.serial),

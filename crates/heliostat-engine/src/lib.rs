@@ -28,7 +28,6 @@ mod trusted_root;
 mod validators;
 pub mod verify;
 
-pub use attestations::{AttestationPolicy, Attestations, Chosen};
 pub use check_tree::{
     FilesChecked, Finding, FindingKind, TreeCheck, TreeReport, check_mirror, check_tree,
 };
@@ -37,6 +36,7 @@ pub use context::Context;
 pub use error::EngineError;
 pub use events::{Event, Events, ProjectOutcome, Stage};
 pub use heliostat_client::Clock;
+pub use heliostat_trust::attest::{AttestationPolicy, Attestations, Chosen};
 pub use on_demand::{
     FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
     Passing,

@@ -10,9 +10,10 @@ use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{CoreMetadata, PageFile};
 use heliostat_pypi::{FileName, ProjectName, Sha256};
 use heliostat_store::{Expected, VerifiedBlob};
+use heliostat_trust::attest::AttestationPolicy;
 use heliostat_upstream::Answer;
 
-use crate::attestations::AttestationPolicy;
+use crate::attestations::doubt;
 use crate::context::{Context, blocking_if_large};
 use crate::take::TakeError;
 
@@ -149,7 +150,7 @@ async fn judged(
     document: Bytes,
 ) -> Result<PartTaken, TakeError> {
     let attestations = &context.attestations;
-    let doubt = (attestations.doubt(entry, document.clone()).await).map_err(Box::new)?;
+    let doubt = (doubt(attestations, entry, document.clone()).await).map_err(Box::new)?;
     match doubt {
         Some(reason) if attestations.policy() == AttestationPolicy::Refuse => {
             Ok(PartTaken::Refused(reason))

@@ -148,7 +148,7 @@ fn client_code(error: &ClientError) -> Code {
     use heliostat_client::ErrorKind;
     match error.kind() {
         ErrorKind::Settings => Code::Usage,
-        ErrorKind::Integrity | ErrorKind::Withheld => Code::Integrity,
+        ErrorKind::Integrity | ErrorKind::Distrusted | ErrorKind::Withheld => Code::Integrity,
         ErrorKind::Absent => Code::Findings,
         ErrorKind::Outage | ErrorKind::Disk => Code::CouldNotRun,
     }

@@ -109,9 +109,11 @@ pub(crate) fn context(store: Store, upstream: Upstream, events: Events) -> Conte
 /// named, else the one that the signed tree of this data directory names, else the one of this program.
 pub(crate) fn attestations(args: &AttestationArgs, store: &Store) -> anyhow::Result<Attestations> {
     if let Some(path) = &args.trusted_root {
-        return attestations_by(args, Chosen::ByOperator, || verifier(Some(path)));
+        return attestations_by(args.attestations, Chosen::ByOperator, || {
+            verifier(Some(path))
+        });
     }
-    attestations_by(args, Chosen::ByDefault, || {
+    attestations_by(args.attestations, Chosen::ByDefault, || {
         heliostat_trust::crypto::install();
         match heliostat_engine::held_trusted_root(store)? {
             Some(held) => {
@@ -129,21 +131,24 @@ pub(crate) fn attestations(args: &AttestationArgs, store: &Store) -> anyhow::Res
 }
 
 /// The same where the upstream's notary is going to be asked: what our tree names does not matter, and may be mended.
-pub(crate) fn attestations_until_signed(args: &AttestationArgs) -> anyhow::Result<Attestations> {
-    let chosen = match args.trusted_root {
+pub(crate) fn attestations_until_signed(
+    policy: AttestationsWord,
+    trusted_root: Option<&Path>,
+) -> anyhow::Result<Attestations> {
+    let chosen = match trusted_root {
         Some(_) => Chosen::ByOperator,
         None => Chosen::ByDefault,
     };
-    attestations_by(args, chosen, || verifier(args.trusted_root.as_deref()))
+    attestations_by(policy, chosen, || verifier(trusted_root))
 }
 
 /// The same with Sigstore's trusted root from elsewhere. It is not looked for where nobody wants to know.
 pub(crate) fn attestations_by(
-    args: &AttestationArgs,
+    policy: AttestationsWord,
     chosen: Chosen,
     verifier: impl FnOnce() -> anyhow::Result<AttestVerifier>,
 ) -> anyhow::Result<Attestations> {
-    let policy = match args.attestations {
+    let policy = match policy {
         AttestationsWord::Ignore => return Ok(Attestations::default()),
         AttestationsWord::Warn => AttestationPolicy::Warn,
         AttestationsWord::Refuse => AttestationPolicy::Refuse,

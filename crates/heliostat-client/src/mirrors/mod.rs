@@ -280,6 +280,17 @@ impl Mirrors {
         }
     }
 
+    /// Writes into the journal what became of a file for another reason than a mirror's.
+    pub(crate) fn tell(&self, path: &str, answer: &str) {
+        self.journal.write(&JournalEntry {
+            at: self.clock.now(),
+            path: path.to_owned(),
+            mirror: "attestations".to_owned(),
+            answer: answer.to_owned(),
+            milliseconds: None,
+        });
+    }
+
     /// Writes down what a mirror did: in the book, in the journal, and, for a lie, as evidence.
     pub(crate) fn note(&self, id: MirrorId, path: &str, outcome: Result<(u64, Instant), &Failure>) {
         let now = self.clock.now();

@@ -10,6 +10,7 @@ use heliostat_pypi::select::Wanted;
 use heliostat_store::{
     Admission, Change, Keeper, LedgerEntry, Part, ProjectRecord, Put, VerifiedBlob, Weight,
 };
+use heliostat_trust::attest::AttestationPolicy;
 use heliostat_upstream::Validators;
 use tokio::sync::mpsc;
 
@@ -17,7 +18,6 @@ use super::fetch::{Fetcher, send};
 use super::missing::Missing;
 use super::plan::{Refresh, RefreshReason};
 use super::{Depth, Files, Work};
-use crate::attestations::AttestationPolicy;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::ledger::{WithSerial as _, failure, warning};

@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 
 use heliostat_pypi::ProjectName;
 use heliostat_store::ProjectRecord;
+use heliostat_trust::attest::AttestationPolicy;
 use serde::Serialize;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use problem::{Problem, ProblemKind, Repaired};
 
-use crate::attestations::AttestationPolicy;
 use crate::context::Context;
 use crate::error::EngineError;
 

@@ -1,9 +1,8 @@
 //! What can be wrong with a mirror, each with the object, what was expected and what was found.
 
 use heliostat_pypi::ProjectName;
+use heliostat_trust::attest::AttestationPolicy;
 use serde::Serialize;
-
-use crate::attestations::AttestationPolicy;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,10 +11,11 @@ use heliostat_pypi::{Sha256, TreePath};
 use heliostat_store::{
     FileRow, Keeper, PageKind, Part, ProjectRecord, Store, StoreError, document,
 };
+use heliostat_trust::attest::AttestationPolicy;
 
 use super::problem::{Problem, ProblemKind, Repaired};
 use super::{Pace, VerifyOptions};
-use crate::attestations::AttestationPolicy;
+use crate::attestations::doubt;
 use crate::context::Context;
 use crate::error::EngineError;
 
@@ -134,7 +135,7 @@ async fn prove(
         let Some(document) = context.on_disk(read).await? else {
             return Ok((file, None));
         };
-        Ok((file, Some(attestations.doubt(file, document).await?)))
+        Ok((file, Some(doubt(attestations, file, document).await?)))
     });
     let mut doubts = std::pin::pin!(doubts.buffer_unordered(options.readers));
     while let Some(result) = doubts.next().await {

@@ -10,13 +10,16 @@ use crate::problem::Problem;
 /// reads it sits on the same machine, and must know which mirror did what.
 pub(super) fn problem_of(error: &ClientError, clock_warning: Option<&str>) -> Problem {
     let status = match error.kind() {
-        ErrorKind::Integrity | ErrorKind::Withheld => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Integrity | ErrorKind::Distrusted | ErrorKind::Withheld => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ErrorKind::Outage => StatusCode::BAD_GATEWAY,
         ErrorKind::Absent => StatusCode::NOT_FOUND,
         ErrorKind::Settings | ErrorKind::Disk => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut sentence = match error.kind() {
         ErrorKind::Integrity => "Refused, because it is not what the notary signed: ",
+        ErrorKind::Distrusted => "Refused, because of who published it: ",
         ErrorKind::Withheld => {
             "Refused, because the signed state names it and every mirror says that it has none: "
         }

@@ -8,6 +8,7 @@
 mod document;
 #[cfg(feature = "attestations")]
 mod identity;
+mod policy;
 mod publisher;
 #[cfg(feature = "attestations")]
 mod statement;
@@ -23,6 +24,7 @@ use heliostat_pypi::Sha256;
 use serde::Serialize;
 use sigstore_trust_root::SigstoreInstance;
 
+pub use policy::{AttestationPolicy, Attestations, Chosen};
 pub use publisher::Publisher;
 pub use verifier::AttestVerifier;
 

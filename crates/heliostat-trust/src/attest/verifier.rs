@@ -1,5 +1,6 @@
 //! The verification itself, by `sigstore-verify`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sigstore_trust_root::TrustedRoot;
@@ -8,7 +9,7 @@ use sigstore_verify::{VerificationPolicy, Verifier};
 
 use super::document::{Claim, read};
 use super::statement::check;
-use super::{ATTEST_LIMITS, AttestError, Attested, Subject, embedded_trusted_root};
+use super::{ATTEST_LIMITS, AttestError, Attested, Publisher, Subject, embedded_trusted_root};
 
 /// Verifies provenance against one trusted root. Reading the root costs some milliseconds, so it is done once.
 ///
@@ -55,6 +56,12 @@ impl AttestVerifier {
             .iter()
             .map(|claim| self.verify_one(file, claim))
             .collect()
+    }
+
+    /// Whom a provenance document names as publishers, none of it proved: to tell a person who claims to be whom.
+    pub fn named(provenance: &[u8]) -> BTreeSet<Publisher> {
+        let claims = read(provenance).unwrap_or_default();
+        claims.into_iter().map(|claim| claim.publisher).collect()
     }
 
     fn verify_one(&self, file: &Subject<'_>, claim: &Claim) -> Result<Attested, AttestError> {

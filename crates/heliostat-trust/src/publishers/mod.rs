@@ -115,6 +115,29 @@ impl Memory {
             projects: document.projects,
         })
     }
+
+    /// What is different about one file of a project, which its provenance proves to be by these publishers; none prove
+    /// it where it has no provenance. A project that is not recorded, or was attested by nobody, can change as it likes.
+    pub fn change_of_file(
+        &self,
+        project: &ProjectName,
+        publishers: &BTreeSet<Publisher>,
+    ) -> Option<ChangeKind> {
+        let known = self.projects.get(project)?;
+        if known.publishers.is_empty() {
+            return None;
+        }
+        let before = known.publishers.clone();
+        let new: BTreeSet<Publisher> = publishers.difference(&before).cloned().collect();
+        if !new.is_empty() {
+            return Some(ChangeKind::Publisher { before, new });
+        }
+        // Where a part of a release was attested, a file that is not may be of the other part.
+        (publishers.is_empty() && known.attested == Coverage::Whole).then(|| ChangeKind::Less {
+            version: known.version.clone(),
+            before,
+        })
+    }
 }
 
 /// The file itself: sorted, one publisher a line, so that a change is a readable line of a diff.

@@ -27,6 +27,40 @@ fn memory(known: Option<Known>) -> Memory {
 }
 
 #[test]
+fn one_file_is_held_against_what_is_recorded_of_its_project() {
+    use Coverage::{None as No, Partly, Whole};
+    let table: [(Option<Known>, &[&str], Option<&str>); 9] = [
+        (None, &["a"], None),
+        (Some(known(No, &[])), &["a"], None),
+        (Some(known(Whole, &["a"])), &["a"], None),
+        (Some(known(Whole, &["a", "b"])), &["b"], None),
+        (
+            Some(known(Whole, &["a"])),
+            &["a", "b"],
+            Some("now published by GitHub b (release.yml), before by GitHub a (release.yml)"),
+        ),
+        (
+            Some(known(Partly, &["a"])),
+            &["b"],
+            Some("now published by GitHub b (release.yml), before by GitHub a (release.yml)"),
+        ),
+        (
+            Some(known(Whole, &["a"])),
+            &[],
+            Some("less of it is attested than of 1.0, which was by GitHub a (release.yml)"),
+        ),
+        (Some(known(Partly, &["a"])), &[], None),
+        (Some(known(No, &[])), &[], None),
+    ];
+    for (recorded, found, expected) in table {
+        let found = found.iter().copied().map(github).collect();
+        let change = memory(recorded.clone()).change_of_file(&"acme".parse().unwrap(), &found);
+        let told = change.map(|change| change.to_string());
+        assert_eq!(told.as_deref(), expected, "{recorded:?} {found:?}");
+    }
+}
+
+#[test]
 fn each_difference_is_told() {
     use Coverage::{None as No, Partly, Whole};
     let table: [(Option<Known>, Option<Known>, &[&str]); 10] = [

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
+use super::ProofArgs;
 #[cfg(feature = "directory")]
 use super::TreePlace;
 #[cfg(feature = "directory")]
@@ -74,6 +75,8 @@ pub(crate) struct ProxyArgs {
     /// Refuse a state that was signed longer ago than this, also one that has not expired
     #[arg(long, value_name = "SECONDS", default_value = "86400")]
     pub(crate) max_staleness: u64,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
     /// Trust the certificates in this PEM file, besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,

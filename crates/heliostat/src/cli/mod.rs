@@ -35,7 +35,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "attack-lab")]
 pub(crate) use attack::AttackLabArgs;
-pub(crate) use attestations::{AttestationArgs, AttestationsWord};
+pub(crate) use attestations::{AttestationArgs, AttestationsWord, ProofArgs};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 #[cfg(feature = "directory")]
 pub(crate) use client::MirrorListArgs;

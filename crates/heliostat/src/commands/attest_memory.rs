@@ -37,15 +37,7 @@ pub(super) fn record(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
 
 /// Tells who publishes now and did not when it was recorded.
 pub(super) fn check(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
-    let path = memory_path(args);
-    let bytes = wire::read_small(&path).with_context(|| {
-        format!(
-            "cannot read `{}`, which `heliostat attest record` writes",
-            path.display()
-        )
-    })?;
-    let before = Memory::read(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())))?;
+    let before = read(&memory_path(args))?;
     let found = look(args)?;
     let mut outcome = found.outcome();
     for change in compare(&before, &found.memory) {
@@ -87,6 +79,18 @@ impl Found {
 
 fn memory_path(args: &AttestMemoryArgs) -> PathBuf {
     (args.memory.clone()).unwrap_or_else(|| args.lock.with_file_name("heliostat.trust"))
+}
+
+/// What was recorded.
+pub(super) fn read(path: &Path) -> anyhow::Result<Memory> {
+    let bytes = wire::read_small(path).with_context(|| {
+        format!(
+            "cannot read `{}`, which `heliostat attest record` writes",
+            path.display()
+        )
+    })?;
+    Memory::read(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
 }
 
 fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {

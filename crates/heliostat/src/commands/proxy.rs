@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_client::{
-    Client, ClientOptions, MirrorOptions, OriginOptions, OriginOrder, Transport,
+    Client, ClientOptions, MirrorOptions, OriginOptions, OriginOrder, ProofOptions, Transport,
 };
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
 use heliostat_upstream::UpstreamOptions;
 use tokio_util::sync::CancellationToken;
 
-use super::{UsageError, signals};
-use crate::cli::{CommonArgs, OriginWhen, ProxyAction, ProxyArgs};
+use super::{UsageError, attest_memory, signals};
+use crate::cli::{AttestationsWord, CommonArgs, OriginWhen, ProofArgs, ProxyAction, ProxyArgs};
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
@@ -153,6 +153,7 @@ pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<C
         root_name: path.display().to_string(),
         root,
         origin: origin(args, &transport),
+        proof: proof(&args.proof)?,
         mirrors: MirrorOptions {
             mirrors: args.mirror.clone(),
             transport,
@@ -161,6 +162,26 @@ pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<C
         staleness_max: Some(Duration::from_secs(args.max_staleness)),
         limits: heliostat_client::Limits::default(),
     })
+}
+
+/// What is asked of a file's provenance, where anything is.
+fn proof(args: &ProofArgs) -> anyhow::Result<Option<ProofOptions>> {
+    if args.attestations == AttestationsWord::Ignore {
+        return match args.publishers {
+            None => Ok(None),
+            Some(_) => Err(UsageError(
+                "`--publishers` goes with `--attestations warn` or `--attestations refuse`"
+                    .to_owned(),
+            )
+            .into()),
+        };
+    }
+    let trusted_root = args.trusted_root.as_deref();
+    let memory = args.publishers.as_deref().map(attest_memory::read);
+    Ok(Some(ProofOptions {
+        attestations: wire::attestations_until_signed(args.attestations, trusted_root)?,
+        memory: memory.transpose()?.unwrap_or_default(),
+    }))
 }
 
 fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {

@@ -57,7 +57,10 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let context = Context {
         notary,
         attestations: match &root {
-            Some(_) => wire::attestations_until_signed(&args.attestations)?,
+            Some(_) => wire::attestations_until_signed(
+                args.attestations.attestations,
+                args.attestations.trusted_root.as_deref(),
+            )?,
             None => wire::attestations(&args.attestations, &store)?,
         },
         ..wire::context(store, upstream, events)

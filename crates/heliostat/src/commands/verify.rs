@@ -40,9 +40,11 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
         }
     }
     let attestations = match &args.root {
-        Some(root) => wire::attestations_by(&args.attestations, Chosen::ByOperator, || {
-            wire::verifier_of_tree(&store.web(), root)
-        })?,
+        Some(root) => {
+            wire::attestations_by(args.attestations.attestations, Chosen::ByOperator, || {
+                wire::verifier_of_tree(&store.web(), root)
+            })?
+        }
         None => wire::attestations(&args.attestations, &store)?,
     };
     let context = Context {

@@ -47,6 +47,7 @@ mod notary_sign;
 mod notary_world;
 mod other_clients;
 mod proxy_answers;
+mod proxy_attestations;
 mod proxy_install;
 #[cfg(feature = "directory")]
 mod proxy_list;

@@ -14,7 +14,7 @@ use crate::world::{World, assert_says};
 
 /// A real file with its real provenance.
 pub(crate) struct Pair {
-    project: &'static str,
+    pub(crate) project: &'static str,
     version: &'static str,
     pub(crate) filename: &'static str,
 }
@@ -37,7 +37,9 @@ const PAIRS: [Pair; 3] = [
     },
 ];
 pub(crate) const GITHUB: &Pair = &PAIRS[0];
-const GOOGLE: &Pair = &PAIRS[1];
+pub(crate) const GOOGLE: &Pair = &PAIRS[1];
+/// The one that is a wheel.
+pub(crate) const CIRCLE: &Pair = &PAIRS[2];
 
 fn read(oracle: &PypiAttestations, name: &str) -> Vec<u8> {
     std::fs::read(oracle.asset(name)).unwrap()

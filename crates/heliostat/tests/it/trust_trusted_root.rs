@@ -21,11 +21,11 @@ fn signed(universe: Universe) -> World {
     world
 }
 
-fn root(world: &World) -> PathBuf {
+pub(crate) fn root(world: &World) -> PathBuf {
     world.heliostat.web().join("tuf/1.root.json")
 }
 
-fn trusted_root(world: &World) -> Vec<u8> {
+pub(crate) fn trusted_root(world: &World) -> Vec<u8> {
     std::fs::read(world.heliostat.web().join(PLAIN)).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn copies(web: &Path) -> Vec<PathBuf> {
 }
 
 /// `trust trusted-root FILE` with a root that knows none of the certificate authorities that signed our pairs.
-fn replace_by_a_stranger(world: &World) -> Finished {
+pub(crate) fn replace_by_a_stranger(world: &World) -> Finished {
     let mut root: Value = serde_json::from_slice(&trusted_root(world)).unwrap();
     let authorities = root["certificateAuthorities"].as_array_mut().unwrap();
     let validity =

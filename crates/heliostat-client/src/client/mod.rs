@@ -3,12 +3,13 @@
 //! Owns when the state is confirmed, what a missing name means, and that each thing is fetched once however many wait
 //! for it. Does not speak HTTP to clients; `heliostat-serve` does.
 
+mod files;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::{ProjectName, Sha256, TreePath, project_candidates};
 use sigstore_tuf::TargetFile;
@@ -16,16 +17,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::files::{address, provenance_address};
 use crate::answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
-use crate::download::{Download, SignedFile};
-use crate::failure::{Attack, Refusal};
 use crate::mirrors::{self, Base, Mirrors, Wanted};
 use crate::origin::{Origin, OriginOrder};
 use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
+use crate::proof::Prover;
 use crate::session::{Pulse, Session};
-use crate::spool::{Spool, spool};
-use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, encoded, refusal_of};
+use crate::spool::Spool;
+use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, refusal_of};
 use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
 /// A verified view of a signed tree. Cheap to clone.
@@ -41,6 +42,7 @@ struct Inner {
     directory: MetadataDirectory,
     pages: Pages,
     origin: Option<Origin>,
+    prover: Option<Prover>,
     clock: Clock,
     state: Mutex<State>,
     refreshing: Single<(), Result<Arc<Session>, Arc<ClientError>>>,
@@ -81,6 +83,7 @@ impl Client {
             directory: MetadataDirectory::new(directory.join("tuf"), limits),
             pages: Pages::new(directory.join("pages"), limits),
             origin: options.origin.clone().map(Origin::new).transpose()?,
+            prover: (options.proof.clone()).map(|proof| Prover::new(proof, limits)),
             clock,
             state: Mutex::default(),
             refreshing: Single::default(),
@@ -157,7 +160,9 @@ impl Client {
                 continue;
             };
             let document = match part {
-                FilePart::File => return self.stream(file).await.map(FileAnswer::Stream),
+                FilePart::File => {
+                    return self.hand_out(&name, file).await.map(FileAnswer::Stream);
+                }
                 FilePart::Metadata => match file.core_metadata {
                     heliostat_pypi::page::CoreMetadata::Sha256(digest) => {
                         Some((format!("{}.metadata", address(path)), digest))
@@ -172,11 +177,7 @@ impl Client {
                         });
                     }
                 },
-                FilePart::Provenance => file
-                    .provenance_path(&name)
-                    .map(|path| path.as_str().split('/').map(encoded).collect::<Vec<_>>())
-                    .map(|segments| segments.join("/"))
-                    .zip(file.provenance_sha256),
+                FilePart::Provenance => provenance_address(&name, file).zip(file.provenance_sha256),
             };
             return match document {
                 Some((path, digest)) => self.document(&path, digest).await,
@@ -408,61 +409,6 @@ impl Client {
         let session = self.confirm().await?;
         self.page_of(&session, name).await
     }
-
-    async fn stream(&self, file: &heliostat_pypi::page::PageFile) -> Result<Spool, ClientError> {
-        let known = self.inner.files().get(&file.path).cloned();
-        let spool = match known {
-            Some(spool) => spool,
-            None => self.begin(file)?,
-        };
-        spool.ready().await.map_err(ClientError::Shared)?;
-        Ok(spool)
-    }
-
-    fn begin(&self, file: &heliostat_pypi::page::PageFile) -> Result<Spool, ClientError> {
-        let (Some(sha256), Some(size_bytes)) = (file.sha256, file.size_bytes) else {
-            return Err(ClientError::Refused {
-                what: format!("`{}`", file.path),
-                reason: "its page signs no sha256 and size for it".to_owned(),
-            });
-        };
-        let signed = SignedFile {
-            path: address(&file.path),
-            size_bytes,
-            sha256,
-        };
-        let incoming = disk::nameless(&self.inner.options.directory.join("incoming"))?;
-        let (writer, reader) = spool(incoming, size_bytes, &self.inner.options.limits);
-        self.inner.files().insert(file.path.clone(), reader.clone());
-        let (work, path) = (Arc::clone(&self.inner), file.path.clone());
-        self.inner.tasks.spawn(async move {
-            let download = Download::new(&work.mirrors, &work.options.limits, signed, writer);
-            let _stopped = work.cancel.run_until_cancelled(download.run()).await;
-            work.files().remove(&path);
-        });
-        Ok(reader)
-    }
-
-    async fn document(&self, path: &str, sha256: Sha256) -> Result<FileAnswer, ClientError> {
-        let wanted = Wanted {
-            base: Base::Target,
-            path,
-            limit_bytes: self.inner.options.limits.target_bytes_max,
-        };
-        let check = |body: &Bytes| {
-            let found = Sha256::of(body);
-            if found == sha256 {
-                return Ok(body.clone());
-            }
-            Err(Refusal {
-                attack: Attack::Altered,
-                detail: format!("its sha256 is {found}, {sha256} is signed"),
-                found: Some(found),
-            })
-        };
-        let body = self.inner.mirrors.anywhere(wanted, check).await?;
-        Ok(FileAnswer::Document(body))
-    }
 }
 
 impl Inner {
@@ -590,9 +536,4 @@ fn origin_address(page: &ProjectPage, path: &TreePath, part: FilePart) -> Option
         FilePart::Metadata => Some(format!("{}.metadata", file.url)),
         FilePart::Provenance => file.provenance.clone(),
     }
-}
-
-/// A file's address below a mirror's.
-fn address(path: &TreePath) -> String {
-    format!("{}/{}", path.directory(), encoded(path.filename()))
 }
