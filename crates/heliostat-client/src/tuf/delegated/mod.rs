@@ -21,6 +21,8 @@ pub(super) struct Delegated {
     pub(super) delegator: String,
     /// When it ends to be valid.
     pub(super) expires: Timestamp,
+    /// Its place in the order in which roles were taken.
+    pub(super) taken: u64,
     content: Content,
 }
 
@@ -94,6 +96,7 @@ impl Delegated {
         Self {
             delegator: claim.delegator.to_owned(),
             expires,
+            taken: 0,
             content,
         }
     }

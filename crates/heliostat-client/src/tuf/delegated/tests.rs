@@ -192,6 +192,7 @@ fn the_one_candidate_of_sorted_bins_is_the_one_that_covers_a_path() {
         let bins = Delegated {
             delegator: "targets".to_owned(),
             expires: read.expires,
+            taken: 0,
             content: Content::Delegator {
                 is_sorted: true,
                 targets: Box::new(read),

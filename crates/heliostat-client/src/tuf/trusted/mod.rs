@@ -42,6 +42,8 @@ pub(crate) struct Trusted {
     verified: HashSet<(String, String)>,
     /// The delegated roles of a tree of ours, by name, verified under the present snapshot.
     delegated: BTreeMap<String, Arc<Delegated>>,
+    /// How many of them have been taken so far.
+    taken: u64,
 }
 
 /// Where the search for a target stands.
@@ -78,6 +80,7 @@ impl Trusted {
             naming,
             verified: HashSet::new(),
             delegated: BTreeMap::new(),
+            taken: 0,
         })
     }
 
@@ -190,15 +193,17 @@ impl Trusted {
                 .ok_or_else(|| Error::Malformed(format!("snapshot does not pin {role}.json")))?,
             now,
         };
-        let verified = Delegated::verify(bytes, &claim)?;
-        let mut bins = self
-            .delegated
-            .iter()
-            .filter(|(_, known)| !known.is_delegator());
-        if bins.clone().count() >= BINS_HELD_MAX
-            && let Some(other) = bins.next().map(|(name, _)| name.clone())
+        let mut verified = Delegated::verify(bytes, &claim)?;
+        self.taken += 1;
+        verified.taken = self.taken;
+        let bins = self.delegated.iter();
+        let bins = bins.filter(|(_, known)| !known.is_delegator());
+        let oldest = bins.clone().min_by_key(|(_, known)| known.taken);
+        // Not just any: who waits for one that was taken a moment ago must find it.
+        if bins.count() >= BINS_HELD_MAX
+            && let Some(oldest) = oldest.map(|(name, _)| name.clone())
         {
-            self.delegated.remove(&other);
+            self.delegated.remove(&oldest);
         }
         self.delegated.insert(role.clone(), Arc::new(verified));
         Ok(())
@@ -223,8 +228,9 @@ impl Trusted {
             for (name, role) in &earlier.delegated {
                 let file = format!("{name}.json");
                 let pin = snapshot.meta.get(&file);
+                // The very delegator: another of this name may name other keys.
                 let is_vouched_for =
-                    role.delegator == "targets" || self.delegated.contains_key(&role.delegator);
+                    role.delegator == "targets" || self.same_as_earlier(earlier, &role.delegator);
                 if is_vouched_for
                     && pin.is_some()
                     && pin == before.meta.get(&file)
@@ -236,8 +242,20 @@ impl Trusted {
             if more.is_empty() {
                 return;
             }
+            self.taken = self.taken.max(earlier.taken);
             self.delegated.extend(more);
         }
+    }
+
+    /// Whether a delegated role is the very one that the earlier state had.
+    fn same_as_earlier(&self, earlier: &Self, role: &str) -> bool {
+        let both = (self.delegated.get(role)).zip(earlier.delegated.get(role));
+        both.is_some_and(|(now, before)| Arc::ptr_eq(now, before))
+    }
+
+    /// What the role `targets` says itself about a target, so that it takes the people who sign that one to say it.
+    pub(crate) fn named_by_targets(&self, path: &str) -> Option<TargetFile> {
+        self.set.targets_role("targets")?.target(path).cloned()
     }
 
     fn delegations(&self, role: &str) -> Option<&Delegations> {
@@ -314,6 +332,11 @@ impl Trusted {
             if visited.contains(&role) {
                 continue;
             }
+            if visited.len() >= delegations_max && self.naming == Naming::Ours {
+                return Err(Error::IntegrityMismatch(format!(
+                    "the search for `{path}` leads through more than {delegations_max} roles"
+                )));
+            }
             if visited.len() >= delegations_max {
                 tracing::warn!(
                     path,
@@ -324,8 +347,14 @@ impl Trusted {
             }
             if role != "targets" {
                 match self.pinned(&role, &delegator) {
-                    // Nothing vouches for it: as if it were not delegated.
-                    None => continue,
+                    // Nothing vouches for it: as if it were not delegated, where that may be so. In a tree of ours
+                    // whatever it has would seem, signed, not to exist.
+                    None if self.naming == Naming::Any => continue,
+                    None => {
+                        return Err(Error::IntegrityMismatch(format!(
+                            "the role `{role}` is delegated to, and the snapshot does not name it"
+                        )));
+                    }
                     Some(needed) if !self.has(&role, &delegator) => {
                         return Ok(Step::Need(needed));
                     }

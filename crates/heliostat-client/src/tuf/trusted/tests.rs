@@ -154,6 +154,57 @@ fn a_new_snapshot_takes_over_what_it_pins_as_before() {
     assert_eq!(next.search(&mut without), both);
 }
 
+/// What a stolen online key had signed is gone with the delegation to it, also where the bin's version stays.
+#[test]
+fn a_bin_is_not_taken_over_from_under_another_delegator() {
+    let mut first = client();
+    FIRST.arrive(&mut first);
+    FIRST.search(&mut first);
+    let next = State {
+        top: 2,
+        bins: 2,
+        ..FIRST
+    };
+    let mut second = client();
+    next.arrive(&mut second);
+    let Step::Need(needed) = second.resolve(PATH, 32, NOW).unwrap() else {
+        panic!("`bins` is needed first");
+    };
+    let stranger = Authority::single(SigningKey::from_seed(&[8; 32]).public().clone());
+    let bins = BinCount::new(16).unwrap().delegations(&stranger);
+    let bins = role(RoleName::bins(), next.bins, bins);
+    second.update_delegated(&bins, &needed, NOW).unwrap();
+    second.take_over(&first);
+    let step = second.resolve(PATH, 32, NOW).unwrap();
+    assert!(
+        matches!(&step, Step::Need(needed) if needed.role == bin().role().to_string()),
+        "{step:?}"
+    );
+}
+
+/// A snapshot without a bin must not make its projects seem not to exist.
+#[test]
+fn a_bin_that_the_snapshot_leaves_out_is_no_absence() {
+    let mut client = client();
+    FIRST.arrive(&mut client);
+    assert_eq!(FIRST.search(&mut client).len(), 2);
+    assert_eq!(client.resolve(PATH, 32, NOW).unwrap(), Step::Absent);
+    let other = (0..100)
+        .map(|number| format!("simple/p{number}/index.v1_json"))
+        .find(|path| BinCount::new(16).unwrap().bin_of(path) != bin())
+        .unwrap();
+    let refused = client.resolve(&other, 32, NOW);
+    assert!(
+        matches!(&refused, Err(Error::IntegrityMismatch(said)) if said.contains("does not name it")),
+        "{refused:?}"
+    );
+    let refused = client.resolve(PATH, 1, NOW);
+    assert!(
+        matches!(&refused, Err(Error::IntegrityMismatch(said)) if said.contains("more than 1 roles")),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn what_was_taken_over_expires_like_everything() {
     let mut first = client();
