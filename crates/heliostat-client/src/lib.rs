@@ -4,6 +4,7 @@
 //! Does not sign, and knows nothing of catalogs and trees; it serves nobody (`heliostat-serve` does).
 
 mod answer;
+mod carried;
 mod client;
 mod clock;
 mod compare;
@@ -27,6 +28,7 @@ mod spool;
 mod tuf;
 
 pub use answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
+pub use carried::{Carried, CarriedFile, CarriedPage};
 pub use client::Client;
 pub use clock::Clock;
 pub use compare::{Comparison, Conflict, Document, Source, View, compare};

@@ -71,6 +71,8 @@ pub enum Check {
     Equivocation,
     /// What the mirror says of itself.
     Receipt,
+    /// What it carries of the notary's signed state, and pages against that.
+    Signed,
 }
 
 /// How much a finding matters.
@@ -156,7 +158,8 @@ impl Check {
             | Self::SampleIndex
             | Self::SampleFile
             | Self::Goodput
-            | Self::Equivocation => Class::Hourly,
+            | Self::Equivocation
+            | Self::Signed => Class::Hourly,
             Self::PlainHttp | Self::Hsts | Self::Negotiation | Self::Ranges | Self::Protocols => {
                 Class::Daily
             }
@@ -187,6 +190,7 @@ impl fmt::Display for Check {
             Self::Goodput => "goodput",
             Self::Equivocation => "equivocation",
             Self::Receipt => "receipt",
+            Self::Signed => "signed",
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What keeps the prober from looking at all.
 
+use heliostat_client::ClientError;
 use heliostat_upstream::UpstreamError;
 
 /// An error of this crate. What is wrong with a mirror is no error but a finding.
@@ -11,4 +12,7 @@ pub enum ProbeError {
     /// The list names no project, so that nothing could be compared.
     #[error("the reference index lists no project")]
     EmptyReference,
+    /// What the reference signs does not verify, or cannot be had.
+    #[error("the reference index shows no signed state that can be trusted")]
+    VerifyReference(#[source] ClientError),
 }

@@ -4,14 +4,20 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use heliostat_client::SignedPage;
 use heliostat_directory::{Check, EndpointId, Gate, VantageId};
 use heliostat_pypi::Sha256;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::reply::Reply;
 
 /// The document's schema and its version.
 const SCHEMA: &str = "heliostat.directory.evidence/1";
+
+/// Bytes of signed documents that go into one document of evidence; of what is larger, its digest.
+const SIGNED_BYTES_MAX: usize = 256_000;
 
 /// A document of evidence, and the digest it is called by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,4 +84,23 @@ impl Evidence {
             bytes,
         }
     }
+}
+
+/// What is signed of a page, for whoever wants to verify it from the notary's root: the page and the files that lead to
+/// it. The smallest are there whole.
+pub(crate) fn signed(page: &SignedPage, files: &[(String, Bytes)]) -> serde_json::Value {
+    let path = format!("simple/{}/index.v1_json", page.page.name);
+    let mut all = vec![(path, page.body.clone())];
+    all.extend(files.iter().cloned());
+    all.sort_by_key(|(_, bytes)| bytes.len());
+    let mut left = SIGNED_BYTES_MAX;
+    let documents = all.into_iter().map(|(path, bytes)| {
+        let mut document = json!({"path": path, "sha256": Sha256::of(&bytes).to_hex()});
+        if bytes.len() <= left {
+            left -= bytes.len();
+            document["base64"] = STANDARD.encode(&bytes).into();
+        }
+        document
+    });
+    documents.collect()
 }

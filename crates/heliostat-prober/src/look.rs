@@ -153,6 +153,7 @@ async fn visit(
         now,
         random: fastrand::Rng::with_seed(options.seed),
         seen: Seen::default(),
+        carried: None,
     };
     let looked = timeout(
         options.limits.address_timeout,

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use heliostat_client::{Carried, Client, PageAnswer, SignedPage};
 use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_upstream::{Answer, Caches, Upstream, Validators};
 use tokio::sync::OnceCell;
 
+use crate::checks::CANARY;
 use crate::error::ProbeError;
 
 type Known = Arc<OnceCell<Right>>;
@@ -16,6 +19,8 @@ type Known = Arc<OnceCell<Right>>;
 #[derive(Debug)]
 pub struct Reference {
     upstream: Upstream,
+    /// What is signed of it, and verified; its pages are then the signed ones.
+    signed: Option<Client>,
     /// Every project with a serial, the newest change first; the rest by name.
     changes: Vec<(Serial, ProjectName)>,
     projects: Vec<ProjectName>,
@@ -26,11 +31,38 @@ pub struct Reference {
 #[derive(Debug, Clone)]
 pub(crate) enum Right {
     /// Its page.
-    Page(Arc<ProjectPage>),
+    Page(Arc<RightPage>),
     /// That there is none.
     Gone,
     /// Nothing that could be used.
     Unknown,
+}
+
+/// A page that is right.
+#[derive(Debug)]
+pub(crate) enum RightPage {
+    /// Because the reference says so.
+    Said(ProjectPage),
+    /// Because the notary signed it.
+    Signed(Arc<SignedPage>),
+}
+
+impl RightPage {
+    /// What it says.
+    pub(crate) fn page(&self) -> &ProjectPage {
+        match self {
+            Self::Said(page) => page,
+            Self::Signed(signed) => &signed.page,
+        }
+    }
+
+    /// The signed document, where there is one.
+    pub(crate) fn signed(&self) -> Option<&SignedPage> {
+        match self {
+            Self::Said(_) => None,
+            Self::Signed(signed) => Some(signed),
+        }
+    }
 }
 
 impl Reference {
@@ -53,10 +85,35 @@ impl Reference {
         }
         Ok(Self {
             upstream,
+            signed: None,
             changes,
             projects,
             pages: Mutex::default(),
         })
+    }
+
+    /// The same, of which only what verifies counts.
+    pub async fn signed_by(mut self, client: Client) -> Result<Self, ProbeError> {
+        let first = self.canary(CANARY).clone();
+        client
+            .page(&first)
+            .await
+            .map_err(ProbeError::VerifyReference)?;
+        self.signed = Some(client);
+        Ok(self)
+    }
+
+    /// A look at what a mirror carries of the reference's signed state; `None` where that is not known.
+    pub(crate) async fn carried(&self) -> Option<Carried> {
+        self.signed.as_ref()?.carried().await.ok()
+    }
+
+    /// The files that prove the signed page of a project, each with its path.
+    pub(crate) async fn proof(&self, project: &ProjectName) -> Vec<(String, Bytes)> {
+        match &self.signed {
+            Some(client) => client.proof(project).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
     }
 
     /// Projects by their last change, the newest first; empty where the index tells no serials.
@@ -94,9 +151,20 @@ impl Reference {
     }
 
     async fn ask(&self, project: &ProjectName) -> Right {
+        if let Some(client) = &self.signed {
+            return match client.page(project).await {
+                Ok(PageAnswer::Signed(page)) => Right::Page(Arc::new(RightPage::Signed(page))),
+                Ok(PageAnswer::Absent) => Right::Gone,
+                Ok(PageAnswer::Origin(_) | PageAnswer::Unknown) => Right::Unknown,
+                Err(error) => {
+                    tracing::warn!(%project, %error, "the reference does not give the signed page");
+                    Right::Unknown
+                }
+            };
+        }
         let fresh = Validators::default();
         match self.upstream.page(project, &fresh, Caches::Allow).await {
-            Ok(Answer::Fresh(page)) => Right::Page(Arc::new(page.read.page)),
+            Ok(Answer::Fresh(page)) => Right::Page(Arc::new(RightPage::Said(page.read.page))),
             Ok(Answer::Gone) => Right::Gone,
             Ok(Answer::Unchanged) | Err(_) => Right::Unknown,
         }

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use heliostat_client::Carried;
 use heliostat_directory::{Check, Count, Gate, VantageId};
 use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::ProjectPage;
@@ -35,6 +36,8 @@ pub(crate) struct Visit<'v, 'n> {
     pub(crate) now: i64,
     pub(crate) random: fastrand::Rng,
     pub(crate) seen: Seen,
+    /// What it carries of the reference's signed state, once it was looked at.
+    pub(crate) carried: Option<Carried>,
 }
 
 /// What one address showed.

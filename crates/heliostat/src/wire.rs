@@ -185,7 +185,7 @@ pub(crate) async fn verifier_of_mirror(
     verifier_as_signed(carried, "upstream")
 }
 
-fn notarys_root(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn notarys_root(path: &Path) -> anyhow::Result<Vec<u8>> {
     heliostat_trust::crypto::install();
     read_small(path).with_context(|| format!("cannot read `--root` `{}`", path.display()))
 }

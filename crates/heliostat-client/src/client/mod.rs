@@ -4,6 +4,7 @@
 //! for it. Does not speak HTTP to clients; `heliostat-serve` does.
 
 mod files;
+mod vouch;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use heliostat_directory::{Check, Gate};
-use heliostat_pypi::page::ProjectPage;
 
+use super::compare::listed;
 use super::receipt::contradict;
 use crate::notes::Notes;
 use crate::walk::Seen;
@@ -39,15 +39,4 @@ pub(crate) fn compare_addresses<D>(all: &[(IpAddr, D, Seen)], notes: &mut Notes<
             }
         }
     }
-}
-
-/// What a page says of each file, whatever its addresses are.
-fn listed(page: &ProjectPage) -> Vec<(&str, Option<heliostat_pypi::Sha256>, bool)> {
-    let mut listed: Vec<_> = page
-        .files
-        .iter()
-        .map(|file| (file.path.filename(), file.sha256, file.yanked.is_no()))
-        .collect();
-    listed.sort_unstable();
-    listed
 }

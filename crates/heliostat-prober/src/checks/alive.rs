@@ -14,7 +14,7 @@ use crate::trouble::Trouble;
 use crate::walk::{Freshness, Visit};
 
 /// The project that nearly every index has.
-pub(super) const CANARY: &str = "pip";
+pub(crate) const CANARY: &str = "pip";
 /// Clocks differ.
 const FUTURE_SECONDS_MAX: i64 = 120;
 /// Bytes of the time stamp.

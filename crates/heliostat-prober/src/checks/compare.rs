@@ -66,6 +66,21 @@ impl<'p> Differences<'p> {
     }
 }
 
+/// What a page tells installers of each file, in order: what cannot differ between two pages of one serial.
+pub(super) fn listed(page: &ProjectPage) -> Vec<(&str, Option<Sha256>, bool, Option<&str>)> {
+    let mut listed: Vec<_> = page
+        .files
+        .iter()
+        .map(|file| {
+            let yanked = !file.yanked.is_no();
+            let python = file.requires_python.as_deref();
+            (file.path.filename(), file.sha256, yanked, python)
+        })
+        .collect();
+    listed.sort_unstable();
+    listed
+}
+
 /// When a file was uploaded, in seconds since 1970.
 pub(super) fn uploaded(file: &PageFile) -> Option<i64> {
     let time: Timestamp = file.upload_time.as_deref()?.parse().ok()?;

@@ -8,10 +8,12 @@ mod manners;
 mod receipt;
 mod samples;
 mod serial;
+mod signed;
 
 use heliostat_directory::Check;
 
 pub(crate) use addresses::compare_addresses;
+pub(crate) use alive::CANARY;
 pub(crate) use receipt::judge_receipt;
 
 use crate::look::is_due;
@@ -25,6 +27,9 @@ pub(crate) async fn all(visit: &mut Visit<'_, '_>, reference: &Reference) -> Res
     alive::check(visit, reference).await?;
     receipt::check(visit).await?;
     alive::last_modified(visit).await?;
+    if is_due(Check::Signed, class) {
+        signed::check(visit, reference).await?;
+    }
     serial::check(visit, reference).await?;
     if is_due(Check::SampleIndex, class) {
         installers::check(visit, reference).await?;

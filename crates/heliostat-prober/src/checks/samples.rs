@@ -11,10 +11,11 @@ use serde_json::json;
 use url::Url;
 
 use super::compare::{Differences, uploaded};
-use super::{manners, passable};
+use super::{manners, passable, signed};
 use crate::agents::{Agent, PIP, UV};
+use crate::evidence;
 use crate::line::Ask;
-use crate::reference::{Reference, Right};
+use crate::reference::{Reference, Right, RightPage};
 use crate::reply::Reply;
 use crate::trouble::Trouble;
 use crate::walk::{Freshness, Visit};
@@ -27,8 +28,8 @@ const DELETIONS_SECONDS_MAX: i64 = 24 * 3600;
 const FILES_MAX: usize = 1500;
 /// Bytes from which a speed can be told.
 const GOODPUT_BYTES_MIN: usize = 65_536;
-/// The largest core metadata that is fetched.
-const METADATA_BYTES_MAX: usize = 256_000;
+/// The largest core metadata or provenance that is fetched.
+const DOCUMENT_BYTES_MAX: usize = 256_000;
 
 /// What a page showed of the last change of its project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +45,12 @@ pub(super) enum Judged {
 /// A file that a page offers, with what it must be.
 #[derive(Debug, Clone)]
 struct Wanted {
+    project: ProjectName,
     right: PageFile,
     sha256: Sha256,
     url: Url,
+    /// Where the mirror offers its provenance, where the right page names the digest.
+    provenance: Option<(Url, Sha256)>,
 }
 
 /// Draws pages and files, and looks at them.
@@ -57,15 +61,16 @@ pub(super) async fn check(visit: &mut Visit<'_, '_>, reference: &Reference) -> R
             judge(visit, reference, &project, &mut wanted).await?;
             continue;
         };
-        if right.files.len() <= FILES_MAX {
+        if right.page().files.len() <= FILES_MAX {
             judge(visit, reference, &project, &mut wanted).await?;
         }
     }
     visit.random.shuffle(&mut wanted);
     wanted.truncate(visit.options.limits.files);
     for (index, file) in wanted.iter().enumerate() {
-        let whole = whole_file(visit, file).await?;
-        metadata(visit, file).await?;
+        let whole = whole_file(visit, reference, file).await?;
+        metadata(visit, reference, file).await?;
+        provenance(visit, reference, file).await?;
         if let Some(whole) = whole
             && index == 0
             && visit.options.class == Class::Daily
@@ -129,7 +134,7 @@ async fn judge(
         }
     };
     visit.notes.judged(project);
-    let oldest = right.files.iter().filter_map(uploaded).min();
+    let oldest = right.page().files.iter().filter_map(uploaded).min();
     match reply.status {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => {
@@ -165,15 +170,22 @@ async fn judge(
             return Ok(Judged::Unknown);
         }
     };
-    compared(visit, (&right, &theirs), (&reply, &agent), wanted).await
+    let judged = compared(visit, reference, (&right, &theirs), (&reply, &agent)).await?;
+    wanted.extend(offered(
+        right.page(),
+        &theirs,
+        visit.options.limits.file_bytes_max,
+    ));
+    Ok(judged)
 }
 
 async fn compared(
     visit: &mut Visit<'_, '_>,
-    (right, theirs): (&ProjectPage, &ProjectPage),
+    reference: &Reference,
+    (right, theirs): (&RightPage, &ProjectPage),
     (reply, agent): (&Reply, &Agent),
-    wanted: &mut Vec<Wanted>,
 ) -> Result<Judged, Trouble> {
+    let (signed, right) = (right.signed(), right.page());
     let project = &right.name;
     let found = Differences::of(right, theirs);
     let old = |file: &&PageFile| uploaded(file).is_none_or(|at| at < visit.now - YOUNG_SECONDS);
@@ -197,17 +209,11 @@ async fn compared(
         if found.altered.is_empty() {
             visit.seen.intact.ok += 1;
         } else {
-            altered(visit, right, (reply, agent)).await?;
+            altered(visit, reference, right, agent).await?;
         }
     }
-    for (right, url) in offered(right, theirs, visit.options.limits.file_bytes_max) {
-        if let (Some(sha256), Ok(url)) = (right.sha256, url.parse()) {
-            wanted.push(Wanted {
-                right: right.clone(),
-                sha256,
-                url,
-            });
-        }
+    if let Some(signed) = signed.filter(|_| found.altered.is_empty()) {
+        signed::page(visit, reference, signed, (reply, agent)).await?;
     }
     Ok(if found.is_up_to_date() {
         Judged::Visible
@@ -221,22 +227,30 @@ fn offered<'p>(
     right: &'p ProjectPage,
     theirs: &'p ProjectPage,
     size_bytes_max: usize,
-) -> impl Iterator<Item = (&'p PageFile, &'p str)> {
+) -> impl Iterator<Item = Wanted> + 'p {
     right.files.iter().filter_map(move |file| {
         let small = file
             .size_bytes
             .is_some_and(|size| size <= size_bytes_max as u64);
         let same = |other: &&PageFile| other.path.filename() == file.path.filename();
         let other = theirs.files.iter().find(same).filter(|_| small)?;
-        Some((file, other.url.as_str()))
+        let provenance = other.provenance.as_deref().and_then(|url| url.parse().ok());
+        Some(Wanted {
+            project: right.name.clone(),
+            right: file.clone(),
+            sha256: file.sha256?,
+            url: other.url.parse().ok()?,
+            provenance: provenance.zip(file.provenance_sha256),
+        })
     })
 }
 
 /// A page that names wrong digests is asked for again, past every cache, before it is called a lie.
 async fn altered(
     visit: &mut Visit<'_, '_>,
+    reference: &Reference,
     right: &ProjectPage,
-    (_, agent): (&Reply, &Agent),
+    agent: &Agent,
 ) -> Result<(), Trouble> {
     let asked = visit.page(&right.name, agent, Freshness::NoCache).await;
     let Ok(reply) = passable(asked)? else {
@@ -263,10 +277,20 @@ async fn altered(
         "filename": filename,
         "sha256": file.sha256.map(Sha256::to_hex),
         "found-sha256": claimed.to_hex(),
+        "signed": signed_proof(reference, &right.name).await,
     });
     let kind = (Check::SampleIndex, Gate::Integrity);
     visit.prove(kind, text, (&reply, agent.header), expected);
     Ok(())
+}
+
+/// What is signed of the page of a project, where the reference is.
+async fn signed_proof(reference: &Reference, project: &ProjectName) -> Option<serde_json::Value> {
+    let Right::Page(right) = reference.right(project).await else {
+        return None;
+    };
+    let files = reference.proof(project).await;
+    Some(evidence::signed(right.signed()?, &files))
 }
 
 /// What upstream took away or yanked must be so here, after a day.
@@ -314,7 +338,11 @@ async fn gone(visit: &mut Visit<'_, '_>, project: &ProjectName) -> Result<Judged
 }
 
 /// Fetches a file and hashes it; gives its bytes where they are right.
-async fn whole_file(visit: &mut Visit<'_, '_>, file: &Wanted) -> Result<Option<Vec<u8>>, Trouble> {
+async fn whole_file(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    file: &Wanted,
+) -> Result<Option<Vec<u8>>, Trouble> {
     let filename = file.right.path.filename();
     if !visit.line.leads_to(&file.url) {
         let host = file.url.host_str().unwrap_or_default().to_owned();
@@ -366,12 +394,17 @@ async fn whole_file(visit: &mut Visit<'_, '_>, file: &Wanted) -> Result<Option<V
     }
     visit.seen.present.ok += 1;
     visit.seen.intact.n += 1;
-    wrong_file(visit, file, &ask).await?;
+    wrong_file(visit, reference, file, &ask).await?;
     Ok(None)
 }
 
 /// A file of wrong bytes is asked for again, past every cache, before it is called tampered with.
-async fn wrong_file(visit: &mut Visit<'_, '_>, file: &Wanted, ask: &Ask) -> Result<(), Trouble> {
+async fn wrong_file(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    file: &Wanted,
+    ask: &Ask,
+) -> Result<(), Trouble> {
     let filename = file.right.path.filename();
     let again = ask.clone().with(CACHE_CONTROL, "no-cache");
     let Ok(reply) = passable(visit.follow(again).await)? else {
@@ -390,6 +423,7 @@ async fn wrong_file(visit: &mut Visit<'_, '_>, file: &Wanted, ask: &Ask) -> Resu
         "filename": filename,
         "sha256": file.sha256.to_hex(),
         "size-bytes": file.right.size_bytes,
+        "signed": signed_proof(reference, &file.project).await,
     });
     let kind = (Check::SampleFile, Gate::Integrity);
     visit.prove(kind, text, (&reply, PIP.header), expected);
@@ -407,21 +441,47 @@ fn goodput(visit: &mut Visit<'_, '_>, reply: &Reply) {
 }
 
 /// `<file>.metadata`, where the right page names its digest.
-async fn metadata(visit: &mut Visit<'_, '_>, file: &Wanted) -> Result<(), Trouble> {
+async fn metadata(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    file: &Wanted,
+) -> Result<(), Trouble> {
     let CoreMetadata::Sha256(sha256) = file.right.core_metadata else {
         return Ok(());
     };
-    if !visit.line.leads_to(&file.url) {
-        return Ok(());
-    }
     let mut url = file.url.clone();
     url.set_fragment(None);
     url.set_path(&format!("{}.metadata", file.url.path()));
-    let ask = Ask::get(&url, UV.header, METADATA_BYTES_MAX);
+    beside(visit, reference, file, (&url, sha256, "metadata")).await
+}
+
+/// The provenance, where the right page names its digest and the mirror offers it.
+async fn provenance(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    file: &Wanted,
+) -> Result<(), Trouble> {
+    let Some((url, sha256)) = file.provenance.clone() else {
+        return Ok(());
+    };
+    beside(visit, reference, file, (&url, sha256, "provenance")).await
+}
+
+/// A document that stands beside a file.
+async fn beside(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    file: &Wanted,
+    (url, sha256, what): (&Url, Sha256, &str),
+) -> Result<(), Trouble> {
+    if !visit.line.leads_to(url) {
+        return Ok(());
+    }
+    let ask = Ask::get(url, UV.header, DOCUMENT_BYTES_MAX);
     let Ok(mut reply) = passable(visit.follow(ask.clone()).await)? else {
         return Ok(());
     };
-    let name = format!("{}.metadata", file.right.path.filename());
+    let name = format!("{}.{what}", file.right.path.filename());
     let address = Some(visit.line.address());
     visit.seen.present.n += 1;
     if Sha256::of(&reply.body) != sha256 {
@@ -444,14 +504,14 @@ async fn metadata(visit: &mut Visit<'_, '_>, file: &Wanted) -> Result<(), Troubl
         visit.seen.intact.ok += 1;
         return Ok(());
     }
-    let expected = json!({"filename": name, "sha256": sha256.to_hex()});
+    let expected = json!({
+        "filename": name,
+        "sha256": sha256.to_hex(),
+        "signed": signed_proof(reference, &file.project).await,
+    });
     let kind = (Check::SampleFile, Gate::Integrity);
-    visit.prove(
-        kind,
-        format!("`{name}` has wrong bytes"),
-        (&reply, UV.header),
-        expected,
-    );
+    let text = format!("`{name}` has wrong bytes");
+    visit.prove(kind, text, (&reply, UV.header), expected);
     Ok(())
 }
 

@@ -49,6 +49,10 @@ pub(crate) struct ProberArgs {
     /// Draw the same samples as another round with this number
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// The root of the notary that signs `--upstream`: nothing of that counts but what verifies, and of mirrors that carry
+    /// the signed tree each page must be a signed one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
     /// Mirrors are compared with `--upstream`, best a mirror of your own; `--cacert` is trusted for both
     #[command(flatten)]
     pub(crate) upstream: UpstreamArgs,

@@ -28,6 +28,7 @@ mod directory_publish;
 mod directory_redirect;
 mod directory_score;
 mod directory_sign;
+mod directory_signed;
 mod exec_installs;
 mod http;
 mod installers;

@@ -258,6 +258,31 @@ impl Trusted {
         self.set.targets_role("targets")?.target(path).cloned()
     }
 
+    /// The roles that vouch for a target, from the timestamp down, each with the version in its address; those below
+    /// `targets` only where they were had.
+    pub(crate) fn vouching(&self, path: &str) -> Vec<(String, Option<u64>)> {
+        let mut roles = vec!["snapshot".to_owned(), "targets".to_owned()];
+        let names = |role: &Delegated| matches!(role.target(path), Ok(Some(_)));
+        if let Some((name, role)) = self.delegated.iter().find(|(_, role)| names(role)) {
+            roles.extend([role.delegator.clone(), name.clone()]);
+        }
+        let version = |role: &str| {
+            if role == "snapshot" {
+                return self.snapshot_version();
+            }
+            let pin = self.set.snapshot()?.meta.get(&format!("{role}.json"))?;
+            Some(pin.version)
+        };
+        let pinned = roles.into_iter().map(|role| {
+            let version = version(&role);
+            (role, version)
+        });
+        [("timestamp".to_owned(), None)]
+            .into_iter()
+            .chain(pinned)
+            .collect()
+    }
+
     fn delegations(&self, role: &str) -> Option<&Delegations> {
         match self.delegated.get(role) {
             Some(delegated) => delegated.delegations(),

@@ -8,7 +8,7 @@ use heliostat_directory::{
     Class, Coverage, EndpointId, Mirror, MirrorId, Outcome as Answered, Policy, Registry, Round,
     Sample, VantageId, id_of_host,
 };
-use heliostat_prober::{Limits, Prober, Reference, Target};
+use heliostat_prober::{Limits, Prober, Target};
 use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::probe;
+use super::reference::Opening;
 use crate::cli::DirectoryAddArgs;
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -186,10 +187,14 @@ fn audit(
         ..options.limits
     };
     let prober = Prober::new(options);
-    let upstream = wire::upstream(&args.prober.upstream, None)?;
+    let opening = if args.dry_run {
+        Opening::in_passing(&args.prober)?
+    } else {
+        Opening::of_list(&args.prober)?
+    };
     let runtime = wire::runtime()?;
     let audited = runtime.block_on(async {
-        let reference = Reference::open(upstream).await?;
+        let reference = opening.open().await?;
         let targets = std::slice::from_ref(target);
         let before = std::collections::BTreeMap::new();
         let seen = prober

@@ -6,6 +6,7 @@ mod history;
 mod notify;
 mod probe;
 mod publish;
+mod reference;
 mod registry;
 mod run;
 mod serve;

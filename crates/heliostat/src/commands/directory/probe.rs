@@ -15,6 +15,7 @@ use heliostat_upstream::tls_client_config;
 use url::Url;
 
 use super::history;
+use super::reference::Opening;
 use crate::cli::{DirectoryProbeArgs, ProberArgs};
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -26,8 +27,10 @@ const PLAIN_PORT: u16 = 80;
 pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let class = Class::from(args.class);
     if let Some(me) = &args.me {
-        let target = myself(me)?;
-        let probed = looked(&args.prober, None, (class, &[target]), &BTreeMap::new())?;
+        let targets = [myself(me)?];
+        let opening = Opening::in_passing(&args.prober)?;
+        let work = (class, targets.as_slice());
+        let probed = looked(&args.prober, &opening, None, work, &BTreeMap::new())?;
         tell(&probed.round.samples, args.json);
         return Ok(ended(&probed.round.samples));
     }
@@ -56,7 +59,8 @@ fn probe_and_keep(
     let list = &args.place.registry;
     let vantage = VantageId(args.vantage.clone());
     let before = history::last_samples(list, &vantage, wire::clock().now())?;
-    let mut probed = looked(args, Some(policy), (class, targets), &before)?;
+    let opening = Opening::of_list(args)?;
+    let mut probed = looked(args, &opening, Some(policy), (class, targets), &before)?;
     keep(list, &mut probed)?;
     Ok(probed)
 }
@@ -69,6 +73,7 @@ pub(super) fn keep(list: &Path, probed: &mut Probed) -> anyhow::Result<()> {
 /// Looks at targets once.
 fn looked(
     args: &ProberArgs,
+    opening: &Opening<'_>,
     policy: Option<&Policy>,
     (class, targets): (Class, &[Target]),
     before: &BTreeMap<EndpointId, Sample>,
@@ -77,7 +82,7 @@ fn looked(
     let prober = Prober::new(options(args, policy, (class, now))?);
     let runtime = wire::runtime()?;
     let work = (&prober, targets, now);
-    let seen = runtime.block_on(look(args, work, &mut None, before));
+    let seen = runtime.block_on(look(args, work, (opening, &mut None), before));
     wire::end(runtime);
     seen
 }
@@ -86,14 +91,13 @@ fn looked(
 pub(super) async fn look(
     args: &ProberArgs,
     (prober, targets, now): (&Prober, &[Target], i64),
-    reference: &mut Option<Reference>,
+    (opening, reference): (&Opening<'_>, &mut Option<Reference>),
     before: &BTreeMap<EndpointId, Sample>,
 ) -> anyhow::Result<Probed> {
     if reference.is_none() {
-        let upstream = wire::upstream(&args.upstream, None)?;
-        match Reference::open(upstream).await {
+        match opening.open().await {
             Ok(opened) => *reference = Some(opened),
-            Err(error) => crate::outcome::tell(&error.into()),
+            Err(error) => crate::outcome::tell(&error),
         }
     }
     let Some(reference) = reference else {

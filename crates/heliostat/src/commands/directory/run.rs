@@ -10,6 +10,7 @@ use heliostat_prober::{Prober, Reference, Target};
 use heliostat_pypi::Sha256;
 use tokio_util::sync::CancellationToken;
 
+use super::reference::Opening;
 use super::{history, notify, probe};
 use crate::cli::{DirectoryMergeArgs, DirectoryRunArgs, ProberArgs};
 use crate::commands::UsageError;
@@ -61,6 +62,7 @@ async fn rounds(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
     let mut beats = tokio::time::interval(every);
     // A round that takes longer than the pause between two moves the next one on; rounds never pile up.
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let opening = Opening::of_list(&args.prober)?;
     let mut reference = None;
     let mut number = 0;
     loop {
@@ -69,7 +71,7 @@ async fn rounds(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
         if number % args.reference_every == 0 {
             reference = None;
         }
-        let ended = one_round(args, class, &mut reference).await?;
+        let ended = one_round(args, class, (&opening, &mut reference)).await?;
         number += 1;
         if args.rounds.is_some_and(|rounds| number >= rounds) {
             return Ok(ended);
@@ -91,7 +93,7 @@ const fn class_of(number: u64) -> Class {
 async fn one_round(
     args: &DirectoryRunArgs,
     class: Class,
-    reference: &mut Option<Reference>,
+    reference: (&Opening<'_>, &mut Option<Reference>),
 ) -> anyhow::Result<Outcome> {
     let (notices, args) = (&args.notices, &args.prober);
     // Read anew, so that a changed list counts from the next round on.
