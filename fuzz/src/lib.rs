@@ -4,6 +4,7 @@
 //! What two crates keep to themselves is built in here once more, from the same files, without the servers around it.
 
 pub mod client;
+pub mod directory;
 pub mod migrate;
 pub mod serve;
 pub mod targets;

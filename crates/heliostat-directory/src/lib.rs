@@ -4,6 +4,7 @@
 //! Probing, files and signing are others' work. The rules are written down in `policy`, the figures in `score`,
 //! what they lead to in `state`.
 
+mod difference;
 mod error;
 mod exchange;
 mod finding;
@@ -17,6 +18,7 @@ mod score;
 mod state;
 mod weight;
 
+pub use difference::{Change, Difference, differences, document_differences};
 pub use error::{DirectoryError, Problem};
 pub use exchange::{Imported, ListForm, Proposed, id_of_host};
 pub use finding::{
@@ -28,7 +30,7 @@ pub use observe::{Count, Gate, HistoryReader, Outcome, Round, Sample, VantageId}
 pub use policy::{ActiveRules, CapRules, NoticeRules, Policy, RoundRules, ScoreRules, StateRules};
 pub use publish::{
     EndpointStatus, Files, Freshness, MirrorList, Moved, Published, Quantiles, Share, StatusList,
-    VantageStatus, history_by_month, publish, registry_documents,
+    VantageStatus, history_by_month, publish, published_mirror, registry_documents,
 };
 pub use registry::{
     AdminState, Contact, CountryCode, Coverage, Endpoint, EndpointId, Layout, Maintenance, Mirror,

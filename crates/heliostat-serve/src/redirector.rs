@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,11 @@ pub(crate) const AVOID: &str = "x-heliostat-avoid";
 const AVOIDED_MAX: usize = 32;
 /// Alternates that one answer names.
 pub(crate) const ALTERNATES_MAX: usize = 5;
-/// The list is read again after so long.
-const FRESH_FOR: Duration = Duration::from_secs(30);
+/// It is looked again whether the list has changed after so long.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 
 /// A mirror of a list, as far as sending clients there needs it known. Lists give them the best first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Elsewhere {
     /// The endpoint's name.
     pub endpoint: String,
@@ -32,10 +33,12 @@ pub struct Elsewhere {
     pub refused: Option<String>,
     /// The newest serial up to which every change that was looked for is there.
     pub serial_proved: Option<u64>,
+    /// Which share of clients is sent there, 0 to 1; those without any come after those with.
+    pub weight: f64,
 }
 
-/// Reads the list; the error is for the log.
-pub type ReadList = Box<dyn Fn() -> Result<Vec<Elsewhere>, String> + Send + Sync>;
+/// Reads the list, or nothing where it is as it was the last time; the error is for the log.
+pub type ReadList = Box<dyn Fn() -> Result<Option<Vec<Elsewhere>>, String> + Send + Sync>;
 
 /// The list, and how it is read again.
 pub struct Redirector {
@@ -55,7 +58,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Every mirror with what was decided, in the order of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice<'a> {
     pub(crate) mirror: &'a Elsewhere,
     /// Why not; nothing where a client may be sent there.
@@ -65,20 +68,21 @@ pub(crate) struct Choice<'a> {
 impl Redirector {
     /// With a list that can be read now.
     pub fn new(read: ReadList) -> Result<Self, String> {
-        let first = read()?.into();
+        let first = read()?.unwrap_or_default().into();
         Ok(Self {
             read,
             current: Mutex::new((Instant::now(), first)),
         })
     }
 
-    /// The list, at most half a minute old. One that cannot be read any more is kept, and that is logged.
+    /// The list, at most a second old. One that cannot be read any more is kept, and that is logged.
     pub(crate) fn list(&self) -> Arc<[Elsewhere]> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0.elapsed() >= FRESH_FOR {
             current.0 = Instant::now();
             match (self.read)() {
-                Ok(list) => current.1 = list.into(),
+                Ok(Some(list)) => current.1 = list.into(),
+                Ok(None) => {}
                 Err(reason) => {
                     tracing::warn!(
                         reason,
@@ -97,14 +101,37 @@ impl fmt::Debug for Redirector {
     }
 }
 
-/// Decides on every mirror of the list.
+/// Decides on every mirror of the list. Of many files each mirror comes first for its share of them, and always for the
+/// same ones, so that what caches there hold is asked for again (weighted rendezvous hashing, Thaler and Ravishankar 1998).
 pub(crate) fn choose<'a>(list: &'a [Elsewhere], wanted: &Wanted<'_>) -> Vec<Choice<'a>> {
-    list.iter()
+    let mut choices: Vec<Choice<'a>> = list
+        .iter()
         .map(|mirror| Choice {
             mirror,
             refused: refusal(mirror, wanted),
         })
-        .collect()
+        .collect();
+    choices.sort_by(|one, other| {
+        let turn = |choice: &Choice<'_>| turn(choice.mirror, wanted.path);
+        one.refused
+            .is_some()
+            .cmp(&other.refused.is_some())
+            .then_with(|| turn(other).total_cmp(&turn(one)))
+    });
+    choices
+}
+
+/// How early a mirror's turn comes for a file, the larger the earlier; 0 where it has no share.
+fn turn(mirror: &Elsewhere, path: &str) -> f64 {
+    if mirror.weight <= 0.0 {
+        return 0.0;
+    }
+    let mut hasher = DefaultHasher::new();
+    (path, &mirror.endpoint).hash(&mut hasher);
+    // Half a step above a multiple of 2^-32, so that it is neither 0 nor 1.
+    let draw =
+        (f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or(0)) + 0.5) / 4_294_967_296.0;
+    -mirror.weight / draw.ln()
 }
 
 fn refusal(mirror: &Elsewhere, wanted: &Wanted<'_>) -> Option<String> {
@@ -214,7 +241,48 @@ mod tests {
             country: Some(country.to_owned()),
             refused: None,
             serial_proved,
+            weight: 0.0,
         }
+    }
+
+    #[test]
+    fn each_mirror_comes_first_for_its_share_of_files() {
+        let weighs = |endpoint: &str, weight| Elsewhere {
+            weight,
+            ..mirror(endpoint, "CH", Some(9))
+        };
+        let list = [
+            weighs("a", 0.5),
+            weighs("b", 0.25),
+            weighs("c", 0.25),
+            weighs("d", 0.0),
+        ];
+        let avoid = BTreeSet::new();
+        let first = |list: &[Elsewhere], path: &str| {
+            let wanted = Wanted {
+                path,
+                serial: 7,
+                avoid: &avoid,
+            };
+            choose(list, &wanted)[0].mirror.endpoint.clone()
+        };
+        let paths: Vec<String> = (0..4000)
+            .map(|number| format!("packages/{number}"))
+            .collect();
+        let firsts: Vec<String> = paths.iter().map(|path| first(&list, path)).collect();
+        let count = |name: &str| firsts.iter().filter(|first| *first == name).count();
+        assert!((1900..2100).contains(&count("a")), "{}", count("a"));
+        assert!((900..1100).contains(&count("b")), "{}", count("b"));
+        assert_eq!(count("d"), 0);
+        // Where one goes, files of the others stay where they are.
+        let moved = paths
+            .iter()
+            .zip(&firsts)
+            .filter(|(path, before)| {
+                *before != "b" && first(&[list[0].clone(), list[2].clone()], path) != **before
+            })
+            .count();
+        assert_eq!(moved, 0);
     }
 
     #[test]

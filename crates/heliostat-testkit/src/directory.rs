@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
+use crate::fixture::sha256_hex;
 
 /// The moment at which the history ends: 2026-11-25 12:00 UTC.
 pub const ENDS: i64 = 1_795_608_000;
@@ -31,6 +31,9 @@ enum Event {
     /// Nobody looks.
     Unseen(i64, i64),
 }
+
+/// What proves that `ember` sent wrong bytes.
+const PROOF: &str = "{\"endpoint\":\"ember-main\",\"expected-sha256\":\"made up\",\"got-sha256\":\"made up too\"}\n";
 
 /// An endpoint of the list.
 struct Member {
@@ -159,7 +162,7 @@ const MEMBERS: [Member; 11] = [
         id: "kestrel",
         endpoint: "kestrel-main",
         operator: "name = \"Kestrel Research Cloud\", organisation = \"Kestrel Institute\", country = \"SG\"",
-        entry: LISTED,
+        entry: "inception = \"2026-10-20\"\nadmitted = \"2026-10-21T00:00:00Z\"\nupstream = \"baltic\"\n",
         base: "https://mirror.kestrel.example/python/",
         more: "asn = 64503\ncountry = \"SG\"\nbandwidth-mbps = 40000\n",
         region: 2,
@@ -191,12 +194,10 @@ pub fn write_sample(folder: &Path, days: i64, every_seconds: i64) -> std::io::Re
         );
         std::fs::write(folder.join(format!("mirrors.d/{}.toml", member.id)), text)?;
     }
-    let proof = "{\"endpoint\":\"ember-main\",\"expected-sha256\":\"made up\",\"got-sha256\":\"made up too\"}\n";
-    let mut name = String::new();
-    for byte in Sha256::digest(proof.as_bytes()) {
-        let _infallible = write!(name, "{byte:02x}");
-    }
-    std::fs::write(folder.join(format!("evidence/{name}.json")), proof)?;
+    std::fs::write(
+        folder.join(format!("evidence/{}.json", proof_digest())),
+        PROOF,
+    )?;
     let mut months: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
     let mut noise = Noise(7);
     let rounds = days * DAY / every_seconds;
@@ -213,6 +214,11 @@ pub fn write_sample(folder: &Path, days: i64, every_seconds: i64) -> std::io::Re
         std::fs::write(folder.join(format!("history/{month}.jsonl")), text)?;
     }
     Ok(())
+}
+
+/// What the proof is called by.
+fn proof_digest() -> String {
+    sha256_hex(PROOF.as_bytes())
 }
 
 /// One line of the history. Where the prober's own line is down, nobody answers.
@@ -250,6 +256,7 @@ fn seen(member: &Member, vantage: usize, at: i64, noise: &mut Noise) -> Option<S
     let mut fault = None;
     let mut gates = "";
     let mut warnings = 0;
+    let mut findings = String::new();
     for event in member.events {
         match *event {
             Event::Down(from, to, why) if happens(at, from, to) => fault = Some(why),
@@ -264,6 +271,12 @@ fn seen(member: &Member, vantage: usize, at: i64, noise: &mut Noise) -> Option<S
             Event::Tampers(from, to) if happens(at, from, to) => {
                 fault = Some("numpy-2.4.0.tar.gz is not what the notary signed");
                 gates = "\"gates\":[\"integrity\"],";
+                findings = format!(
+                    ",\"findings\":[{{\"check\":\"sample-file\",\"level\":\"fault\",\"gate\":\"integrity\",\"since\":{at},\
+                     \"text\":\"numpy-2.4.0.tar.gz is not what the notary signed\",\"project\":\"numpy\",\
+                     \"evidence\":\"{}\"}}]",
+                    proof_digest()
+                );
             }
             Event::Unseen(from, to) if happens(at, from, to) => return None,
             _ => {}
@@ -277,7 +290,7 @@ fn seen(member: &Member, vantage: usize, at: i64, noise: &mut Noise) -> Option<S
     Some(format!(
         "\"outcome\":\"alive\",\"lag-seconds\":{lag},\"present\":{{\"ok\":32,\"n\":32}},\"intact\":{{\"ok\":{},\"n\":4}},\
          {gates}\"warnings\":{warnings},\"certificate-days\":{},\"first-byte-milliseconds\":{},\"serial-claimed\":{head},\
-         \"serial-proved\":{}{faults}",
+         \"serial-proved\":{}{faults}{findings}",
         if gates.is_empty() { 4 } else { 3 },
         60 - (at - ENDS + 30 * DAY) / DAY,
         u64::from(distance) + jitter,

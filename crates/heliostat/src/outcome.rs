@@ -16,6 +16,8 @@ use heliostat_trust::TrustError;
 use heliostat_trust::attest::AttestError;
 use heliostat_upstream::UpstreamError;
 
+#[cfg(feature = "directory")]
+use crate::commands::NotAsSigned;
 use crate::commands::{NamedMirrorError, UsageError};
 use crate::settings::ConfigError;
 
@@ -89,6 +91,10 @@ fn code_of(error: &anyhow::Error) -> Code {
         #[cfg(feature = "directory")]
         if cause.is::<DirectoryError>() {
             return Code::Usage;
+        }
+        #[cfg(feature = "directory")]
+        if cause.is::<NotAsSigned>() {
+            return Code::Integrity;
         }
         if matches!(cause.downcast_ref(), Some(AttestError::Without)) {
             return Code::Usage;

@@ -165,7 +165,7 @@ pub fn registry_documents(
         schema: MIRRORS_SCHEMA.to_owned(),
         policy_version: policy.version,
         policy_sha256: sha256(policy_text.as_bytes()),
-        mirrors: registry.mirrors().map(without_secrets).collect(),
+        mirrors: registry.mirrors().map(published_mirror).collect(),
     };
     Ok(Files::from([
         (MIRRORS.to_owned(), json(&mirrors)?),
@@ -211,8 +211,8 @@ pub(super) fn add(
     Ok(())
 }
 
-/// An address that a stranger could post to stays with the keepers of the list.
-fn without_secrets(mirror: &Mirror) -> Mirror {
+/// A mirror as it is published: an address that a stranger could post to stays with the keepers of the list.
+pub fn published_mirror(mirror: &Mirror) -> Mirror {
     let mut mirror = mirror.clone();
     mirror
         .contacts

@@ -23,7 +23,7 @@ use crate::registry::Registry;
 
 pub use documents::{
     EndpointStatus, MirrorList, Moved, Quantiles, Share, StatusList, VantageStatus,
-    registry_documents,
+    published_mirror, registry_documents,
 };
 pub use view::Freshness;
 use view::View;

@@ -1,11 +1,14 @@
 //! What a history says about each endpoint, gathered once for everything that is published.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::Published;
+use crate::finding::{Check, Finding};
 use crate::observe::{Count, Outcome, Sample, VantageId};
 use crate::policy::Policy;
 use crate::registry::{CountryCode, Endpoint, Mirror};
@@ -105,6 +108,16 @@ pub(super) enum DayKind {
     Poor,
     /// A gate was not passed.
     Gate,
+}
+
+/// One thing that probes had to say about an endpoint within a week, the same from all vantages.
+pub(super) struct Told<'a> {
+    pub(super) finding: &'a Finding,
+    /// When it was last so.
+    pub(super) last_at: i64,
+    pub(super) vantages: BTreeSet<&'a VantageId>,
+    /// The digest of what proves it, where that is published.
+    pub(super) evidence: Option<&'a str>,
 }
 
 /// The same failure in rounds that follow each other.
@@ -386,6 +399,39 @@ impl<'a> EndpointView<'a> {
             kind,
             answered: count,
         }
+    }
+
+    /// What probes had to say within a week, what keeps people from using it first, then the newest first.
+    pub(super) fn findings(&self, published: &'a [String]) -> Vec<Told<'a>> {
+        let mut told: BTreeMap<(Check, &str, Option<IpAddr>), Told<'a>> = BTreeMap::new();
+        for &(at, sample) in self.within(FAILURES_SECONDS) {
+            for finding in &sample.findings {
+                let key = (finding.check, finding.text.as_str(), finding.address);
+                let told = told.entry(key).or_insert_with(|| Told {
+                    finding,
+                    last_at: at,
+                    vantages: BTreeSet::new(),
+                    evidence: None,
+                });
+                told.last_at = at;
+                told.finding = finding;
+                told.vantages.insert(&sample.vantage);
+                let is_published = |digest: &&str| {
+                    published
+                        .iter()
+                        .any(|name| name.strip_suffix(".json") == Some(*digest))
+                };
+                told.evidence = finding
+                    .evidence
+                    .as_deref()
+                    .filter(is_published)
+                    .or(told.evidence);
+            }
+        }
+        let mut told: Vec<Told<'a>> = told.into_values().collect();
+        told.sort_by_key(|told| (Reverse(told.finding.level), Reverse(told.last_at)));
+        told.truncate(FAILURES_MAX);
+        told
     }
 
     /// What failed within a week, the newest first.

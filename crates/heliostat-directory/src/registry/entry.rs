@@ -43,6 +43,9 @@ pub struct Mirror {
     /// When its operator works on it; at most seven days of each count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Maintenance>,
+    /// The mirror on this list that it takes from; PyPI itself where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<MirrorId>,
     /// How to reach whoever runs it, the first first.
     #[serde(default)]
     pub contacts: Vec<Contact>,
@@ -68,6 +71,9 @@ pub struct Maintenance {
     pub from: Timestamp,
     /// Until when.
     pub to: Timestamp,
+    /// What is done, for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Who runs a mirror.
@@ -211,6 +217,7 @@ impl Mirror {
             lifted: Vec::new(),
             retires: None,
             maintenance: Vec::new(),
+            upstream: None,
             contacts: Vec::new(),
             endpoints: vec![endpoint],
         }
@@ -236,7 +243,11 @@ impl Mirror {
             self.operator.organisation.as_ref(),
             self.retires.as_ref().map(|retirement| &retirement.reason),
         ];
-        for text in texts.into_iter().flatten() {
+        let notes = self
+            .maintenance
+            .iter()
+            .filter_map(|time| time.note.as_ref());
+        for text in texts.into_iter().flatten().chain(notes) {
             let chars = text.chars().count();
             if chars == 0 || chars > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
                 faults.push(format!("`{text}` is empty, longer than {TEXT_CHARS_MAX} characters or has control characters"));

@@ -67,6 +67,7 @@ impl Registry {
             registry.mirrors.insert(mirror.id.clone(), mirror);
         }
         problems.extend(registry.shared_endpoints());
+        problems.extend(registry.lost_upstreams());
         if problems.is_empty() {
             Ok(registry)
         } else {
@@ -92,6 +93,39 @@ impl Registry {
                 .iter()
                 .map(move |endpoint| (mirror, endpoint))
         })
+    }
+
+    /// A mirror takes from one that is on the list, and in the end from PyPI.
+    fn lost_upstreams(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for mirror in self.mirrors() {
+            let mut seen = BTreeSet::from([&mirror.id]);
+            let mut at = mirror;
+            let fault = loop {
+                let Some(upstream) = &at.upstream else {
+                    break None;
+                };
+                if !seen.insert(upstream) {
+                    break Some(format!("takes from itself by way of `{upstream}`"));
+                }
+                match self.mirrors.get(upstream) {
+                    Some(next) => at = next,
+                    None if at.id == mirror.id => {
+                        break Some(format!(
+                            "takes from `{upstream}`, which is not on the list; leave `upstream` out where it takes \
+                             from PyPI or from somebody else"
+                        ));
+                    }
+                    // Told where it stands.
+                    None => break None,
+                }
+            };
+            problems.extend(fault.map(|fault| Problem {
+                name: format!("{}.toml", mirror.id),
+                fault,
+            }));
+        }
+        problems
     }
 
     /// One name for two endpoints would let one mirror speak for another, and one address twice would count twice.

@@ -38,6 +38,8 @@ pub enum Tool {
     Buildout,
     /// jsonschema, the reference validator of Python's: a library.
     JsonSchema,
+    /// feedparser and Prometheus's own parser: what reads what a list of mirrors publishes.
+    Readers,
 }
 
 /// A program that comes from Debian.
@@ -77,7 +79,7 @@ pub enum InstallError {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::PipNewest,
         Self::Pip23,
         Self::Uv,
@@ -92,6 +94,7 @@ impl Tool {
         Self::Tox,
         Self::Buildout,
         Self::JsonSchema,
+        Self::Readers,
     ];
 
     /// The folder of its environment.
@@ -111,6 +114,7 @@ impl Tool {
             Self::Tox => "tox",
             Self::Buildout => "buildout",
             Self::JsonSchema => "jsonschema",
+            Self::Readers => "readers",
         }
     }
 
@@ -132,12 +136,15 @@ impl Tool {
             Self::Tox => &["tox"],
             Self::Buildout => &["zc.buildout"],
             Self::JsonSchema => &["jsonschema"],
+            Self::Readers => &["feedparser", "prometheus-client"],
         }
     }
 
     const fn program(self) -> &'static str {
         match self {
-            Self::PipNewest | Self::Pip23 | Self::PythonTuf | Self::JsonSchema => "python",
+            Self::PipNewest | Self::Pip23 | Self::PythonTuf | Self::JsonSchema | Self::Readers => {
+                "python"
+            }
             Self::Uv => "uv",
             Self::Twine => "twine",
             Self::Bandersnatch => "bandersnatch",
@@ -151,7 +158,7 @@ impl Tool {
         }
     }
 
-    /// Its program, where it has been installed. For pip, python-tuf and jsonschema this is their Python.
+    /// Its program, where it has been installed. For pip, python-tuf, jsonschema and readers this is their Python.
     ///
     /// # Errors
     /// [`Skip`] where it has not.

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::{
-    DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryMergeArgs,
-    DirectoryNotifyArgs, DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs,
-    DirectoryShowArgs, PassphraseArgs, ServeArgs, TreePlace,
+    DirectoryAddArgs, DirectoryDiffArgs, DirectoryExportArgs, DirectoryImportArgs,
+    DirectoryLiftArgs, DirectoryMaintenanceArgs, DirectoryMergeArgs, DirectoryNotifyArgs,
+    DirectoryProbeArgs, DirectoryRemoveArgs, DirectoryRunArgs, DirectoryShowArgs, PassphraseArgs,
+    ServeArgs, TreePlace,
 };
 
 /// What is done with the list of mirrors.
@@ -30,6 +31,12 @@ pub(crate) enum DirectoryCommand {
     Add(Box<DirectoryAddArgs>),
     /// Take a mirror off the list, in 14 days or now
     Remove(DirectoryRemoveArgs),
+    /// Announce that an operator works on a mirror, in which time nothing counts against it
+    Maintenance(DirectoryMaintenanceArgs),
+    /// Let a mirror back that is in quarantine, to be watched like a new one
+    Lift(DirectoryLiftArgs),
+    /// Tell what a newer state of a list changes, before signing it; exit code 1 where anything does
+    Diff(DirectoryDiffArgs),
     /// Show a mirror's entry, how it stands and what was seen of it last
     Show(DirectoryShowArgs),
     /// Write candidates from another list
@@ -165,13 +172,17 @@ pub(crate) struct DirectoryVerifyArgs {
 /// Options of `heliostat directory serve`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DirectoryServeArgs {
-    /// The published list, as `directory publish` wrote it; read again every half minute
+    /// The published list, as `directory publish` wrote it; read again when it has changed
     #[arg(value_name = "DIR")]
     pub(crate) list: PathBuf,
     /// Answer 302 for a file that an active mirror is known to have; pages, and files that none is known to have, are
     /// answered from here. `?trace=1` tells why, `?avoid=ru,kestrel-main` leaves out countries and endpoints
     #[arg(long, required = true)]
     pub(crate) redirect: bool,
+    /// The list's root: clients are sent only where people and the prober signed that they may be. Without it the folder
+    /// is trusted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use heliostat_directory::{CountryCode, Layout, ListForm};
+use jiff::Timestamp;
 use url::Url;
 
 use super::{ProberArgs, RegistryArgs};
@@ -53,6 +54,49 @@ pub(crate) struct DirectoryRemoveArgs {
     pub(crate) now: bool,
     #[command(flatten)]
     pub(crate) place: RegistryArgs,
+}
+
+/// Options of `heliostat directory maintenance`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryMaintenanceArgs {
+    /// The mirror's id
+    #[arg(value_name = "ID")]
+    pub(crate) mirror: String,
+    /// When it begins, as `2026-12-01T08:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Timestamp,
+    /// When it ends, at most seven days later
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Timestamp,
+    /// What is done, for everybody
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: RegistryArgs,
+}
+
+/// Options of `heliostat directory lift`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryLiftArgs {
+    /// The mirror's id
+    #[arg(value_name = "ID")]
+    pub(crate) mirror: String,
+    #[command(flatten)]
+    pub(crate) place: RegistryArgs,
+}
+
+/// Options of `heliostat directory diff`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DirectoryDiffArgs {
+    /// The list as it was: its folder, or a published one
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+    /// The list as it is to be, likewise
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// One JSON object for each difference
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `heliostat directory show`.

@@ -53,8 +53,9 @@ pub(crate) use directory_probe::{
 };
 #[cfg(feature = "directory")]
 pub(crate) use directory_registry::{
-    DirectoryAddArgs, DirectoryExportArgs, DirectoryImportArgs, DirectoryRemoveArgs,
-    DirectoryShowArgs, ExportWord,
+    DirectoryAddArgs, DirectoryDiffArgs, DirectoryExportArgs, DirectoryImportArgs,
+    DirectoryLiftArgs, DirectoryMaintenanceArgs, DirectoryRemoveArgs, DirectoryShowArgs,
+    ExportWord,
 };
 pub(crate) use filter::FilterArgs;
 pub(crate) use installers::{

@@ -29,6 +29,9 @@ mod trust;
 mod tuf_client;
 mod verify;
 
+#[cfg(feature = "directory")]
+pub(crate) use directory::NotAsSigned;
+
 use crate::cli::Command;
 use crate::outcome::Outcome;
 use crate::settings::Settings;

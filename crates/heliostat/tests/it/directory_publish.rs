@@ -218,6 +218,50 @@ fn pages_lead_nowhere_else_and_to_nothing_that_is_not_there() {
 }
 
 #[test]
+fn a_page_leads_to_the_proof_and_says_who_takes_from_whom_and_what_may_still_fail() {
+    let desk = Desk::published();
+    let page = desk.text("mirrors/ember.html");
+    let link = page.split("href=\"../v1/evidence/").nth(1).unwrap();
+    let name = link.split('"').next().unwrap();
+    assert!(desk.path("out/v1/evidence").join(name).is_file(), "{name}");
+    assert_says(
+        &page,
+        &[
+            "What probes found",
+            "sample-file: numpy-2.4.0.tar.gz is not what the notary signed",
+        ],
+    );
+    assert_says(&page, &["Error budget left", "of 10 % that may fail"]);
+    let page = desk.text("propagation.html");
+    let (_, tree) = page.split_once("Who takes from whom").unwrap();
+    let (_, below) = tree.split_once("baltic.html").unwrap();
+    let (below, _) = below.split_once("</ul>").unwrap();
+    assert_says(below, &["kestrel.html"]);
+    assert!(!below.contains("cedar.html"), "{below}");
+    // What an endpoint was seen at is what is said of it.
+    let history = desk.path("list/history/2026-11.jsonl");
+    let text = std::fs::read_to_string(&history).unwrap();
+    let outcome = "\"endpoint\":\"cedar-main\",\"vantage\":\"frankfurt\",";
+    let seen = format!("{outcome}\"addresses\":[\"2001:db8::1\"],");
+    std::fs::write(&history, text.replace(outcome, &seen)).unwrap();
+    desk.publish("out").assert_code(0);
+    let arch = desk.json("exports/arch-status-v3.json");
+    let of = |host: &str| {
+        let found = arch["urls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["url"].as_str().unwrap().contains(host));
+        (
+            found.unwrap()["ipv4"].clone(),
+            found.unwrap()["ipv6"].clone(),
+        )
+    };
+    assert_eq!(of("cedar"), (false.into(), true.into()));
+    assert_eq!(of("baltic"), (true.into(), false.into()));
+}
+
+#[test]
 fn a_name_is_a_name_whatever_is_in_it() {
     let desk = Desk::new();
     let entry = desk.path("list/mirrors.d/alpenglow.toml");
@@ -295,6 +339,44 @@ fn documents_pass_their_schemas_and_exports_their_readers() {
     let desk = Desk::published();
     let judged = Invocation::new(&python)
         .args(["-I", "-c", JUDGE])
+        .arg(desk.path("out"))
+        .run();
+    judged.assert_code(0);
+    assert_eq!(judged.stdout.trim(), "fine");
+}
+
+/// Readers that people use: feedparser, and the parser of Prometheus's own client.
+const READERS: &str = r#"
+import pathlib, sys
+import feedparser
+from prometheus_client.parser import text_string_to_metric_families
+out = pathlib.Path(sys.argv[1])
+for path in (out / "feeds").iterdir():
+    feed = feedparser.parse(path.read_bytes())
+    assert not feed.bozo and feed.version == "atom10", (path, feed)
+feed = feedparser.parse((out / "feeds/mirror-dune.atom").read_bytes())
+assert feed.entries[0].title == "Dune Networks: dune-main is suspended now", feed.entries[0]
+assert feed.entries[0].updated_parsed.tm_year == 2026
+families = {family.name: family for family in text_string_to_metric_families((out / "exports/metrics.txt").read_text())}
+assert all(name.startswith("heliostat_directory_") and family.documentation for name, family in families.items())
+states = {one.labels["endpoint"]: one.labels["state"] for one in families["heliostat_directory_state"].samples}
+assert states["ember-main"] == "quarantined", states
+weights = [one.value for one in families["heliostat_directory_weight_ratio"].samples]
+assert abs(sum(weights) - 1) < 0.001, weights
+for family in families.values():
+    for one in family.samples:
+        assert "quantile" not in one.labels, one
+print("fine")
+"#;
+
+#[test]
+fn feeds_and_metrics_are_read_by_what_people_read_them_with() {
+    let Some(python) = or_skip(Tool::Readers.find()) else {
+        return;
+    };
+    let desk = Desk::published();
+    let judged = Invocation::new(&python)
+        .args(["-I", "-c", READERS])
         .arg(desk.path("out"))
         .run();
     judged.assert_code(0);

@@ -136,6 +136,9 @@ fn clients_are_sent_where_the_file_is_known_to_be() {
         .status,
         404
     );
+    // Each mirror gets its share of files, and the trust in the folder is said aloud.
+    let told = serving.stop();
+    assert_says(&told.stderr, &["is not verified", "--root FILE"]);
     // What is no list is told before anything is served.
     let nothing = bare()
         .args(["directory", "serve", "/nonexistent", "--redirect", "--data"])

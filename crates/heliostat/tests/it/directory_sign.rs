@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use heliostat_testkit::directory::write_sample;
-use heliostat_testkit::process::Finished;
-use heliostat_testkit::universe::Universe;
+use heliostat_testkit::process::{Finished, Invocation, Serving};
+use heliostat_testkit::universe::{Release, Universe};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{World, assert_says, bare};
+use crate::http::get;
+use crate::world::{World, assert_says, bare, until};
 
 /// A list with three people, two of whom must sign, and the prober's key.
 struct Keepers {
@@ -16,8 +17,10 @@ struct Keepers {
 
 impl Keepers {
     fn new() -> Self {
+        let mut universe = Universe::new();
+        universe.add_project("alpha", &[Release::new("1.0").wheel()]);
         let keepers = Self {
-            world: World::new(Universe::new()),
+            world: World::new(universe),
         };
         std::fs::write(keepers.path("passphrase"), "correct horse\n").unwrap();
         for name in ["alice", "bob", "carol"] {
@@ -302,4 +305,81 @@ fn an_old_status_is_told_and_an_old_list_is_refused() {
             "directory verify @out --root @root.json --at {then}"
         ))
         .assert_code(0);
+}
+
+/// A redirector by a published list, believed as it was signed.
+fn redirector(keepers: &Keepers, list: &str) -> Invocation {
+    keepers
+        .world
+        .heliostat
+        .command("directory serve")
+        .arg(keepers.path(list))
+        .args([
+            "--redirect",
+            "--listen",
+            "127.0.0.1:0",
+            "--offline",
+            "--root",
+        ])
+        .arg(keepers.path("root.json"))
+}
+
+/// What a redirector says of its mirrors.
+fn trace(keepers: &Keepers, serving: &Serving) -> String {
+    let file = keepers.world.file("alpha-1.0-py3-none-any.whl");
+    let traced = get(&format!("{}/{}?trace=1", serving.url, file.path()));
+    traced.text().to_owned()
+}
+
+#[test]
+fn a_redirector_believes_only_what_was_signed() {
+    let keepers = Keepers::signed();
+    keepers.world.sync(&["--all"]).assert_code(0);
+    keepers.publish("out", hours_ago(2)).assert_code(0);
+    let serving = Serving::wait(redirector(&keepers, "out").start());
+    assert_says(
+        &trace(&keepers, &serving),
+        &[
+            "alpenglow-main",
+            "no: it is probation",
+            "answered from here",
+        ],
+    );
+    // Somebody else's words change nothing as long as this runs, and keep it from starting.
+    let status = keepers.path("out/v1/status.json");
+    let signed = std::fs::read_to_string(&status).unwrap();
+    std::fs::write(&status, signed.replace("\"probation\"", "\"active\"")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_says(&trace(&keepers, &serving), &["no: it is probation"]);
+    let refused = redirector(&keepers, "out").run();
+    refused.assert_code(4);
+    assert_says(
+        &refused.stderr,
+        &["`v1/status.json` is not what was signed"],
+    );
+    // What has run out sends nobody anywhere.
+    keepers.publish("old", hours_ago(10)).assert_code(0);
+    let stale = Serving::wait(redirector(&keepers, "old").start());
+    assert_says(&trace(&keepers, &stale), &["what is known of it is old: "]);
+}
+
+#[test]
+fn a_redirector_takes_up_a_list_that_is_published_anew() {
+    let keepers = Keepers::signed();
+    keepers.world.sync(&["--all"]).assert_code(0);
+    keepers.publish("out", hours_ago(2)).assert_code(0);
+    let serving = Serving::wait(redirector(&keepers, "out").start());
+    assert_says(
+        &trace(&keepers, &serving),
+        &["alpenglow-main           no: it is probation"],
+    );
+    let entry = keepers.path("list/mirrors.d/alpenglow.toml");
+    let text = std::fs::read_to_string(&entry).unwrap();
+    std::fs::write(&entry, format!("admin-state = \"vetoed\"\n{text}")).unwrap();
+    keepers.sign("alice", "").assert_code(0);
+    keepers.sign("carol", "").assert_code(0);
+    keepers.publish("out", hours_ago(0)).assert_code(0);
+    until("the new list", || {
+        trace(&keepers, &serving).contains("alpenglow-main           no: it is vetoed")
+    });
 }

@@ -23,6 +23,7 @@ mod directory_evidence;
 mod directory_fleet;
 mod directory_keep;
 mod directory_notify;
+mod directory_people;
 mod directory_probe;
 mod directory_publish;
 mod directory_redirect;

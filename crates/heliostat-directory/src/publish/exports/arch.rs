@@ -1,5 +1,7 @@
 //! Arch Linux's `/mirrors/status/json/`, version 3. Seconds, hours and shares mean what they mean there.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::super::view::{DAY, EndpointView, View};
@@ -105,13 +107,21 @@ impl Address {
             active: view.is_usable(),
             country: code.clone(),
             country_code: code,
-            // Nobody told us of IPv6, and every mirror has IPv4.
-            has: Has {
-                isos: false,
-                ipv4: true,
-                ipv6: false,
-            },
+            has: Has::of(view),
             details: format!("../mirrors/{}.html", view.mirror.id),
+        }
+    }
+}
+
+impl Has {
+    /// By the addresses that were asked within a day. Where probes told none, IPv4 is what every mirror has.
+    fn of(view: &EndpointView<'_>) -> Self {
+        let samples = view.within(DAY).iter();
+        let addresses: Vec<&IpAddr> = samples.flat_map(|(_, sample)| &sample.addresses).collect();
+        Self {
+            isos: false,
+            ipv4: addresses.is_empty() || addresses.iter().any(|address| address.is_ipv4()),
+            ipv6: addresses.iter().any(|address| address.is_ipv6()),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Mirror {
     tz: &'static str,
     pipesize: String,
     contact: [Contact; 0],
-    src: &'static str,
+    src: String,
     http: String,
     ftp: &'static str,
     rsync: &'static str,
@@ -43,12 +43,12 @@ pub(super) struct Contact {}
 pub(super) fn of(view: &View<'_>) -> Vec<Mirror> {
     view.ranked()
         .into_iter()
-        .filter(|view| view.is_offered())
-        .map(mirror)
+        .filter(|of| of.is_offered())
+        .map(|of| mirror(of, view))
         .collect()
 }
 
-fn mirror(view: &EndpointView<'_>) -> Mirror {
+fn mirror(view: &EndpointView<'_>, all: &View<'_>) -> Mirror {
     let operator = &view.mirror.operator;
     let code = view
         .country()
@@ -72,7 +72,7 @@ fn mirror(view: &EndpointView<'_>) -> Mirror {
             .bandwidth_mbps
             .map_or_else(String::new, |rate| format!("{rate} Mbps")),
         contact: [],
-        src: "",
+        src: super::source(view, all),
         http: view.endpoint.base.to_string(),
         ftp: "",
         rsync: "",

@@ -34,13 +34,13 @@ struct Mirror {
     url: String,
     status: String,
     help: String,
-    upstream: &'static str,
+    upstream: String,
     size: &'static str,
     disable: bool,
 }
 
 impl Document {
-    pub(super) fn of_mirror(endpoints: &[EndpointView<'_>]) -> Self {
+    pub(super) fn of_mirror(endpoints: &[EndpointView<'_>], all: &View<'_>) -> Self {
         let first = &endpoints[0];
         let operator = &first.mirror.operator;
         let host = super::host(first);
@@ -62,7 +62,7 @@ impl Document {
             info: [],
             mirrors: endpoints
                 .iter()
-                .map(|view| mirror(view, view.endpoint.base.path().to_owned()))
+                .map(|view| mirror(view, all, view.endpoint.base.path().to_owned()))
                 .collect(),
         }
     }
@@ -85,20 +85,20 @@ impl Document {
             info: [],
             mirrors: ranked
                 .into_iter()
-                .map(|view| mirror(view, view.endpoint.base.to_string()))
+                .map(|of| mirror(of, view, of.endpoint.base.to_string()))
                 .collect(),
         }
     }
 }
 
-fn mirror(view: &EndpointView<'_>, url: String) -> Mirror {
+fn mirror(view: &EndpointView<'_>, all: &View<'_>, url: String) -> Mirror {
     Mirror {
         cname: "pypi",
         desc: view.endpoint.id.to_string(),
         url,
         status: status(view),
         help: String::new(),
-        upstream: "",
+        upstream: super::source(view, all),
         size: "",
         disable: !view.is_offered(),
     }

@@ -33,7 +33,7 @@ pub(super) fn add(view: &View<'_>, files: &mut Files) -> Result<(), DirectoryErr
     file("mirrorz.json", json(&mirrorz::Document::of_list(view))?);
     for endpoints in view.by_mirror() {
         let name = format!("mirrorz/{}.json", endpoints[0].mirror.id);
-        file(&name, json(&mirrorz::Document::of_mirror(endpoints))?);
+        file(&name, json(&mirrorz::Document::of_mirror(endpoints, view))?);
     }
     file("data.json", json(&pypi_mirrors::of(view))?);
     file("metrics.txt", prometheus::of(view).into_bytes());
@@ -62,6 +62,13 @@ fn metalink(view: &View<'_>) -> Result<Vec<u8>, DirectoryError> {
         .render()
         .map_err(DirectoryError::write)?
         .into_bytes())
+}
+
+/// The address that it takes from, where that is a mirror of this list.
+fn source(view: &EndpointView<'_>, all: &View<'_>) -> String {
+    let upstream = view.mirror.upstream.as_ref();
+    let of = upstream.and_then(|id| all.endpoints.iter().find(|of| of.mirror.id == *id));
+    of.map_or_else(String::new, |of| of.endpoint.base.to_string())
 }
 
 /// The host, as lists of hosts name a mirror.

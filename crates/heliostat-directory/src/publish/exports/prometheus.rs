@@ -6,7 +6,7 @@ use super::super::view::{DAY, EndpointView, View, percentile};
 use crate::score::float;
 
 /// Every family with what it means; each is a gauge.
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 10] = [
     ("health", "Health, 0 to 100."),
     ("state", "1 for the state that an endpoint is in."),
     (
@@ -29,7 +29,11 @@ const FAMILIES: [(&str, &str); 9] = [
         "warnings",
         "Things that are wrong and keep nobody from using it.",
     ),
-    ("certificate_days", "Days until the certificate ends."),
+    (
+        "weight_ratio",
+        "Which share of clients the list sends there.",
+    ),
+    ("certificate_seconds", "Time until the certificate ends."),
     (
         "first_byte_seconds",
         "Time to the first byte within a day, by vantage.",
@@ -42,7 +46,7 @@ pub(super) fn of(view: &View<'_>) -> String {
         let name = format!("heliostat_directory_{family}");
         let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
         for endpoint in &view.endpoints {
-            samples(&mut text, family, &name, endpoint);
+            samples(&mut text, (family, &name), endpoint, view);
         }
     }
     let name = "heliostat_directory_at_seconds";
@@ -54,7 +58,12 @@ pub(super) fn of(view: &View<'_>) -> String {
     text
 }
 
-fn samples(text: &mut String, family: &str, name: &str, view: &EndpointView<'_>) {
+fn samples(
+    text: &mut String,
+    (family, name): (&str, &str),
+    view: &EndpointView<'_>,
+    all: &View<'_>,
+) {
     let labels = format!(
         "endpoint=\"{}\",mirror=\"{}\"",
         view.endpoint.id, view.mirror.id
@@ -102,16 +111,23 @@ fn samples(text: &mut String, family: &str, name: &str, view: &EndpointView<'_>)
             let warnings = view.newest(|sample| Some(sample.warnings));
             maybe(warnings.as_ref().map(|value| value as &dyn Display));
         }
-        "certificate_days" => {
-            let days = view.newest(|sample| sample.certificate_days);
-            maybe(days.as_ref().map(|value| value as &dyn Display));
+        "weight_ratio" => {
+            let weight = all.weights.of.get(&view.endpoint.id);
+            let share = weight.map(|weight| (weight.share * 10_000.0).round() / 10_000.0);
+            maybe(share.as_ref().map(|value| value as &dyn Display));
+        }
+        "certificate_seconds" => {
+            let seconds = view
+                .newest(|sample| sample.certificate_days)
+                .map(|days| days * DAY);
+            maybe(seconds.as_ref().map(|value| value as &dyn Display));
         }
         _ => {
             for seen in view.vantages() {
-                for (quantile, percent) in [("0.5", 50), ("0.95", 95)] {
+                for percent in [50, 95] {
                     if let Some(time) = percentile(&seen.first_byte_milliseconds, percent) {
                         let vantage = escaped(&seen.vantage.0);
-                        let more = format!(",vantage=\"{vantage}\",quantile=\"{quantile}\"");
+                        let more = format!(",vantage=\"{vantage}\",percentile=\"{percent}\"");
                         sample(&more, &(f64::from(time) / 1000.0));
                     }
                 }

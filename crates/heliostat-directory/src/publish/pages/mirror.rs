@@ -3,9 +3,10 @@
 use askama::Template;
 
 use super::super::graphics::{Blocks, Lines};
-use super::super::view::{DAY, EndpointView, Failure, View, median, percentile};
+use super::super::view::{DAY, EndpointView, Failure, Told, View, median, percentile};
 use super::super::words;
 use super::{Frame, class, lag, place};
+use crate::observe::Count;
 use crate::score::{Term, Why, float};
 use crate::state::State;
 
@@ -51,6 +52,9 @@ struct Section {
     days: Blocks,
     uptime: String,
     uptime_days: i64,
+    /// What is left of the failures that the policy allows, and what they are.
+    budget: Option<(String, String)>,
+    findings: Vec<FindingRow>,
     lines: Option<Chart>,
     vantages: Vec<VantageRow>,
     failures: Vec<FailureRow>,
@@ -74,6 +78,16 @@ struct VantageRow {
     p50: String,
     p95: String,
     seen: String,
+}
+
+struct FindingRow {
+    level: String,
+    what: String,
+    about: String,
+    since: String,
+    last: String,
+    vantages: String,
+    evidence: Option<String>,
 }
 
 struct FailureRow {
@@ -145,6 +159,12 @@ impl Section {
             days: Blocks::of(&view.days(90)),
             uptime: words::percent(uptime.ok, uptime.n),
             uptime_days: view.days_seen(90),
+            budget: budget(uptime, all),
+            findings: view
+                .findings(all.evidence)
+                .iter()
+                .map(FindingRow::of)
+                .collect(),
             lines: chart(view, all.at),
             vantages: vantages(view),
             failures: view.failures().iter().map(FailureRow::of).collect(),
@@ -161,6 +181,38 @@ impl Section {
                 })
                 .collect(),
             is_offered: view.is_offered() || view.standing.state == State::Probation,
+        }
+    }
+}
+
+/// How much of the failures that the policy allows within 90 days is left: none where more failed.
+fn budget(uptime: Count, all: &View<'_>) -> Option<(String, String)> {
+    let allowed = 1.0 - all.policy.active.available_min;
+    if uptime.n == 0 || allowed <= 0.0 {
+        return None;
+    }
+    let spent = float(uptime.bad()) / float(uptime.n) / allowed;
+    let left = ((1.0 - spent) * 100.0).clamp(0.0, 100.0).floor();
+    Some((
+        format!("{left:.0} %"),
+        format!("of {} % that may fail", (allowed * 1000.0).round() / 10.0),
+    ))
+}
+
+impl FindingRow {
+    fn of(told: &Told<'_>) -> Self {
+        let finding = told.finding;
+        let address = finding.address.map(|address| address.to_string());
+        let about: Vec<String> = finding.project.clone().into_iter().chain(address).collect();
+        let vantages: Vec<String> = told.vantages.iter().map(ToString::to_string).collect();
+        Self {
+            level: finding.level.to_string(),
+            what: format!("{}: {}", finding.check, finding.text),
+            about: about.join(", "),
+            since: words::moment(finding.since),
+            last: words::moment(told.last_at),
+            vantages: vantages.join(", "),
+            evidence: told.evidence.map(ToOwned::to_owned),
         }
     }
 }

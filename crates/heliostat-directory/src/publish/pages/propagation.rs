@@ -1,11 +1,14 @@
 //! How fast changes get around: how far behind mirrors are, now and over a month.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 
 use super::super::graphics::{Column, Part, Stack};
 use super::super::view::{DAY, EndpointView, View, percentile};
 use super::super::words;
 use super::{Frame, class, lag, place};
+use crate::registry::MirrorId;
 use crate::score::float;
 use crate::state::State;
 
@@ -36,6 +39,21 @@ pub(super) struct Propagation {
     from: String,
     to: String,
     rows: Vec<Row>,
+    /// Who takes from whom, below PyPI; empty where nobody said so.
+    tree: Vec<Branch>,
+}
+
+/// One mirror in the tree, before those that take from it.
+struct Branch {
+    page: String,
+    name: String,
+    state: String,
+    state_class: String,
+    lag: String,
+    /// Whether others take from it.
+    opens: bool,
+    /// How many branches end with it.
+    closes: usize,
 }
 
 struct Row {
@@ -84,8 +102,70 @@ impl Propagation {
             from: words::day(today - (DAYS - 1) * DAY),
             to: words::day(today),
             rows: endpoints.into_iter().map(Row::of).collect(),
+            tree: tree(view),
         }
     }
+}
+
+/// Every mirror that is still on the list below the one that it takes from. The registry lets nobody take from
+/// themselves, by whatever way.
+fn tree(view: &View<'_>) -> Vec<Branch> {
+    let listed: BTreeMap<&MirrorId, &[EndpointView<'_>]> = view
+        .by_mirror()
+        .filter(|endpoints| {
+            !endpoints
+                .iter()
+                .all(|of| matches!(of.standing.state, State::Retired | State::Vetoed))
+        })
+        .map(|endpoints| (&endpoints[0].mirror.id, endpoints))
+        .collect();
+    let mut below: BTreeMap<Option<&MirrorId>, Vec<&MirrorId>> = BTreeMap::new();
+    for (id, endpoints) in &listed {
+        let upstream = endpoints[0].mirror.upstream.as_ref();
+        below
+            .entry(upstream.filter(|of| listed.contains_key(of)))
+            .or_default()
+            .push(id);
+    }
+    if below.len() < 2 {
+        return Vec::new();
+    }
+    let mut branches = Vec::new();
+    // Those still to come, the next one last, with how many branches each of them ends.
+    let come = |of: Option<&MirrorId>, closes: usize| -> Vec<(&MirrorId, usize)> {
+        let mut ids: Vec<_> = below
+            .get(&of)
+            .into_iter()
+            .flatten()
+            .map(|id| (*id, 0))
+            .collect();
+        if let Some(last) = ids.last_mut() {
+            last.1 = closes + usize::from(of.is_some());
+        }
+        ids.reverse();
+        ids
+    };
+    let mut open = come(None, 0);
+    while let Some((id, closes)) = open.pop() {
+        let Some(endpoints) = listed.get(id) else {
+            continue;
+        };
+        let opens = below.contains_key(&Some(id));
+        let best = endpoints.iter().min_by_key(|of| of.standing.state);
+        branches.push(Branch {
+            page: format!("mirrors/{id}.html"),
+            name: endpoints[0].mirror.operator.name.clone(),
+            state: best.map_or_else(String::new, |of| of.standing.state.to_string()),
+            state_class: best.map_or_else(String::new, |of| class(&of.standing.state)),
+            lag: lag(endpoints.iter().filter_map(EndpointView::lag_seconds).max()),
+            opens,
+            closes: if opens { 0 } else { closes },
+        });
+        if opens {
+            open.extend(come(Some(id), closes));
+        }
+    }
+    branches
 }
 
 /// What a day's looks came to, the freshest at the bottom.

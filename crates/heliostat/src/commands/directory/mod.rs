@@ -1,6 +1,8 @@
 //! `heliostat directory`: the folder of a list of mirrors, read and told.
 
 mod add;
+mod diff;
+mod entry;
 mod folder;
 mod history;
 mod notify;
@@ -11,6 +13,7 @@ mod registry;
 mod run;
 mod serve;
 mod sign;
+mod verify;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -23,6 +26,7 @@ use heliostat_directory::{
 };
 use serde_json::json;
 
+pub(crate) use self::verify::NotAsSigned;
 use crate::cli::{
     CommonArgs, DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryScoreArgs,
     RegistryArgs,
@@ -47,6 +51,9 @@ pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Re
         DirectoryCommand::Merge(args) => run::merge_files(args),
         DirectoryCommand::Add(args) => add::run(args),
         DirectoryCommand::Remove(args) => registry::remove(args),
+        DirectoryCommand::Maintenance(args) => entry::maintenance(args),
+        DirectoryCommand::Lift(args) => entry::lift(args),
+        DirectoryCommand::Diff(args) => diff::run(args),
         DirectoryCommand::Show(args) => registry::show(args),
         DirectoryCommand::Import(args) => registry::import(args),
         DirectoryCommand::Export(args) => registry::export(args),
@@ -55,7 +62,7 @@ pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Re
         DirectoryCommand::Publish(args) => publish::publish(args),
         DirectoryCommand::Serve(args) => serve::run(common, args),
         DirectoryCommand::Sign(args) => sign::sign(args),
-        DirectoryCommand::Verify(args) => sign::verify(args),
+        DirectoryCommand::Verify(args) => verify::run(args),
     }
 }
 

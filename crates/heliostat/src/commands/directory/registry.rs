@@ -14,6 +14,7 @@ use serde_json::json;
 use super::history;
 use crate::cli::{
     DirectoryExportArgs, DirectoryImportArgs, DirectoryRemoveArgs, DirectoryShowArgs, ExportWord,
+    RegistryArgs,
 };
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -39,26 +40,8 @@ pub(super) fn remove(args: &DirectoryRemoveArgs) -> anyhow::Result<Outcome> {
     let line = format!("retires = {{ at = \"{at}\", reason = {reason} }}\n");
     let path = super::entry_path(&args.place.registry, &mirror.id);
     let text = super::read_text(&path)?;
-    // A key after the first table would be that table's.
-    let before = text
-        .lines()
-        .take_while(|line| !line.trim_start().starts_with('['))
-        .map(|line| line.len() + 1)
-        .sum::<usize>()
-        .min(text.len());
-    let (top, rest) = text.split_at(before);
-    let gap = if top.is_empty() || top.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
-    let text = format!(
-        "{}{gap}{line}\n{rest}",
-        top.trim_end_matches('\n').to_owned() + "\n"
-    );
-    let others = registry.mirrors().filter(|one| one.id != mirror.id);
-    check(others, (&mirror.id, &text))?;
-    history::put(&path, text.as_bytes())?;
+    let text = with_line(&text, &line);
+    write(&args.place, &registry, (&mirror.id, &text))?;
     reporter::talk(&format!(
         "`{}` leaves the list at {}; commit `{}`",
         mirror.id,
@@ -66,6 +49,29 @@ pub(super) fn remove(args: &DirectoryRemoveArgs) -> anyhow::Result<Outcome> {
         path.display()
     ));
     Ok(Outcome::Done)
+}
+
+/// An entry's text with one more line before its first table: a key after that would be that table's.
+pub(super) fn with_line(text: &str, line: &str) -> String {
+    let before = text
+        .lines()
+        .take_while(|line| !line.trim_start().starts_with('['))
+        .map(|line| line.len() + 1)
+        .sum::<usize>()
+        .min(text.len());
+    let (top, rest) = text.split_at(before);
+    format!("{}\n{line}\n{rest}", top.trim_end_matches('\n'))
+}
+
+/// Puts an entry's text in its place, if the list is right with it.
+pub(super) fn write(
+    place: &RegistryArgs,
+    registry: &Registry,
+    (id, text): (&MirrorId, &str),
+) -> anyhow::Result<()> {
+    let others = registry.mirrors().filter(|one| one.id != *id);
+    check(others, (id, text))?;
+    history::put(&super::entry_path(&place.registry, id), text.as_bytes())
 }
 
 /// Whether the list is right with this text as an entry.
@@ -85,7 +91,7 @@ fn check<'m>(
     Ok(())
 }
 
-fn mirror<'r>(registry: &'r Registry, id: &str) -> anyhow::Result<&'r Mirror> {
+pub(super) fn mirror<'r>(registry: &'r Registry, id: &str) -> anyhow::Result<&'r Mirror> {
     let found = registry.mirrors().find(|mirror| {
         mirror.id.as_str() == id || mirror.endpoints.iter().any(|one| one.id.as_str() == id)
     });

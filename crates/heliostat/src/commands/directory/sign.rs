@@ -1,31 +1,21 @@
-//! `heliostat directory sign` and `verify`, and what `publish` signs: people answer for who is on the list, the prober's
+//! `heliostat directory sign`, and what `publish` signs: people answer for who is on the list, the prober's
 //! online key for how everybody does.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context as _;
 use heliostat_directory::{Files, registry_documents};
-use heliostat_trust::check::{Check, Limits};
-use heliostat_trust::directory::{
-    self, Publication, REGISTRY_PATHS, Weight, registry_role, status_role,
-};
+use heliostat_trust::directory::{self, Publication, REGISTRY_PATHS, registry_role, status_role};
 use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::{
     Authority, Expiry, Metadata, RoleName, Root, Signed, TargetFile, Targets, Timestamp, Unsigned,
     Version,
 };
-use heliostat_upstream::{Coding, Upstream, UpstreamError, UpstreamOptions};
 use jiff::{SignedDuration, Timestamp as Instant};
-use serde_json::json;
-use tokio::runtime::Runtime;
-use url::Url;
 
 use super::{POLICY, files_in, read, read_text};
-use crate::cli::{
-    DirectoryPublishArgs, DirectorySignArgs, DirectoryVerifyArgs, RegistryArgs, TreePlace,
-};
+use crate::cli::{DirectoryPublishArgs, DirectorySignArgs, RegistryArgs};
 use crate::commands::UsageError;
 use crate::commands::trust::files::metadata as metadata_file;
 use crate::commands::trust::{expiry, passphrase};
@@ -33,11 +23,9 @@ use crate::outcome::Outcome;
 use crate::{files, render, reporter, signing, wire};
 
 /// Where signed metadata is: in the list's own folder what people sign, in the published one all of it.
-const METADATA: &str = "tuf";
+pub(super) const METADATA: &str = "tuf";
 /// What the online key signs holds for so long.
 const ONLINE_LIFE: SignedDuration = SignedDuration::from_hours(6);
-/// One request to a server.
-const REQUEST_SECONDS_MAX: u64 = 60;
 
 /// The newest root of the list, and the files of all.
 struct Roots {
@@ -233,12 +221,14 @@ fn roots(folder: &Path) -> anyhow::Result<Option<Roots>> {
     }))
 }
 
+/// The newest root of a list or of a published one, where people sign it.
+pub(super) fn root_of(list: &Path) -> anyhow::Result<Option<Root>> {
+    Ok(roots(&list.join(METADATA))?.map(|roots| roots.newest))
+}
+
 /// The newest root of a list, which says which online keys there are.
 pub(super) fn newest_root(list: &Path) -> anyhow::Result<Root> {
-    let roots = roots(&list.join(METADATA))?;
-    Ok(roots
-        .context("the list has no root, which would say which keys there are")?
-        .newest)
+    root_of(list)?.context("the list has no root, which would say which keys there are")
 }
 
 /// Adds all metadata to a publication, and what it names under names with digests, as clients of TUF ask for it. A list
@@ -422,171 +412,4 @@ fn carry_on(published: &Path, publication: &Publication, all: &mut Files) -> any
         all.insert(with_digest("v1/status.json", &bytes), bytes);
     }
     Ok(())
-}
-
-/// Where a published list is read from.
-enum Source {
-    Folder(PathBuf),
-    Server {
-        upstream: Upstream,
-        base: Url,
-        runtime: Runtime,
-    },
-}
-
-impl Source {
-    fn of(args: &DirectoryVerifyArgs) -> anyhow::Result<Self> {
-        match &args.list {
-            TreePlace::Directory(folder) if folder.is_dir() => Ok(Self::Folder(folder.clone())),
-            TreePlace::Directory(folder) => {
-                Err(UsageError(format!("`{}` is no directory", folder.display())).into())
-            }
-            TreePlace::Mirror(url) => {
-                let mut base = url.clone();
-                if !base.path().ends_with('/') {
-                    base.set_path(&format!("{}/", url.path()));
-                }
-                let options = UpstreamOptions {
-                    ca_certificates_pem: wire::certificates(args.cacert.as_deref())?,
-                    proxy: args.proxy.clone(),
-                    ..UpstreamOptions::new(base.clone(), wire::default_user_agent())
-                };
-                Ok(Self::Server {
-                    upstream: Upstream::new(options)?,
-                    base,
-                    runtime: wire::runtime()?,
-                })
-            }
-        }
-    }
-
-    /// A file below the list, at most so many bytes; nothing where there is none.
-    fn read(&self, path: &str, bytes_max: u64) -> anyhow::Result<Option<Vec<u8>>> {
-        match self {
-            Self::Folder(folder) => read_bounded(&folder.join(path), bytes_max),
-            Self::Server {
-                upstream,
-                base,
-                runtime,
-            } => {
-                let url = base.join(path).context("the list's address has no path")?;
-                let deadline = Duration::from_secs(REQUEST_SECONDS_MAX);
-                let answer = upstream.get(&url, bytes_max, Coding::Compressed, deadline);
-                match runtime.block_on(answer) {
-                    Ok(plain) => Ok(Some(plain.body.to_vec())),
-                    Err(error) if matches!(error.status(), Some(404 | 410)) => Ok(None),
-                    // Longer than what was signed is something else; nothing at all says the same.
-                    Err(UpstreamError::Limit { .. }) => Ok(Some(Vec::new())),
-                    Err(error) => Err(error.into()),
-                }
-            }
-        }
-    }
-}
-
-/// One byte more than is allowed is read, so that what is too long is seen to be.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a published folder belongs to whoever serves it, not to the store"
-)]
-fn read_bounded(path: &Path, bytes_max: u64) -> anyhow::Result<Option<Vec<u8>>> {
-    use std::io::Read as _;
-    let reading = || format!("cannot read `{}`", path.display());
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(reading),
-    };
-    let mut bytes = Vec::new();
-    file.take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .with_context(reading)?;
-    Ok(Some(bytes))
-}
-
-pub(super) fn verify(args: &DirectoryVerifyArgs) -> anyhow::Result<Outcome> {
-    let root = wire::read_small(&args.root)
-        .with_context(|| format!("cannot read `--root` `{}`", args.root.display()))?;
-    let source = Source::of(args)?;
-    // As of long ago nothing has expired: what has is judged afterwards, for not everything that is old is worthless.
-    let mut check = Check::begin(&root, Instant::UNIX_EPOCH, Limits::default())?;
-    let mut named: BTreeMap<String, TargetFile> = BTreeMap::new();
-    while let Some(wanted) = check.wanted() {
-        let bytes = source.read(&format!("{METADATA}/{}", wanted.file), wanted.max_bytes)?;
-        check.take(bytes.as_deref());
-        named.extend(check.take_targets());
-    }
-    let report = check.finish();
-    let mut findings = Findings {
-        json: args.json,
-        fatal: 0,
-        old: 0,
-    };
-    let at = args.at.map_or_else(expiry::now, Ok)?;
-    for (problem, weight) in directory::problems(&report, at) {
-        findings.tell(&problem.file, &problem.reason, weight);
-    }
-    for (path, file) in &named {
-        let reason = match source.read(path, file.size_bytes)? {
-            None => "there is no such file",
-            Some(bytes) if TargetFile::of(&bytes) != *file => "it is not what was signed",
-            Some(_) => continue,
-        };
-        // A list without its status is one whose prober is away.
-        let weight = if REGISTRY_PATHS.contains(&path.as_str()) || reason.starts_with("it") {
-            Weight::Fatal
-        } else {
-            Weight::Old
-        };
-        findings.tell(path, reason, weight);
-    }
-    if let Source::Server { runtime, .. } = source {
-        wire::end(runtime);
-    }
-    if args.json {
-        let roles: Vec<_> = report
-            .roles
-            .iter()
-            .map(|found| json!({"role": found.role, "version": found.version, "expires": found.expires}))
-            .collect();
-        reporter::json_line(&json!({
-            "roles": roles, "files": named.len(), "fatal": findings.fatal, "old": findings.old,
-        }));
-    } else {
-        reporter::talk(&format!(
-            "{} and {} checked; {} that matter, {} that are only old",
-            render::plural(report.roles.len() as u64, "role"),
-            render::plural(named.len() as u64, "signed file"),
-            render::plural(findings.fatal, "finding"),
-            findings.old
-        ));
-    }
-    Ok(match (findings.fatal, findings.old) {
-        (0, 0) => Outcome::Done,
-        (0, _) => Outcome::Findings,
-        _ => Outcome::Distrusted,
-    })
-}
-
-/// What was found, told as it is met.
-struct Findings {
-    json: bool,
-    fatal: u64,
-    old: u64,
-}
-
-impl Findings {
-    fn tell(&mut self, file: &str, reason: &str, weight: Weight) {
-        let counted = match weight {
-            Weight::Fatal => &mut self.fatal,
-            Weight::Old => &mut self.old,
-        };
-        *counted += 1;
-        if self.json {
-            let is_fatal = weight == Weight::Fatal;
-            reporter::json_line(&json!({"file": file, "reason": reason, "fatal": is_fatal}));
-        } else {
-            reporter::print(&format!("{file}: {reason}\n"));
-        }
-    }
 }
