@@ -223,7 +223,8 @@ fn judge_entry(name: &str, text: EntryText) -> Result<Retired, String> {
     })
 }
 
-/// A host as it is compared: a name of at least two labels, an address, in lower case.
+/// A host as it is compared: a name, also of one label as machines of a company's own network have, or an address, in
+/// lower case.
 fn judge_host(host: &str) -> Result<String, String> {
     let lower = host.trim_end_matches('.').to_ascii_lowercase();
     let fine = |label: &str| {
@@ -235,7 +236,7 @@ fn judge_host(host: &str) -> Result<String, String> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    if lower.len() <= 253 && lower.contains('.') && lower.split('.').all(fine) {
+    if lower.len() <= 253 && lower.split('.').all(fine) {
         Ok(lower)
     } else if host.starts_with("*.") {
         Err(format!(

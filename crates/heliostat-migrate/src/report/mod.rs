@@ -89,12 +89,12 @@ pub fn text(report: &Report) -> String {
 fn push_line(out: &mut String, finding: &Finding) {
     let _infallible = write!(
         out,
-        "{}:{}:{} {} {} -> {} [{}]",
+        "{}:{}:{} {} {}-> {} [{}]",
         printable(&finding.file),
         finding.line,
         finding.column,
         finding.kind.word(),
-        finding.host,
+        host(finding),
         outcome(finding),
         if finding.is_safe() { "safe" } else { "manual" }
     );
@@ -102,6 +102,15 @@ fn push_line(out: &mut String, finding: &Finding) {
         let _infallible = write!(out, " ({reason})");
     }
     out.push('\n');
+}
+
+/// The host and the space behind it; a hash over several addresses has none.
+fn host(finding: &Finding) -> String {
+    if finding.host.is_empty() {
+        String::new()
+    } else {
+        format!("{} ", finding.host)
+    }
 }
 
 /// What comes in its place, in words.
@@ -115,11 +124,10 @@ fn outcome(finding: &Finding) -> String {
 
 /// One sentence about a finding, for reports that show it beside the code.
 fn sentence(finding: &Finding) -> String {
-    let mut text = format!(
-        "{} on the retired host {}",
-        finding.kind.word(),
-        finding.host
-    );
+    let mut text = finding.kind.word().to_owned();
+    if !finding.host.is_empty() {
+        let _infallible = write!(text, " on the retired host {}", finding.host);
+    }
     match finding.action {
         crate::kind::Action::Remove => text.push_str(": take it out"),
         _ => {

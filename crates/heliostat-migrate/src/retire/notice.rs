@@ -8,6 +8,9 @@ use serde::Serialize;
 use super::timeline::{StepKind, TimelinePlan};
 use crate::map::Retired;
 
+/// So long after its day a notice does not say any more how many months are left.
+const LATE_SECONDS: i64 = 2 * 86_400;
+
 /// One notice that is due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
@@ -27,7 +30,7 @@ pub fn text(plan: &TimelinePlan) -> String {
     if let Some(stay) = &plan.stay {
         let _infallible = writeln!(
             out,
-            "  stayed until {} for {} {}",
+            "  stayed until {} for {}: {}",
             stay.until, stay.owner, stay.why
         );
     }
@@ -88,12 +91,13 @@ pub fn notices(entry: &Retired, plan: &TimelinePlan, now: i64) -> Option<Notice>
         ) && step.begin.as_second() <= now
     })?;
     let day = off.strftime("%Y-%m-%d");
+    let is_late = now - due.begin.as_second() >= LATE_SECONDS;
     let subject = match due.kind {
         StepKind::Off => format!("{} is gone since {day}", plan.host),
-        StepKind::Notice { months: 1 } => {
+        StepKind::Notice { months: 1 } if !is_late => {
             format!("{} will be gone in a month, on {day}", plan.host)
         }
-        StepKind::Notice { months } => {
+        StepKind::Notice { months } if !is_late => {
             format!("{} will be gone in {months} months, on {day}", plan.host)
         }
         _ => format!("{} will be gone on {day}", plan.host),
@@ -102,6 +106,8 @@ pub fn notices(entry: &Retired, plan: &TimelinePlan, now: i64) -> Option<Notice>
     if !entry.why.is_empty() {
         let _infallible = writeln!(body, "Why: {}.\n", entry.why);
     }
+    push_stay_and_windows(&mut body, plan, now);
+    push_targets(&mut body, entry);
     body.push_str(
         "To find and move every reference to it, run in each repository and on each machine:\n\n    \
          heliostat migrate scan\n    heliostat migrate diff\n    heliostat migrate apply\n\n\
@@ -114,6 +120,54 @@ pub fn notices(entry: &Retired, plan: &TimelinePlan, now: i64) -> Option<Notice>
         subject,
         body,
     })
+}
+
+/// Who asked for a later end, and when the name is dark for practice.
+fn push_stay_and_windows(body: &mut String, plan: &TimelinePlan, now: i64) {
+    if let Some(stay) = &plan.stay {
+        let why = if stay.why.is_empty() { "" } else { ": " };
+        let _infallible = writeln!(
+            body,
+            "The end was put off until {} for {}{why}{}.\n",
+            stay.until, stay.owner, stay.why
+        );
+    }
+    let ends_later = |end: Option<Timestamp>| end.is_some_and(|end| end.as_second() > now);
+    let window = plan.steps.iter().find(|step| ends_later(step.end));
+    if let Some(window) = window {
+        let _infallible = writeln!(
+            body,
+            "From {} on it answers nothing but 410 for some minutes of each day, for practice; the calendar of `heliostat \
+             migrate timeline ics` has the minutes.\n",
+            window.begin.strftime("%Y-%m-%d")
+        );
+    }
+}
+
+/// What is where now, by the map.
+fn push_targets(body: &mut String, entry: &Retired) {
+    let moved: Vec<(&str, &str, String)> = entry
+        .rules
+        .iter()
+        .filter_map(|rule| {
+            let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.word()).collect();
+            let uses = if kinds.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", kinds.join(", "))
+            };
+            Some((rule.prefix.as_str(), rule.to.as_ref()?.as_str(), uses))
+        })
+        .collect();
+    if moved.is_empty() {
+        return;
+    }
+    body.push_str("What was there is at:\n\n");
+    for (prefix, to, uses) in moved {
+        let from = if prefix.is_empty() { "/" } else { prefix };
+        let _infallible = writeln!(body, "    {from} -> {to}{uses}");
+    }
+    body.push('\n');
 }
 
 fn words(kind: StepKind) -> String {

@@ -141,6 +141,37 @@ fn a_plan_tells_notices_windows_and_the_end() {
     );
 }
 
+#[test]
+fn a_notice_tells_where_to_go_when_it_is_dark_and_who_asked_for_longer() {
+    let stay = "stay = { owner = 'ops', until = '2026-12-31', why = 'two sites are late' }";
+    let stayed = Map::parse("m.toml", &MAP.replace("parked = '2027-06-01'", stay)).unwrap();
+    let notice = |map: &Map, day: &str| {
+        let entry = &map.entries()[0];
+        let plan = entry.timeline.as_ref().unwrap().plan("old.example");
+        notices(entry, &plan, at(day)).unwrap()
+    };
+    let told = notice(&map(), "2026-09-02");
+    for words in [
+        "/simple -> https://new.example/pypi/simple\n",
+        "/legacy -> https://new.example/upload/ (upload)\n",
+        "From 2026-11-03 on it answers nothing but 410",
+    ] {
+        assert!(told.body.contains(words), "{}", told.body);
+    }
+    // A notice that is told late does not count months any more.
+    let late = notice(&map(), "2026-10-20");
+    assert_eq!(late.subject, "old.example will be gone on 2026-12-01");
+    let told = notice(&stayed, "2026-12-02");
+    assert!(
+        told.body
+            .contains("The end was put off until 2026-12-31 for ops: two sites are late.\n"),
+        "{}",
+        told.body
+    );
+    let gone = notice(&stayed, "2027-01-01");
+    assert!(!gone.body.contains("410 for some"), "{}", gone.body);
+}
+
 /// Jobs run at midnight more than at any other minute, and one at 23:59 or 00:00 is to meet windows as often as others.
 #[test]
 fn windows_are_scattered_over_midnight_too() {

@@ -121,8 +121,6 @@ fn bare(name: &str) -> &str {
         ".sample",
         ".dist",
         ".in",
-        ".bak",
-        ".orig",
         ".default",
     ]
     .iter()
@@ -133,6 +131,13 @@ fn bare(name: &str) -> &str {
 
 fn by_name(directory: &str, name: &str) -> Option<Format> {
     let last = directory.rsplit('/').next().unwrap_or_default();
+    if [".bak", ".orig", ".old", ".save", "~"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+    {
+        // A copy of what was there before: no tool reads it.
+        return Some(Format::Prose);
+    }
     Some(match bare(name) {
         "pip.conf" | "pip.ini" => Format::PipConf,
         "pip" if last == "etc" => Format::PipConf,
@@ -328,6 +333,9 @@ mod tests {
             ("notes.txt", Format::Prose),
             ("Pipfile", Format::Toml),
             ("x.dat", Format::Unknown),
+            ("pip.conf.bak", Format::Prose),
+            ("requirements.txt~", Format::Prose),
+            ("pip.conf.example", Format::PipConf),
         ] {
             assert_eq!(Format::of(path, "hello there, reader"), format, "{path}");
         }

@@ -151,6 +151,10 @@ impl Scanner {
         if hit.is_glob(lines.text) && purpose.kind != Kind::AllowedHost {
             return None;
         }
+        // A name of one label is a word like any other where nothing takes a host.
+        if hit.url.is_none() && !hit.name.contains('.') && purpose.kind == Kind::Host {
+            return None;
+        }
         if script && purpose.kind == Kind::Other {
             purpose.kind = Kind::Index;
         }

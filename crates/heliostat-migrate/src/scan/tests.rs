@@ -196,6 +196,25 @@ fn rarer_settings_are_rewritten_too() {
 }
 
 #[test]
+fn a_name_of_one_label_is_a_host_only_where_one_is_taken() {
+    let map = "builtin = false\n[[retired]]\nhosts = ['nexus']\nports = [80, 8081]\n[[retired.rule]]\nto = 'https://new.example'\n";
+    let scanner = Scanner::new(Map::parse("m.toml", map).unwrap());
+    let text = "# nexus\n--index-url http://Nexus:8081/pypi/simple\n--trusted-host nexus\nnexus==1.0\nnexus-api @ https://x.example/nexus/a.whl\n--find-links http://nexus.example/\n";
+    let scan = scanner.scan("requirements.txt", text.as_bytes());
+    let found: Vec<(usize, Kind)> = scan
+        .findings
+        .iter()
+        .map(|one| (one.line, one.kind))
+        .collect();
+    assert_eq!(found, [(2, Kind::Index), (3, Kind::TrustedHost)]);
+    let new = scanner.rewrite("requirements.txt", text.as_bytes(), &scan);
+    let expected = text
+        .replace("http://Nexus:8081", "https://new.example")
+        .replace("--trusted-host nexus\n", "");
+    assert_eq!(String::from_utf8(new.unwrap()).unwrap(), expected);
+}
+
+#[test]
 fn an_index_that_becomes_anothers_double_is_told() {
     let reasons = |file: &str, text: &str| -> Vec<(usize, String)> {
         let scan = scanner().scan(file, new(text).as_bytes());

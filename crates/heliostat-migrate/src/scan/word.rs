@@ -66,6 +66,7 @@ fn known(plain: &str, word: &str) -> Option<Meaning> {
         | "pip-extra-index-url"
         | "uv-extra-index-url"
         | "uv-index"
+        | "pip-repositories"
         | "experimental-extra-index-urls" => (Kind::ExtraIndex, true),
         "index" if word.starts_with("--") => (Kind::ExtraIndex, true),
         "find-links" | "pip-find-links" | "uv-find-links" => (Kind::FindLinks, true),

@@ -57,7 +57,7 @@ pub(crate) struct MigrateScanArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Read one file from standard input and take it for this path
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["paths", "host_env", "git_history"])]
     pub(crate) stdin_filename: Option<String>,
     /// Report what any commit of the git repository holds, in place of the files that are there now
     #[arg(long)]

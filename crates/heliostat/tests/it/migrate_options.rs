@@ -120,6 +120,15 @@ fn a_backup_keeps_each_file_as_it_was() {
         "-i https://new.example/simple\n"
     );
     assert_eq!(place.read("requirements.txt.orig"), LINE);
+    // What was kept is no setting any more, and a second run keeps it as it is, whatever its ending.
+    place.run("scan").assert_code(0);
+    std::fs::rename(
+        place.path("requirements.txt.orig"),
+        place.path("requirements.txt.kept"),
+    )
+    .unwrap();
+    place.run("apply --backup .kept").assert_code(0);
+    assert_eq!(place.read("requirements.txt.kept"), LINE);
     assert!(!place.path("other.txt.orig").exists());
 }
 
@@ -136,6 +145,10 @@ fn one_file_comes_by_standard_input_under_its_name() {
         .run();
     scan.assert_code(1);
     assert_eq!(files(&scan), ["requirements/base.txt"]);
+    for more in ["input", "--git-history", "--host-env"] {
+        let both = place.run(&format!("scan --stdin-filename requirements.txt {more}"));
+        both.assert_code(2);
+    }
 }
 
 #[cfg(unix)]

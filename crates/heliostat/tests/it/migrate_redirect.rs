@@ -119,8 +119,15 @@ fn plain_http_is_refused_with_a_reason_unless_a_date_allows_it() {
 }
 
 #[test]
-fn a_name_that_is_off_says_so_in_the_reason_phrase() {
-    let server = Redirect::start("2021-01-01", MAP);
+fn a_name_that_is_off_or_parked_says_so_in_the_reason_phrase() {
+    let parked = MAP.replace("http_until", "parked = '2022-01-01'\nhttp_until");
+    assert_ne!(parked, MAP);
+    for map in [MAP, &parked] {
+        says_that_it_is_gone(&Redirect::start("2021-01-01", map));
+    }
+}
+
+fn says_that_it_is_gone(server: &Redirect) {
     let answer = server.ask("GET /simple/ HTTP/1.1\r\nHost: old.example");
     assert_says(
         &answer,

@@ -15,7 +15,14 @@ use crate::reporter;
 
 pub(super) fn run(args: &MigrateApplyArgs) -> anyhow::Result<Outcome> {
     let scanner = scanner(args.target.map.as_deref())?;
-    let (found, mut report) = look(&scanner, &args.target)?;
+    let (mut found, mut report) = look(&scanner, &args.target)?;
+    if let Some(ending) = args.backup.as_deref() {
+        // What an earlier run kept stays as it is.
+        found.retain(|one| !is_kept(&one.path, ending));
+        report
+            .findings
+            .retain(|one| !is_kept(Path::new(&one.file), ending));
+    }
     let new: Vec<(&Found, Vec<u8>)> = found
         .iter()
         .filter_map(|one| Some((one, rewritten(&scanner, one, &mut report)?)))
@@ -59,6 +66,13 @@ pub(super) fn run(args: &MigrateApplyArgs) -> anyhow::Result<Outcome> {
         .any(|one| one.active && !one.is_safe())
         || report.unresolved.iter().any(|one| one.names_retired_host);
     finish(&report, unfixed || args.dry_run && !new.is_empty())
+}
+
+/// Whether a file is the copy that a run with this ending keeps of another.
+fn is_kept(path: &Path, ending: &str) -> bool {
+    path.to_string_lossy()
+        .strip_suffix(ending)
+        .is_some_and(|other| Path::new(other).is_file())
 }
 
 /// The new bytes of a file; `None` when nothing is changed or what would be is not what the map says, which becomes a

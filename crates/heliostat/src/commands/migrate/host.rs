@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::settings;
 
 /// Below the home directory, of Linux, macOS and Windows; what is not there is not looked at.
-const OF_HOME: [&str; 37] = [
+const OF_HOME: [&str; 38] = [
     ".pip/pip.conf",
     ".config/pip/pip.conf",
     "Library/Application Support/pip/pip.conf",
@@ -13,6 +13,7 @@ const OF_HOME: [&str; 37] = [
     ".pypirc",
     ".netrc",
     "_netrc",
+    ".git-credentials",
     ".pydistutils.cfg",
     "pydistutils.cfg",
     ".buildout/default.cfg",
