@@ -206,6 +206,38 @@ fn sync_that_watches_signs_what_comes_and_what_is_due_until_it_is_stopped() {
     world.assert_sound();
 }
 
+/// Whichever of the two is over: clients refuse the tree, so whoever keeps it is told, by line and by exit code.
+#[test]
+fn status_tells_that_snapshot_or_timestamp_have_expired() {
+    let world = World::new(small());
+    begin(&world.heliostat, 1);
+    world.sync(&["--all"]).assert_code(0);
+    let status = |code: i32| {
+        let status = world.heliostat.command("status").run();
+        status.assert_code(code);
+        let json = world.heliostat.command("status").arg("--json").run();
+        json.assert_code(code);
+        status.stdout
+    };
+    let line = |text: &str, role: &str| {
+        let mut lines = text.lines().map(str::to_owned);
+        lines.find(|line| line.starts_with(role)).unwrap()
+    };
+    let roles = ["snapshot", "timestamp"];
+    for role in roles {
+        assert!(!line(&status(0), role).contains("EXPIRED"));
+    }
+    for (at, role) in roles.into_iter().enumerate() {
+        age(&world, role, 400_000);
+        let text = status(1);
+        assert_says(&line(&text, role), &["EXPIRED", "clients refuse the tree"]);
+        assert!(!line(&text, roles[1 - at]).contains("EXPIRED"), "{text}");
+        // Signed again, it is well.
+        world.sync(&["--all"]).assert_code(0);
+        status(0);
+    }
+}
+
 /// Has the catalog say that a role was signed so many seconds earlier.
 fn age(world: &World, role: &str, seconds: u32) {
     let script = "import sqlite3, sys\n\

@@ -15,7 +15,7 @@ use crate::world::{World, assert_says};
 /// A real file with its real provenance.
 pub(crate) struct Pair {
     pub(crate) project: &'static str,
-    version: &'static str,
+    pub(crate) version: &'static str,
     pub(crate) filename: &'static str,
 }
 

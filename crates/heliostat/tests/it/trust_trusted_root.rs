@@ -8,6 +8,7 @@ use heliostat_testkit::process::Finished;
 use heliostat_testkit::universe::Universe;
 use serde_json::Value;
 
+use crate::http::get;
 use crate::sync_attestations::{GITHUB, provenance, universe};
 use crate::world::{World, assert_says};
 
@@ -188,6 +189,33 @@ fn a_mirror_verifies_against_what_its_notary_signed() {
     record(&["--root", root]).assert_code(4);
     record(&named).assert_code(0);
     record(&["--root", root, named[0], named[1]]).assert_code(2);
+}
+
+/// `serve` takes provenance on demand: it holds it against what the tree names, unless whoever runs it names another.
+#[test]
+fn serve_verifies_against_what_its_tree_names() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let notary = World::new(universe(&oracle));
+    notary.heliostat.command("trust init").run().assert_code(0);
+    let built_in = notary.place("built-in.json");
+    std::fs::write(&built_in, trusted_root(&notary)).unwrap();
+    let status = |more: &[&str]| {
+        let serving = notary.serve(&[&["--attestations", "refuse"], more].concat());
+        let page = get(&format!("{}{}/", serving.index_url(), GITHUB.project));
+        assert_eq!(page.status, 200);
+        let place = format!(
+            "integrity/{}/{}/{}/provenance",
+            GITHUB.project, GITHUB.version, GITHUB.filename
+        );
+        let answer = get(&format!("{}/{place}", serving.url));
+        serving.stop().assert_code(0);
+        answer.status
+    };
+    replace_by_a_stranger(&notary).assert_code(0);
+    assert_eq!(status(&[]), 422);
+    assert_eq!(status(&["--trusted-root", built_in.to_str().unwrap()]), 200);
 }
 
 #[test]
