@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heliostat_engine::Clock;
 use heliostat_engine::on_demand::OnDemand;
 use heliostat_engine::publish::Notary;
-use heliostat_store::Store;
+use heliostat_store::{Access, Store};
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +92,9 @@ impl Site {
 
     /// Writes the download statistics now and then, and once more when asked to stop.
     pub(crate) async fn keep_statistics(self: Arc<Self>, stop: CancellationToken) {
+        if self.tree.store.access() == Access::ReadOnly {
+            return;
+        }
         let mut ticks = tokio::time::interval(self.limits.download_flush_interval);
         loop {
             let stopping = stop.run_until_cancelled(ticks.tick()).await.is_none();

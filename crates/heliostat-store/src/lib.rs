@@ -53,4 +53,4 @@ pub use signed::{
     MetadataFile, MetadataStep, Notary, Origin, Pending, Places, Publication, RoleState, Target,
     Unsigned, place_of,
 };
-pub use store::Store;
+pub use store::{Access, Store};

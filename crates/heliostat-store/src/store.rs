@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::disk::{self, Unsynced};
-use crate::error::StoreError;
+use crate::error::{ErrorKind, StoreError};
 use crate::intake::{Expected, Incoming, Intake, VerifiedBlob};
 use crate::layout::Layout;
 use crate::lock::{CommitLock, SyncLock};
@@ -28,6 +28,16 @@ pub(crate) struct Inner {
     pub(crate) shelf: Shelf,
     /// The tree's root, for opening below it and for syncing its file system.
     pub(crate) web: File,
+    access: Access,
+}
+
+/// What may be done with a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    ReadWrite,
+    /// Looking only: whatever would change something answers with an error.
+    ReadOnly,
 }
 
 impl Store {
@@ -53,7 +63,13 @@ impl Store {
             let _guard = commit_lock.hold()?;
             Catalog::open(&layout.catalog())?
         };
-        Ok(Self::over(layout, catalog, commit_lock, web))
+        Ok(Self::over(
+            layout,
+            catalog,
+            commit_lock,
+            web,
+            Access::ReadWrite,
+        ))
     }
 
     /// Opens a data directory that is there already, for somebody who may read it and not write it. Nothing is made,
@@ -67,11 +83,31 @@ impl Store {
             let _guard = commit_lock.hold()?;
             Catalog::open_to_read(&layout.catalog())?
         };
-        Ok(Self::over(layout, catalog, commit_lock, web))
+        Ok(Self::over(
+            layout,
+            catalog,
+            commit_lock,
+            web,
+            Access::ReadOnly,
+        ))
+    }
+
+    /// Opens the data directory, or, where it may not be written what is there to be read.
+    pub fn open_or_read(data: &Path) -> Result<Self, StoreError> {
+        Self::open(data).or_else(|error| match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnly => Self::open_to_read(data),
+            _ => Err(error),
+        })
     }
 
     /// A store over what was opened.
-    fn over(layout: Layout, catalog: Catalog, commit_lock: CommitLock, web: File) -> Self {
+    fn over(
+        layout: Layout,
+        catalog: Catalog,
+        commit_lock: CommitLock,
+        web: File,
+        access: Access,
+    ) -> Self {
         let incoming = Incoming::new(layout.incoming());
         Self {
             inner: Arc::new(Inner {
@@ -81,8 +117,14 @@ impl Store {
                 incoming,
                 shelf: Shelf::default(),
                 web,
+                access,
             }),
         }
+    }
+
+    /// What may be done with it.
+    pub fn access(&self) -> Access {
+        self.inner.access
     }
 
     /// The data directory.

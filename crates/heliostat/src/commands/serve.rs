@@ -6,7 +6,7 @@ use heliostat_engine::about;
 use heliostat_engine::publish::{Publisher, Urge};
 use heliostat_engine::{Context, Events, OnDemand, OnDemandOptions};
 use heliostat_serve::{Drained, Limits, Redirector, ServeOptions, Server, TlsFiles};
-use heliostat_store::Store;
+use heliostat_store::{Access, Store};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "migrate")]
@@ -27,13 +27,18 @@ pub(super) fn run_with(
     redirector: Option<Redirector>,
 ) -> anyhow::Result<Outcome> {
     let events = Events::none();
-    let store = wire::open_store(common, &events)?;
-    // What a run that was cut off committed last may not be listed yet.
-    store.refresh_root(wire::clock().now())?;
+    let store = open(common, args, &events)?;
     let tls = tls(args)?;
-    about::introduce(&store, &args.mirror.operator())?;
-    about::describe(&store)?;
-    let publisher = publisher(&store, args, &events)?;
+    let publisher = match store.access() {
+        Access::ReadWrite => {
+            // What a run that was cut off committed last may not be listed yet.
+            store.refresh_root(wire::clock().now())?;
+            about::introduce(&store, &args.mirror.operator())?;
+            about::describe(&store)?;
+            publisher(&store, args, &events)?
+        }
+        Access::ReadOnly => None,
+    };
     #[cfg(feature = "migrate")]
     let (retired, visits) = redirect::beside(&args.retired)?.unzip();
     #[cfg(not(feature = "migrate"))]
@@ -106,6 +111,20 @@ pub(super) fn run_with(
         }
         None => Ok(Outcome::Findings),
     }
+}
+
+/// The store. Whoever makes no request has nothing to write either: a snapshot, a disc or somebody else's directory is
+/// served as it stands.
+fn open(common: &CommonArgs, args: &ServeArgs, events: &Events) -> anyhow::Result<Store> {
+    let data = wire::data_directory(common);
+    if args.offline && data.exists() {
+        let store = Store::open_or_read(&data)?;
+        if store.access() == Access::ReadOnly {
+            tracing::warn!(data = %data.display(), "the data directory cannot be written: it is served as it stands, and downloads are not counted");
+            return Ok(store);
+        }
+    }
+    wire::open_store(common, events)
 }
 
 /// Who signs what is taken on demand, where the tree is signed here.

@@ -1,11 +1,10 @@
 //! `heliostat status`: size, freshness, failures, disk left, what is signed, and a small picture of the last syncs.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use heliostat_engine::publish::SigningStatus;
 use heliostat_engine::{MirrorStatus, RunKind, RunSummary, status};
-use heliostat_store::{ErrorKind, LedgerEntry, Origin, RoleState, Store, StoreError};
+use heliostat_store::{LedgerEntry, Origin, RoleState, Store};
 
 use crate::cli::{CommonArgs, StatusArgs};
 use crate::outcome::Outcome;
@@ -18,7 +17,8 @@ const UNSIGNABLE_SHOWN_MAX: usize = 20;
 
 pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outcome> {
     let data = wire::existing_data_directory(common)?;
-    let store = open(&data)?;
+    // Whoever may read the data may ask how it does, also where it may not be written.
+    let store = Store::open_or_read(&data)?;
     let now = wire::clock().now();
     let status = status(&store, now)?;
     if args.json {
@@ -34,14 +34,6 @@ pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outc
         Outcome::Findings
     } else {
         Outcome::Done
-    })
-}
-
-/// Whoever may read the data may ask how it does, also where it may not be written.
-fn open(data: &Path) -> Result<Store, StoreError> {
-    Store::open(data).or_else(|error| match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => Store::open_to_read(data),
-        _ => Err(error),
     })
 }
 

@@ -8,6 +8,7 @@ use heliostat_testkit::process::Invocation;
 use heliostat_testkit::pypi::{Fault, Kind, Rule};
 use heliostat_testkit::universe::Release;
 
+use crate::http::{get, get_json};
 use crate::sync_world::{asked, many, small};
 use crate::world::{World, assert_says};
 
@@ -208,6 +209,18 @@ fn a_read_only_disk_ends_the_run_with_3_and_is_served_as_it_is() {
             "Read-only file system",
             "hint: mount the data directory writable",
         ],
+    );
+    assert_eq!(world.tree(), before);
+    let serving = world.serve(&["--offline"]);
+    let page = get_json(&format!("{}/simple/project-00000/", serving.url)).json();
+    let file = page["files"][0]["url"].as_str().unwrap();
+    let file = file.trim_start_matches("../");
+    assert_eq!(get(&format!("{}/{file}", serving.url)).status, 200);
+    let stopped = serving.stop();
+    stopped.assert_code(0);
+    assert_says(
+        &stopped.stderr,
+        &["cannot be written: it is served as it stands"],
     );
     assert_eq!(world.tree(), before);
     mount.remount("rw");
