@@ -1,5 +1,7 @@
 //! The ledger's arithmetic: how often something failed and when it is tried next. Pure.
 
+use std::error::Error;
+
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{LedgerEntry, Weight};
 
@@ -59,6 +61,21 @@ pub(crate) fn warning(
         },
         None => new,
     }
+}
+
+/// An error as the reason of an entry: with its causes, for "cannot read" alone does not tell what to do about it.
+pub(crate) fn reason_of(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Adds what the upstream promised.

@@ -15,6 +15,7 @@ use heliostat_upstream::Answer;
 
 use crate::attestations::doubt;
 use crate::context::{Context, blocking_if_large};
+use crate::ledger::reason_of;
 use crate::take::TakeError;
 
 /// A wheel that is here.
@@ -139,7 +140,7 @@ pub(crate) async fn take_provenance(
             "the upstream has no provenance at `{address}`"
         ))),
         Err(error) if error.is_outage() => Err(error.into()),
-        Err(error) => Ok(PartTaken::Blemish(error.to_string())),
+        Err(error) => Ok(PartTaken::Blemish(reason_of(&error))),
     }
 }
 
@@ -193,7 +194,7 @@ async fn offered(
             entry.filename()
         ))),
         Err(error) if error.is_outage() => Err(error.into()),
-        Err(error) => Ok(Err(error.to_string())),
+        Err(error) => Ok(Err(reason_of(&error))),
     }
 }
 

@@ -37,8 +37,8 @@ pub(crate) const VERSION_LONG: &str = concat!(
 
 fn main() -> ExitCode {
     heliostat_trust::crypto::install();
-    let arguments = std::env::args_os().collect();
-    let settings = match settings::read(arguments) {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let settings = match settings::read(&arguments) {
         Ok(settings) => settings,
         Err(ReadError::Usage(error)) => return outcome::usage(&error),
         Err(ReadError::Config(error)) => return outcome::finish(Err(error.into())),

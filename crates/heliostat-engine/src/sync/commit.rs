@@ -11,7 +11,7 @@ use super::Work;
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
-use crate::ledger::failure;
+use crate::ledger::{failure, reason_of};
 use crate::publish::{Publisher, Urge};
 
 /// Projects committed at once: enough to share the price of making them durable, few enough to be visible soon.
@@ -146,7 +146,7 @@ impl Committer {
         let entries: Vec<LedgerEntry> = refused
             .into_iter()
             .filter_map(|refusal| {
-                let reason = refusal.error.to_string();
+                let reason = reason_of(&refusal.error);
                 let Some(project) = refusal.project else {
                     tracing::warn!(item = refusal.item, reason, "left undone");
                     return None;

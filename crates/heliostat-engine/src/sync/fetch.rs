@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::learned::carry_over;
-use crate::ledger::{WithSerial as _, failure};
+use crate::ledger::{WithSerial as _, failure, reason_of};
 use crate::validators;
 
 /// How often a page older than the list promised is asked for again within one run.
@@ -152,7 +152,7 @@ impl Fetcher {
                 .page(&refresh.name, &validators, caches)
                 .await
             {
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(reason_of(&error)),
                 Ok(Answer::Gone) => {
                     // The list still names it: a cache on the way may be wrong once.
                     if refresh.wanted_serial.is_none() || caches == Caches::Bypass {

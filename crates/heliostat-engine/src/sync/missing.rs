@@ -9,6 +9,7 @@ use heliostat_store::{Part, VerifiedBlob};
 use super::fetch::Fetcher;
 use crate::error::EngineError;
 use crate::events::Event;
+use crate::ledger::reason_of;
 use crate::take::{TakeError, Taken, expected, take_file};
 use crate::take_parts::{PartTaken, Wheel, take_metadata, take_provenance, wheel_of};
 
@@ -86,7 +87,7 @@ impl Fetcher {
             Err(Given::Run(error)) => Err(error),
             Err(Given::Up(error)) => {
                 done.blobs.clear();
-                done.problem = Some(error.to_string());
+                done.problem = Some(reason_of(&error));
                 done.listed = false;
                 Ok(done)
             }
@@ -174,7 +175,7 @@ impl Fetcher {
     async fn provenance(&self, held: Option<Sha256>, done: &mut FileDone) -> Result<(), Given> {
         let taken = match take_provenance(&self.context, &done.entry).await {
             Err(TakeError::Upstream(error)) if held.is_some() => {
-                PartTaken::Blemish(error.to_string())
+                PartTaken::Blemish(reason_of(&error))
             }
             taken => taken?,
         };

@@ -16,6 +16,7 @@ use super::{Files, Refresh, SyncRequest, plan};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::learned::carry_over;
+use crate::ledger::reason_of;
 
 /// Pages asked for at the most. Beyond it the rest is estimated from these, and the preview says so.
 const PAGES_MAX: usize = 2_000;
@@ -141,7 +142,7 @@ async fn look(
             return Ok(preview);
         }
         Err(error) => {
-            preview.error = Some(error.to_string());
+            preview.error = Some(reason_of(&error));
             return Ok(preview);
         }
     };

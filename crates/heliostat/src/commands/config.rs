@@ -13,10 +13,7 @@ pub(super) fn run(common: &CommonArgs, command: &ConfigCommand) -> anyhow::Resul
     match command {
         ConfigCommand::Init { file } => init(file),
         ConfigCommand::Show { json } => {
-            let shown = show(common.config.as_deref()).map_err(|error| match error {
-                ReadError::Config(error) => anyhow::Error::from(error),
-                ReadError::Usage(error) => UsageError(error.to_string()).into(),
-            })?;
+            let shown = show(common.config.as_deref()).map_err(ReadError::into_anyhow)?;
             if *json {
                 reporter::json_line(&shown);
                 return Ok(Outcome::Done);

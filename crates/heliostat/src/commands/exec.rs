@@ -154,10 +154,7 @@ fn proxy_options(
     // Not the place of a proxy that stays: one of its own.
     let listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
     words.extend(["--listen".into(), listen.into()]);
-    let settings = settings::read(words).map_err(|error| match error {
-        ReadError::Usage(error) => UsageError(error.to_string()).into(),
-        ReadError::Config(error) => anyhow::Error::from(error),
-    })?;
+    let settings = settings::read(&words).map_err(ReadError::into_anyhow)?;
     match settings.cli.command {
         cli::Command::Proxy(options) => Ok((settings.cli.common, *options)),
         _ => Err(UsageError("the proxy's options cannot be read".to_owned()).into()),

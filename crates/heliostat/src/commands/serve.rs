@@ -30,13 +30,7 @@ pub(super) fn run_with(
     let store = open(common, args, &events)?;
     let tls = tls(args)?;
     let publisher = match store.access() {
-        Access::ReadWrite => {
-            // What a run that was cut off committed last may not be listed yet.
-            store.refresh_root(wire::clock().now())?;
-            about::introduce(&store, &args.mirror.operator())?;
-            about::describe(&store)?;
-            publisher(&store, args, &events)?
-        }
+        Access::ReadWrite => bring_up_to_date(&store, args, &events)?,
         Access::ReadOnly => None,
     };
     #[cfg(feature = "migrate")]
@@ -125,6 +119,19 @@ fn open(common: &CommonArgs, args: &ServeArgs, events: &Events) -> anyhow::Resul
         }
     }
     wire::open_store(common, events)
+}
+
+/// Writes what a mirror says of itself, and answers who signs what is taken on demand.
+fn bring_up_to_date(
+    store: &Store,
+    args: &ServeArgs,
+    events: &Events,
+) -> anyhow::Result<Option<Publisher>> {
+    // What a run that was cut off committed last may not be listed yet.
+    store.refresh_root(wire::clock().now())?;
+    about::introduce(store, &args.mirror.operator())?;
+    about::describe(store)?;
+    publisher(store, args, events)
 }
 
 /// Who signs what is taken on demand, where the tree is signed here.

@@ -53,6 +53,14 @@ pub(crate) enum ConfigError {
         /// What it must be.
         wanted: &'static str,
     },
+    /// A value that its option does not take.
+    #[error("{place}: {reason}")]
+    Value {
+        /// The key and the file, or the variable.
+        place: String,
+        /// What the option says to it.
+        reason: String,
+    },
 }
 
 /// The file's values, each with its key.

@@ -11,9 +11,11 @@ mod key;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSource};
 
 use crate::cli::Cli;
+use crate::commands::UsageError;
 
 pub(crate) use file::{ConfigError, render_template};
 pub(crate) use key::{Key, Shape, keys, redact};
@@ -50,11 +52,11 @@ pub(crate) struct Shown {
 }
 
 /// Reads the command line, completed by the environment and the configuration file.
-pub(crate) fn read(arguments: Vec<OsString>) -> Result<Settings, ReadError> {
-    let (command, _) = completed_command(&arguments)?;
+pub(crate) fn read(arguments: &[OsString]) -> Result<Settings, ReadError> {
+    let (command, file) = completed_command(arguments)?;
     let matches = command
         .try_get_matches_from(arguments)
-        .map_err(ReadError::Usage)?;
+        .map_err(|error| refused(error, arguments, file.as_deref()))?;
     let cli = Cli::from_arg_matches(&matches).map_err(ReadError::Usage)?;
     let source = matches.subcommand().and_then(|(_, inner)| {
         inner
@@ -88,8 +90,8 @@ pub(crate) fn show(config: Option<&Path>) -> Result<Vec<Shown>, ReadError> {
         arguments.push((*name).into());
         let (command, file) = completed_command(&arguments)?;
         let matches = command
-            .try_get_matches_from(arguments)
-            .map_err(ReadError::Usage)?;
+            .try_get_matches_from(&arguments)
+            .map_err(|error| refused(error, &arguments, file.as_deref()))?;
         let Some((_, of_command)) = matches.subcommand() else {
             continue;
         };
@@ -119,6 +121,64 @@ pub(crate) enum ReadError {
     /// The configuration file.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+impl ReadError {
+    /// The error for a command that reads a command line of its own making.
+    pub(crate) fn into_anyhow(self) -> anyhow::Error {
+        match self {
+            Self::Usage(error) => UsageError(said(&error)).into(),
+            Self::Config(error) => error.into(),
+        }
+    }
+}
+
+/// A command line that clap refuses, with the place of a value that was not typed.
+fn refused(error: clap::Error, arguments: &[OsString], file: Option<&Path>) -> ReadError {
+    match place_of(&error, arguments, file) {
+        Some(place) => ReadError::Config(ConfigError::Value {
+            place,
+            reason: said(&error),
+        }),
+        None => ReadError::Usage(error),
+    }
+}
+
+/// Where a wrong value stands, unless it was typed.
+fn place_of(error: &clap::Error, arguments: &[OsString], file: Option<&Path>) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let option = argument.split([' ', '=', '[']).next()?;
+    let is_typed = arguments.iter().any(|typed| {
+        let typed = typed.to_string_lossy();
+        typed == option
+            || typed
+                .strip_prefix(option)
+                .is_some_and(|rest| rest.starts_with('='))
+    });
+    let name = option.strip_prefix("--").filter(|_| !is_typed)?;
+    let keys = keys();
+    let mut named = keys.iter().filter(|key| key.name == name);
+    named.find_map(|key| {
+        if environment_path(&key.variable()).is_some() {
+            return Some(format!("the variable `{}`", key.variable()));
+        }
+        let path = file.filter(|path| file::sets(path, key))?;
+        Some(format!(
+            "`{}` in the configuration file `{}`",
+            key.path(),
+            path.display()
+        ))
+    })
+}
+
+/// What clap says, without its frame.
+fn said(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let end = text.find("\n\nFor more information").unwrap_or(text.len());
+    text[..end].trim_end().to_owned()
 }
 
 /// The command with environment variables and the file's values as defaults.

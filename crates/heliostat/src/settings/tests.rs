@@ -23,7 +23,7 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
     let (_directory, path) =
         file("[serve]\nlisten = \"127.0.0.1:9\"\noffline = true\n[upstream]\njobs = 3\n");
-    let settings = read(arguments(&[
+    let settings = read(&arguments(&[
         "heliostat",
         "--config",
         &path,
@@ -39,7 +39,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
     assert!(serve.offline);
     assert_eq!(serve.upstream.jobs, 4);
     assert_eq!(serve.upstream.tries, 5);
-    let settings = read(arguments(&[
+    let settings = read(&arguments(&[
         "heliostat",
         "--config",
         &path,
@@ -59,12 +59,12 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
 #[test]
 fn a_list_in_the_file_is_replaced_by_what_is_typed() {
     let (_directory, path) = file("[selection]\nprojects = [\"a\", \"b\"]\n");
-    let settings = read(arguments(&["heliostat", "sync", "--config", &path])).unwrap();
+    let settings = read(&arguments(&["heliostat", "sync", "--config", &path])).unwrap();
     let Typed::Sync(sync) = settings.cli.command else {
         panic!("not sync")
     };
     assert_eq!(sync.selection.projects, ["a", "b"]);
-    let settings = read(arguments(&["heliostat", "sync", "c", "--config", &path])).unwrap();
+    let settings = read(&arguments(&["heliostat", "sync", "c", "--config", &path])).unwrap();
     let Typed::Sync(sync) = settings.cli.command else {
         panic!("not sync")
     };
@@ -79,7 +79,7 @@ fn a_typo_is_an_error_that_names_the_nearest_key() {
         ("dta = \"x\"\n", "data"),
     ] {
         let (_directory, path) = file(text);
-        let error = read(arguments(&["heliostat", "--config", &path, "serve"])).unwrap_err();
+        let error = read(&arguments(&["heliostat", "--config", &path, "serve"])).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -92,7 +92,7 @@ fn a_typo_is_an_error_that_names_the_nearest_key() {
 #[test]
 fn a_value_of_the_wrong_shape_is_an_error() {
     let (_directory, path) = file("[serve]\noffline = \"perhaps\"\n");
-    let error = read(arguments(&["heliostat", "--config", &path, "serve"])).unwrap_err();
+    let error = read(&arguments(&["heliostat", "--config", &path, "serve"])).unwrap_err();
     assert!(
         error.to_string().contains("must be true or false"),
         "{error}"
@@ -101,7 +101,7 @@ fn a_value_of_the_wrong_shape_is_an_error() {
 
 #[test]
 fn a_named_file_that_is_not_there_is_an_error() {
-    let error = read(arguments(&[
+    let error = read(&arguments(&[
         "heliostat",
         "--config",
         "/nonexistent/h.toml",
@@ -141,5 +141,5 @@ fn the_template_with_every_comment_removed_is_accepted() {
         .collect::<Vec<_>>()
         .join("\n");
     let (_directory, path) = file(&live);
-    read(arguments(&["heliostat", "--config", &path, "serve"])).unwrap();
+    read(&arguments(&["heliostat", "--config", &path, "serve"])).unwrap();
 }

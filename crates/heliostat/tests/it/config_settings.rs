@@ -254,10 +254,29 @@ fn a_wrong_value_is_told_with_the_key_and_the_file() {
         ),
     ] {
         let config = write(directory.path(), text);
-        let finished = bare().args(["serve", "--config", &config]).run();
-        finished.assert_code(2);
-        assert_says(&finished.stderr, parts);
+        for command in [&["serve"][..], &["config", "show"]] {
+            let finished = bare().args(command).args(["--config", &config]).run();
+            finished.assert_code(2);
+            assert_says(&finished.stderr, parts);
+            assert_says(&finished.stderr, &[&config]);
+            assert!(!finished.stderr.contains("error: error"), "{finished}");
+        }
     }
+}
+
+#[test]
+fn a_wrong_value_in_the_environment_is_told_with_the_variable() {
+    for command in [&["sync", "alpha"][..], &["config", "show"]] {
+        let finished = bare().args(command).env("HELIOSTAT_JOBS", "many").run();
+        finished.assert_code(2);
+        assert_says(&finished.stderr, &["the variable `HELIOSTAT_JOBS`", "many"]);
+    }
+    let finished = bare()
+        .args(["sync", "alpha", "--jobs", "few"])
+        .env("HELIOSTAT_JOBS", "many")
+        .run();
+    finished.assert_code(2);
+    assert!(!finished.stderr.contains("variable"), "{finished}");
 }
 
 #[test]

@@ -245,6 +245,8 @@ fn answers_that_never_come() {
         .map(|(name, item)| (name.to_owned(), item.to_owned()))
         .into();
     assert_eq!(world.ledger(), expected);
+    // The reason says which trouble it was, in the ledger as on the terminal.
+    assert_says(&run.stdout, &["timed out"]);
     world.pypi.behave();
     world.assert_heals();
 }
