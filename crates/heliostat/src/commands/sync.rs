@@ -8,7 +8,8 @@ use heliostat_engine::about;
 use heliostat_engine::downstream::sync_signed;
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
-    DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, preview, sync,
+    DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, WishesGiven,
+    preview, sync,
 };
 use heliostat_engine::{Context, EngineError, RunSummary};
 use heliostat_store::{LedgerEntry, Run as FinishedRun};
@@ -47,6 +48,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         })
         .transpose()?;
     wire::usable(&args.upstream)?;
+    refuse_to_make_an_empty_mirror(common, args, &given.wishes)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
     if !args.dry_run {
@@ -109,6 +111,20 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     wire::end(runtime);
     drop(lock);
     ended
+}
+
+/// Where there is no mirror yet, nothing was selected earlier either: a call that selects nothing makes none. A signed
+/// upstream has its own say in what is selected.
+fn refuse_to_make_an_empty_mirror(
+    common: &CommonArgs,
+    args: &SyncArgs,
+    given: &WishesGiven,
+) -> anyhow::Result<()> {
+    let is_new = args.root.is_none() && !wire::data_directory(common).exists();
+    if is_new && (Wishes::default().after(given.clone()).selection()).is_empty() {
+        return Err(EngineError::NothingSelected.into());
+    }
+    Ok(())
 }
 
 fn request(args: &SyncArgs, wishes: Wishes) -> SyncRequest {

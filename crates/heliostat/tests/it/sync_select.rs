@@ -85,6 +85,7 @@ fn nothing_selected_is_a_usage_error() {
     let run = world.sync(&[]);
     run.assert_code(2);
     assert_says(&run.stderr, &["nothing is selected", "--all"]);
+    assert!(!world.heliostat.data().exists(), "nothing was made");
     assert_eq!(world.pypi.count_all(), 0);
     for wrong in [
         &["a[b"][..],
