@@ -195,9 +195,13 @@ fn walk(path: String, before: &Value, after: Option<&Value>, out: &mut Vec<Diffe
                 out.push(come(format!("{path}.{key}")));
             }
         }
-        // A list of lines of which one is left.
-        (Value::Array(lines), Some(Value::String(line))) if lines.len() > 1 => {
-            let after = Value::Array(vec![Value::String(line.clone())]);
+        // A list of lines of which one is left, or none.
+        (Value::Array(lines), Some(Value::String(line)))
+            if lines.len() > 1 || line.trim().is_empty() =>
+        {
+            let mut left = vec![Value::String(line.clone())];
+            left.retain(|_| !line.trim().is_empty());
+            let after = Value::Array(left);
             walk(path, before, Some(&after), out);
         }
         (Value::Array(before), Some(Value::Array(after))) if before.len() == after.len() => {

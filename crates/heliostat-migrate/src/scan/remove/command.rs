@@ -5,6 +5,12 @@ use std::ops::Range;
 
 use crate::scan::setting::Lines;
 
+/// Commands that ask something, whose failure ends a strict script when nothing is joined to them.
+const QUESTIONS: [&str; 7] = ["[", "[[", "test", "!", "command", "which", "grep"];
+
+/// Signs that make a word more than an option.
+const UNSAFE: [char; 12] = ['|', ';', '&', '(', ')', '$', '`', '\\', '"', '\'', '<', '>'];
+
 /// The cut that takes the command out whose setting is `word` and whose value is `value`; `None` when it is a part of
 /// something larger.
 pub(super) fn cut(
@@ -21,11 +27,7 @@ pub(super) fn cut(
         Some(rest) => (begin + 4 + spaces(rest), true),
         None => (begin, false),
     };
-    let is_it = text[begin..word.start]
-        .split_whitespace()
-        .all(|piece| !piece.contains(|sign: char| "|;&()$`\"'<>".contains(sign)))
-        && text[begin..word.start].contains("config");
-    if !is_it {
+    if !sets_alone(&text[begin..word.start]) {
         return None;
     }
     let after = &text[value.end..];
@@ -39,6 +41,17 @@ pub(super) fn cut(
     let before = text[..begin]
         .trim_end_matches(|character: char| character.is_whitespace() || character == '\\');
     if !carried && let Some(kept) = before.strip_suffix("&&") {
+        // What only asks may fail in front of an `&&`, and not alone.
+        let asks = kept.rsplit("&&").next().map_or(kept, |last| {
+            last.rsplit(['\n', ';', '|']).next().unwrap_or(last)
+        });
+        if asks
+            .split_whitespace()
+            .next()
+            .is_some_and(|first| QUESTIONS.contains(&first))
+        {
+            return None;
+        }
         let kept =
             kept.trim_end_matches(|character: char| character.is_whitespace() || character == '\\');
         return Some(kept.len()..value.end);
@@ -47,6 +60,28 @@ pub(super) fn cut(
     let alone = text[line..begin].trim().trim_start_matches('@').is_empty() || carried;
     let joins = text[..line].trim_end_matches(['\n', '\r']).ends_with('\\');
     (alone && !joins && !is_joint(next)).then(|| lines.span(lines.number(word.start)))
+}
+
+/// Whether these words, up to the name of the setting, are one call of pip's `config set`: `sudo python3 -m pip config
+/// --user set `.
+fn sets_alone(head: &str) -> bool {
+    let mut words = head.split_whitespace();
+    let is_caller = |word: &str| {
+        let program = word.rsplit('/').next().unwrap_or(word);
+        let plain = program.trim_end_matches(|last: char| last.is_ascii_digit() || last == '.');
+        matches!(plain, "sudo" | "pip" | "python" | "py" | "uv")
+            || word.len() > 1 && word.starts_with('-') && !word.contains(UNSAFE)
+    };
+    let calls = words.by_ref().take_while(|word| *word != "config");
+    let mut called = false;
+    for word in calls {
+        if !is_caller(word) {
+            return false;
+        }
+        called = true;
+    }
+    let mut rest = words.skip_while(|word| word.starts_with('-'));
+    called && rest.next() == Some("set") && rest.all(|word| word.starts_with('-'))
 }
 
 /// Whether a line goes on here.
@@ -112,6 +147,28 @@ mod tests {
                 "RUN a && \\\n    pip config set global.trusted-host HOST\nUSER x\n",
                 Some("RUN a\nUSER x\n"),
             ),
+            (
+                "RUN --mount=type=cache,target=/x pip config set global.trusted-host HOST\nb\n",
+                Some("b\n"),
+            ),
+            (
+                "sudo python3 -m pip config --site set global.trusted-host HOST\nb\n",
+                Some("b\n"),
+            ),
+            (
+                "[ -f y ] && pip config set global.trusted-host HOST\n",
+                None,
+            ),
+            (
+                "a && test x && pip config set global.trusted-host HOST\n",
+                None,
+            ),
+            (
+                "test x && pip config set global.trusted-host HOST && b\n",
+                Some("test x && b\n"),
+            ),
+            ("- run: pip config set global.trusted-host HOST\n", None),
+            ("- pip config set global.trusted-host HOST\n", None),
             ("if pip config set global.trusted-host HOST; then\n", None),
             ("x || pip config set global.trusted-host HOST\n", None),
             ("sh -c 'pip config set global.trusted-host HOST'\n", None),

@@ -35,6 +35,11 @@ const REMOVALS: &[(&str, &str, &str)] = &[
         "export PIP_TRUSTED_HOST=f.pypi.python.org PIP_INDEX_URL=http://f.pypi.python.org/simple\n",
         "export PIP_INDEX_URL=NEW/simple\n",
     ),
+    (
+        "tox.ini",
+        "[testenv]\nsetenv =\n    PIP_TRUSTED_HOST = f.pypi.python.org\ndeps = x\n",
+        "[testenv]\nsetenv =\ndeps = x\n",
+    ),
     // Maps on one line, lists of names and values, a key whose only child goes.
     (
         "a.yml",
@@ -80,6 +85,10 @@ const KEPT: &[(&str, &str)] = &[
     (
         "a.yml",
         "args:\n  PIP_TRUSTED_HOST: f.pypi.python.org\nb: http://f.pypi.python.org/simple\n",
+    ),
+    (
+        "a.yml",
+        "- run: pip config set global.trusted-host f.pypi.python.org\n- run: pip install -i http://f.pypi.python.org/simple x\n",
     ),
     (
         "a.sh",
