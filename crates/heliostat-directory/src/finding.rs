@@ -129,6 +129,9 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Receipt {
+    /// How many commits it had made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
     /// The serial it answers for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u64>,
@@ -138,6 +141,21 @@ pub struct Receipt {
     /// The digest of its signed snapshot, SHA-256 in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_sha256: Option<String>,
+    /// What it signed of that. Of the same statement only the first sample has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedReceipt>,
+}
+
+/// A mirror's signature over what it said, for everybody to verify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SignedReceipt {
+    /// Its ed25519 key, in hex.
+    pub key: String,
+    /// What it signed, JSON, byte for byte.
+    pub statement: String,
+    /// The signature, in hex.
+    pub signature: String,
 }
 
 impl Check {
@@ -145,6 +163,7 @@ impl Check {
     pub const fn class(self) -> Class {
         match self {
             Self::Alive
+            | Self::Dns
             | Self::Names
             | Self::Tls
             | Self::Cookies
@@ -152,8 +171,7 @@ impl Check {
             | Self::LastModified
             | Self::Serial
             | Self::Receipt => Class::Minutes,
-            Self::Dns
-            | Self::UserAgents
+            Self::UserAgents
             | Self::Deletions
             | Self::SampleIndex
             | Self::SampleFile

@@ -23,6 +23,7 @@ pub use error::{DirectoryError, Problem};
 pub use exchange::{Imported, ListForm, Proposed, id_of_host};
 pub use finding::{
     Certificate, Check, Class, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Level, Receipt,
+    SignedReceipt,
 };
 pub use merge::{Merged, merge};
 pub use notice::{Action, Known, NextAction, Notice, NoticeKind, Reason, next_actions, notices};

@@ -5,7 +5,10 @@
 
 use heliostat_pypi::{Serial, Sha256};
 use heliostat_store::{Origin, Store, StoreError};
+use heliostat_trust::TrustError;
+use heliostat_trust::keys::{Passphrase, SigningKey};
 use heliostat_trust::metadata::Coverage;
+use heliostat_trust::receipt::{Receipt, StatedSnapshot, Statement};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,8 @@ use crate::status::RunSummary;
 const SCHEMA: &str = "heliostat.mirror/1";
 /// The note of who runs the mirror.
 const KEY: &str = "operator";
+/// The key that receipts are signed with, among the store's keys. It is this mirror's alone, and no notary's.
+const RECEIPT_KEY: &str = "receipt.key";
 /// Runs that are looked at for the last complete one.
 const RUNS_LOOKED_AT: usize = 30;
 
@@ -53,6 +58,9 @@ struct Description {
     signed: SignedBy,
     holds: Holds,
     state: State,
+    /// The mirror's signature over the state; left out where it has no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,13 +144,24 @@ fn description(store: &Store) -> Result<Description, StoreError> {
     let totals = store.totals()?;
     let roles = store.roles()?;
     let snapshot = roles.iter().find(|role| role.name == "snapshot");
+    let operator: Operator = store.meta(KEY)?.unwrap_or_default();
+    let state = State {
+        generation: store.generation()?,
+        serial: store.root()?.and_then(|root| root.serial),
+        synced_at: synced_at(store)?,
+        snapshot: snapshot.map(|role| SnapshotState {
+            version: role.version,
+            sha256: role.sha256,
+        }),
+    };
+    let receipt = receipt_key(store)?.map(|key| stated(&operator, &state).sign(&key));
     Ok(Description {
         schema: SCHEMA,
         software: Software {
             name: "heliostat",
             version: env!("CARGO_PKG_VERSION"),
         },
-        operator: store.meta(KEY)?.unwrap_or_default(),
+        operator,
         signed: match store.notary()?.map(|notary| notary.origin) {
             Some(Origin::Own) => SignedBy::Own,
             Some(Origin::Carried) => SignedBy::Carried,
@@ -154,16 +173,36 @@ fn description(store: &Store) -> Result<Description, StoreError> {
             files: totals.files_held,
             size_bytes: totals.bytes_held,
         },
-        state: State {
-            generation: store.generation()?,
-            serial: store.root()?.and_then(|root| root.serial),
-            synced_at: synced_at(store)?,
-            snapshot: snapshot.map(|role| SnapshotState {
-                version: role.version,
-                sha256: role.sha256,
-            }),
-        },
+        state,
+        receipt,
     })
+}
+
+/// What is signed of a state.
+fn stated(operator: &Operator, state: &State) -> Statement {
+    let snapshot = state.snapshot.as_ref().map(|snapshot| StatedSnapshot {
+        version: snapshot.version,
+        sha256: snapshot.sha256,
+    });
+    let serial = state.serial.map(|serial| serial.0);
+    Statement::new(operator.url.clone(), state.generation, serial, snapshot)
+}
+
+/// The key for receipts, made at first use. A file that holds no key signs nothing, which is told.
+fn receipt_key(store: &Store) -> Result<Option<SigningKey>, StoreError> {
+    let make = || {
+        let key = SigningKey::generate().and_then(|key| key.to_plain_file());
+        let text = key.inspect_err(|error| tracing::warn!(%error, "no key for receipts was made"));
+        Some(text.ok()?.as_bytes().to_vec())
+    };
+    let Some(bytes) = store.key_file(RECEIPT_KEY, make)? else {
+        return Ok(None);
+    };
+    let without = || Err::<Passphrase, TrustError>(TrustError::PassphraseMissing);
+    let key = SigningKey::from_file(&String::from_utf8_lossy(&bytes), without);
+    Ok(key
+        .inspect_err(|error| tracing::warn!(file = RECEIPT_KEY, %error, "receipts are not signed"))
+        .ok())
 }
 
 /// When a sync last found everything in step, in UTC; `None` where none of the last runs did.

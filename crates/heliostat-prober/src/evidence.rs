@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use heliostat_client::SignedPage;
-use heliostat_directory::{Check, EndpointId, Gate, VantageId};
+use heliostat_directory::{Check, EndpointId, Gate, Receipt, VantageId};
 use heliostat_pypi::Sha256;
 use serde::Serialize;
 use serde_json::json;
@@ -36,7 +36,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) at: i64,
     pub(crate) check: Check,
     pub(crate) gate: Gate,
-    pub(crate) address: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<IpAddr>,
     /// The `User-Agent` that was sent.
     pub(crate) agent: &'a str,
     /// What is wrong.
@@ -59,6 +60,14 @@ struct Document<'a> {
     body_base64: String,
 }
 
+#[derive(Debug, Serialize)]
+struct Contradiction<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    proof: &'a Proof<'a>,
+    receipts: [&'a Receipt; 2],
+}
+
 impl Evidence {
     /// The evidence that an answer gives; of its body at most so many bytes are kept.
     pub(crate) fn of(proof: &Proof<'_>, reply: &Reply, body_bytes_max: usize) -> Self {
@@ -77,7 +86,21 @@ impl Evidence {
             body_sha256: Sha256::of(&reply.body).to_hex(),
             body_base64: STANDARD.encode(kept),
         };
-        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+        Self::written(&document)
+    }
+
+    /// The evidence that two receipts give which cannot both be honest, the older first. Signed ones prove it to
+    /// everybody; of others the prober only says what it saw.
+    pub(crate) fn of_receipts(proof: &Proof<'_>, (older, newer): (&Receipt, &Receipt)) -> Self {
+        Self::written(&Contradiction {
+            schema: SCHEMA,
+            proof,
+            receipts: [older, newer],
+        })
+    }
+
+    fn written(document: &impl Serialize) -> Self {
+        let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
         bytes.push(b'\n');
         Self {
             sha256: Sha256::of(&bytes),

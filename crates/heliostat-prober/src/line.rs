@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -24,6 +25,22 @@ use x509_cert::der::Decode as _;
 use crate::options::Limits;
 use crate::reply::Reply;
 use crate::trouble::Trouble;
+
+/// How a client begins a connection of HTTP/2 (RFC 9113, section 3.4): the preface, and settings that set nothing.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The type of the frame that a server begins with.
+const HTTP2_SETTINGS: u8 = 4;
+
+/// What becomes of HTTP/2 with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Http2 {
+    /// It does not choose it.
+    Absent,
+    /// It chooses it and speaks something else.
+    Broken,
+    /// It speaks it.
+    Speaks,
+}
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -248,13 +265,28 @@ impl Line {
         })
     }
 
-    /// What the server chooses of protocols it is offered.
-    pub(crate) async fn protocol(&mut self, offered: &[&[u8]]) -> Result<Option<Vec<u8>>, Trouble> {
+    /// Whether the server speaks HTTP/2 where it is offered: it must choose it, and begin with its settings.
+    pub(crate) async fn http2(&mut self) -> Result<Http2, Trouble> {
         let Some(tls) = self.tls.clone() else {
-            return Ok(None);
+            return Ok(Http2::Absent);
         };
-        let stream = self.secured(tls, offered).await?;
-        Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
+        let offered = [b"h2".as_slice(), b"http/1.1".as_slice()];
+        let mut stream = self.secured(tls, &offered).await?;
+        if stream.get_ref().1.alpn_protocol() != Some(b"h2".as_slice()) {
+            return Ok(Http2::Absent);
+        }
+        let begun = async {
+            stream.write_all(HTTP2_PREFACE).await?;
+            stream.flush().await?;
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await?;
+            io::Result::Ok(head[3] == HTTP2_SETTINGS)
+        };
+        let begun = timeout(self.limits.request_timeout, begun).await;
+        Ok(match begun {
+            Ok(Ok(true)) => Http2::Speaks,
+            _ => Http2::Broken,
+        })
     }
 
     async fn secured(

@@ -68,10 +68,11 @@ pub(crate) async fn look(
         }
         sample.certificate = first_to_end(sample.certificate.take(), certificate);
     }
-    checks::compare_addresses(&all, &mut notes);
+    checks::compare_addresses(&sample, &all, &mut notes, now);
     sample.outcome = outcome(&all, &mut notes);
     sum_up(&mut sample, all);
-    checks::judge_receipt(&sample, before, &mut notes);
+    checks::judge_receipt(&sample, before, &mut notes, now);
+    forget_the_known(&mut sample, before);
     judge_certificate(&mut sample, &mut notes, now);
     sample.gates = notes.gates();
     let (findings, evidence) = notes.into_findings(options.class);
@@ -236,6 +237,16 @@ fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
+    }
+}
+
+/// A signed statement is written down once.
+fn forget_the_known(sample: &mut Sample, before: Option<&Sample>) {
+    let before = before.and_then(|before| before.receipt.as_ref());
+    if let Some(receipt) = &mut sample.receipt
+        && before.is_some_and(|before| before.signed == receipt.signed)
+    {
+        receipt.signed = None;
     }
 }
 

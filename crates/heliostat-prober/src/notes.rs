@@ -75,11 +75,11 @@ impl<'a> Notes<'a> {
     pub(crate) fn prove(
         &mut self,
         (check, gate): (Check, Gate),
-        address: IpAddr,
+        address: Option<IpAddr>,
         text: String,
         evidence: Evidence,
     ) {
-        self.push(check, Level::Fault, Some(gate), (Some(address), text));
+        self.push(check, Level::Fault, Some(gate), (address, text));
         if let Some(last) = self.findings.last_mut()
             && last.check == check
             && last.evidence.is_none()

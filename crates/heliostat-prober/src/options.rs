@@ -102,6 +102,8 @@ pub struct Target {
     pub coverage: Coverage,
     /// Every host that the mirror declares; redirects stay among them.
     pub hosts: Vec<String>,
+    /// The key that it signs its receipts with, where the list has it, in hex.
+    pub receipt_key: Option<String>,
 }
 
 impl Target {
@@ -119,6 +121,7 @@ impl Target {
             layout: endpoint.layout,
             coverage: endpoint.coverage,
             hosts: hosts.map(str::to_owned).collect(),
+            receipt_key: endpoint.receipt_key.clone(),
         }
     }
 }

@@ -135,7 +135,6 @@ impl Visit<'_, '_> {
 
     /// Where a redirect leads, if it may lead there.
     fn next(&mut self, reply: &Reply, been: &[Url]) -> Result<Url, Trouble> {
-        let address = Some(self.address());
         let location = reply.header(&LOCATION).unwrap_or_default();
         let from = reply.url.path();
         let Ok(next) = reply.url.join(location) else {
@@ -153,8 +152,7 @@ impl Visit<'_, '_> {
                 "`{from}` redirects to `{}`, which is not the mirror's",
                 short(next.as_str())
             );
-            self.notes
-                .close(Check::Redirects, Gate::Redirects, address, text.clone());
+            self.prove_redirect(text.clone(), reply);
             return Err(Trouble::Redirect(text));
         }
         if last_segment(&next) != last_segment(&reply.url) {
@@ -162,8 +160,7 @@ impl Visit<'_, '_> {
                 "`{from}` redirects to another name, `{}`",
                 short(next.path())
             );
-            self.notes
-                .close(Check::Redirects, Gate::Redirects, address, text.clone());
+            self.prove_redirect(text.clone(), reply);
             return Err(Trouble::Redirect(text));
         }
         if been.contains(&next) || been.len() > self.options.limits.redirects_max {
@@ -179,7 +176,6 @@ impl Visit<'_, '_> {
 
     /// What no answer of a mirror may have.
     pub(crate) fn inspect(&mut self, reply: &Reply) {
-        let address = Some(self.address());
         let path = reply.url.path();
         for name in [SET_COOKIE, CLEAR_SITE_DATA] {
             if reply.headers.contains_key(&name) {
@@ -189,8 +185,7 @@ impl Visit<'_, '_> {
         }
         if reply.is_html() && has_refresh(&reply.body) {
             let text = format!("`{path}` sends people elsewhere with a meta refresh");
-            self.notes
-                .close(Check::Redirects, Gate::Redirects, address, text);
+            self.prove_redirect(text, reply);
         }
     }
 
@@ -218,6 +213,12 @@ impl Visit<'_, '_> {
         self.notes.about(project);
     }
 
+    fn prove_redirect(&mut self, text: String, reply: &Reply) {
+        let expected = serde_json::json!({"hosts": self.target.hosts});
+        let kind = (Check::Redirects, Gate::Redirects);
+        self.prove(kind, text, (reply, ""), expected);
+    }
+
     fn prove_header(&mut self, (check, gate): (Check, Gate), text: String, reply: &Reply) {
         let expected = serde_json::json!("no such header");
         self.prove((check, gate), text, (reply, ""), expected);
@@ -237,13 +238,13 @@ impl Visit<'_, '_> {
             at: self.now,
             check,
             gate,
-            address: self.address(),
+            address: Some(self.address()),
             agent,
             text: &text,
             expected,
         };
         let evidence = Evidence::of(&proof, reply, self.options.limits.evidence_bytes_max);
-        let address = self.address();
+        let address = Some(self.address());
         self.notes.prove((check, gate), address, text, evidence);
     }
 }

@@ -17,6 +17,7 @@ mod disk;
 mod error;
 mod foreign;
 mod intake;
+mod keys;
 mod kill;
 mod layout;
 mod lock;

@@ -35,6 +35,9 @@ pub enum TrustError {
         /// The key that is said to have signed.
         keyid: KeyId,
     },
+    /// A receipt of a mirror proves nothing.
+    #[error("this receipt proves nothing: {0}")]
+    ReadReceipt(String),
     /// A set of keys with a threshold cannot be.
     #[error("a role of {keys} keys cannot need {threshold} signatures")]
     Threshold {

@@ -14,5 +14,6 @@ mod error;
 pub mod keys;
 pub mod metadata;
 pub mod publishers;
+pub mod receipt;
 
 pub use error::TrustError;

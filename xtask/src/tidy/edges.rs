@@ -31,6 +31,7 @@ const OURS: [(&str, &[&str]); 14] = [
         &[
             "heliostat-pypi",
             "heliostat-upstream",
+            "heliostat-trust",
             "heliostat-client",
             "heliostat-directory",
         ],

@@ -141,6 +141,9 @@ pub struct Endpoint {
     /// What its line carries, in megabits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth_mbps: Option<u32>,
+    /// The ed25519 key that it signs its receipts with, 64 hex digits in lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_key: Option<String>,
 }
 
 /// How a tree is laid out.
@@ -273,19 +276,19 @@ impl Contact {
 
     fn fault(&self) -> Option<String> {
         match self {
-            Self::Email { sha256, .. } => {
-                let is_digest = sha256.len() == 64
-                    && sha256
-                        .bytes()
-                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-                (!is_digest).then(|| {
-                    format!("`{sha256}` is no SHA-256 of an address: 64 hex digits in lower case")
-                })
-            }
+            Self::Email { sha256, .. } => (!is_digest(sha256)).then(|| {
+                format!("`{sha256}` is no SHA-256 of an address: 64 hex digits in lower case")
+            }),
             Self::Webhook { url, .. } => (url.scheme() != "https")
                 .then(|| format!("the webhook `{url}` does not begin with `https://`")),
         }
     }
+}
+
+/// 64 hex digits in lower case.
+fn is_digest(text: &str) -> bool {
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 64 && text.bytes().all(digit)
 }
 
 impl Endpoint {
@@ -305,6 +308,16 @@ impl Endpoint {
             faults.push(format!(
                 "the endpoint `{}` has a user name or a password",
                 self.id
+            ));
+        }
+        if self
+            .receipt_key
+            .as_deref()
+            .is_some_and(|key| !is_digest(key))
+        {
+            let id = &self.id;
+            faults.push(format!(
+                "the endpoint `{id}` has a `receipt-key` that is not 64 hex digits in lower case"
             ));
         }
         match base.host() {

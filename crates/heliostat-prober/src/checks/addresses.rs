@@ -2,23 +2,29 @@
 
 use std::net::IpAddr;
 
-use heliostat_directory::{Check, Gate};
+use heliostat_directory::{Check, Gate, Sample};
 
 use super::compare::listed;
-use super::receipt::contradict;
+use super::receipt::{close, contradiction};
 use crate::notes::Notes;
 use crate::walk::Seen;
 
 /// Notes where two addresses of a name say different things.
-pub(crate) fn compare_addresses<D>(all: &[(IpAddr, D, Seen)], notes: &mut Notes<'_>) {
+pub(crate) fn compare_addresses<D>(
+    sample: &Sample,
+    all: &[(IpAddr, D, Seen)],
+    notes: &mut Notes<'_>,
+    now: i64,
+) {
     for (index, (address, _, seen)) in all.iter().enumerate() {
         for (other_address, _, other) in &all[index + 1..] {
             let pair = format!("{address} and {other_address}");
             if let (Some(one), Some(other)) = (&seen.receipt, &other.receipt)
-                && contradict(one, other)
+                && let Some(fault) = contradiction(one, other)
             {
-                let text = format!("{pair} say different things of the same snapshot");
-                notes.close(Check::Equivocation, Gate::Receipts, None, text);
+                let text = format!("{pair} say different things: {fault}");
+                let found = ((one, other), now);
+                close(sample, notes, (Check::Equivocation, text), found);
             }
             if let (Some(one), Some(other)) = (&seen.canary, &other.canary)
                 && one.serial.is_some()

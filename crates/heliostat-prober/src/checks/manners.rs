@@ -14,7 +14,7 @@ use url::Url;
 use super::alive::CANARY;
 use super::{passable, samples};
 use crate::agents::{self, PIP};
-use crate::line::{Ask, Line};
+use crate::line::{Ask, Http2, Line};
 use crate::reference::Reference;
 use crate::reply::Reply;
 use crate::trouble::Trouble;
@@ -190,18 +190,21 @@ async fn plain_http(visit: &mut Visit<'_, '_>) {
 }
 
 async fn protocols(visit: &mut Visit<'_, '_>) -> Result<(), Trouble> {
-    let chosen = visit
-        .line
-        .protocol(&[b"h2".as_slice(), b"http/1.1".as_slice()])
-        .await;
-    let Ok(chosen) = passable(chosen)? else {
+    let Ok(http2) = passable(visit.line.http2().await)? else {
         return Ok(());
     };
-    if chosen.as_deref() != Some(b"h2") {
-        let address = Some(visit.address());
-        visit
-            .notes
-            .note(Check::Protocols, address, "does not offer HTTP/2");
+    let address = Some(visit.address());
+    match http2 {
+        Http2::Speaks => {}
+        Http2::Absent => {
+            let text = "does not offer HTTP/2";
+            visit.notes.note(Check::Protocols, address, text);
+        }
+        Http2::Broken => {
+            let text =
+                "offers HTTP/2 and does not speak it, so that clients that take it get nothing";
+            visit.notes.warn(Check::Protocols, address, text);
+        }
     }
     Ok(())
 }

@@ -76,6 +76,9 @@ struct State {
     tree: PathBuf,
     wrong: Vec<Wrong>,
     requests: Vec<String>,
+    /// Connections that are open now, and the most that were at once.
+    open: (usize, usize),
+    sent_bytes: usize,
 }
 
 impl Wrong {
@@ -106,16 +109,41 @@ impl Front {
     /// The same at another address; port 0 picks one.
     #[track_caller]
     pub fn at(address: (IpAddr, u16), tree: impl Into<PathBuf>, authority: &Authority) -> Self {
+        Self::choosing(&[b"http/1.1".as_slice()], address, tree, authority)
+    }
+
+    /// A mirror that chooses HTTP/2 where it is offered, and speaks HTTP/1.1 all the same.
+    #[track_caller]
+    pub fn claiming_http2(tree: impl Into<PathBuf>, authority: &Authority) -> Self {
+        let protocols = [b"h2".as_slice(), b"http/1.1".as_slice()];
+        let address = (Ipv4Addr::LOCALHOST.into(), 0);
+        Self::choosing(&protocols, address, tree, authority)
+    }
+
+    #[track_caller]
+    fn choosing(
+        protocols: &[&[u8]],
+        address: (IpAddr, u16),
+        tree: impl Into<PathBuf>,
+        authority: &Authority,
+    ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 tree: tree.into(),
                 wrong: Vec::new(),
                 requests: Vec::new(),
+                open: (0, 0),
+                sent_bytes: 0,
             }),
-            tls: authority.server_config_of(&[b"http/1.1".as_slice()]),
+            tls: authority.server_config_of(protocols),
         });
         let served = Arc::clone(&shared);
-        let listening = Listening::at(address.into(), move |stream| converse(stream, &served));
+        let listening = Listening::at(address.into(), move |stream| {
+            served.count_open(1);
+            let ended = converse(stream, &served);
+            served.count_open(-1);
+            ended
+        });
         Self { listening, shared }
     }
 
@@ -127,6 +155,16 @@ impl Front {
     /// What is wrong from now on, instead of what was.
     pub fn spoil(&self, wrong: impl IntoIterator<Item = Wrong>) {
         self.shared.state().wrong = wrong.into_iter().collect();
+    }
+
+    /// The most connections that were open at once.
+    pub fn connections_max(&self) -> usize {
+        self.shared.state().open.1
+    }
+
+    /// Bytes of all bodies that were sent.
+    pub fn sent_bytes(&self) -> usize {
+        self.shared.state().sent_bytes
     }
 
     /// Serves another tree from now on.
@@ -146,6 +184,13 @@ impl Front {
 }
 
 impl Shared {
+    fn count_open(&self, change: isize) {
+        let mut state = self.state();
+        let (now, max) = state.open;
+        let now = now.saturating_add_signed(change);
+        state.open = (now, max.max(now));
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +208,9 @@ fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             let found = state.wrong.iter().find(|wrong| applies(wrong, &asked));
             (state.tree.clone(), found.map(|wrong| wrong.twist.clone()))
         };
-        if !respond(reader.get_mut(), &tree, &asked, twist.as_ref())? {
+        let (lives, sent_bytes) = respond(reader.get_mut(), &tree, &asked, twist.as_ref())?;
+        shared.state().sent_bytes += sent_bytes;
+        if !lives {
             break;
         }
     }
@@ -205,17 +252,17 @@ fn read_head(reader: &mut BufReader<Stream>) -> io::Result<Option<Asked>> {
     }
 }
 
-/// Answers; tells whether the connection lives on.
+/// Answers; tells whether the connection lives on, and how many bytes of a body were sent.
 fn respond(
     stream: &mut Stream,
     tree: &Path,
     asked: &Asked,
     twist: Option<&FrontTwist>,
-) -> io::Result<bool> {
+) -> io::Result<(bool, usize)> {
     match twist {
         Some(FrontTwist::Stall) => {
             std::thread::sleep(Duration::from_mins(2));
-            return Ok(false);
+            return Ok((false, 0));
         }
         Some(FrontTwist::Endless) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
@@ -229,7 +276,7 @@ fn respond(
     stream.write_all(reply.head().as_bytes())?;
     if asked.method == "HEAD" {
         stream.flush()?;
-        return Ok(true);
+        return Ok((true, 0));
     }
     let cut = twist == Some(&FrontTwist::Truncate);
     let sent = if cut {
@@ -239,5 +286,5 @@ fn respond(
     };
     stream.write_all(&reply.body[..sent])?;
     stream.flush()?;
-    Ok(!cut)
+    Ok((!cut, sent))
 }

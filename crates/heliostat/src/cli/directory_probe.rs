@@ -46,6 +46,9 @@ pub(crate) struct ProberArgs {
     /// Give up on one request to a mirror after so long
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) request_timeout: u64,
+    /// Look at this port for content that is served without TLS
+    #[arg(long, value_name = "PORT", default_value = "80")]
+    pub(crate) http_port: u16,
     /// Draw the same samples as another round with this number
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,

@@ -141,6 +141,7 @@ fn a_receipt_that_goes_back_or_says_two_things_closes_a_gate() {
     let says = |version: u64, digit: &str| {
         let mut about: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         about["state"]["snapshot"] = json!({"version": version, "sha256": digit.repeat(64)});
+        about.as_object_mut().unwrap().remove("receipt");
         std::fs::write(&path, about.to_string()).unwrap();
         fleet.sample(&["--class", "m"])
     };
@@ -163,6 +164,7 @@ fn two_addresses_that_say_different_things_of_one_snapshot_close_a_gate() {
         let path = tree.join(".well-known/heliostat-mirror.json");
         let mut about: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         about["state"]["snapshot"] = json!({"version": version, "sha256": name.repeat(64)});
+        about.as_object_mut().unwrap().remove("receipt");
         std::fs::write(&path, about.to_string()).unwrap();
         tree
     };
@@ -182,7 +184,16 @@ fn two_addresses_that_say_different_things_of_one_snapshot_close_a_gate() {
         (Some(4), vec!["receipts"]),
         "{sample:#}"
     );
-    assert_found(&sample, ("equivocation", "fault"), "the same snapshot");
+    assert_found(
+        &sample,
+        ("equivocation", "fault"),
+        "two things of snapshot 5",
+    );
+    let finding = &sample["findings"][0];
+    let digest = finding["evidence"].as_str().unwrap();
+    let proof = std::fs::read(fleet.list().join(format!("evidence/{digest}.json"))).unwrap();
+    let proof: Value = serde_json::from_slice(&proof).unwrap();
+    assert_eq!(proof["receipts"][1]["snapshot-sha256"], "b".repeat(64));
 }
 
 #[test]

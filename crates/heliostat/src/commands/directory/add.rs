@@ -10,6 +10,7 @@ use heliostat_directory::{
 };
 use heliostat_prober::{Limits, Prober, Target};
 use heliostat_pypi::Sha256;
+use heliostat_trust::receipt::Receipt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -48,6 +49,9 @@ struct Audit {
 struct Described {
     #[serde(default)]
     operator: DescribedOperator,
+    /// Its signed word, whose key the entry takes over.
+    #[serde(default)]
+    receipt: Option<Receipt>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +79,11 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     {
         mirror.operator.name = name;
         judge(&registry, &mirror, &policy)?;
+    }
+    let receipt = (audit.described.as_ref()).and_then(|described| described.receipt.as_ref());
+    let key = receipt.filter(|receipt| receipt.verify().is_ok());
+    for endpoint in &mut mirror.endpoints {
+        endpoint.receipt_key = key.map(|receipt| receipt.key.clone());
     }
     probe::tell(std::slice::from_ref(&audit.sample), false);
     let refusals = refusals(&audit, &challenge, &target);
@@ -130,6 +139,7 @@ fn proposed(args: &DirectoryAddArgs) -> anyhow::Result<Mirror> {
         asn: None,
         country,
         bandwidth_mbps: None,
+        receipt_key: None,
     };
     let operator = args.operator.clone().unwrap_or(host);
     Ok(Mirror::listed(id, operator, today, endpoint))

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use heliostat_directory::{EndpointId, HistoryReader, Merged, Round, Sample, VantageId};
+use heliostat_directory::{EndpointId, HistoryReader, Merged, Receipt, Round, Sample, VantageId};
 use heliostat_prober::Evidence;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -42,11 +42,33 @@ pub(super) fn last_samples(
     for round in recent(list, now)? {
         for sample in round.samples {
             if sample.vantage == *vantage {
-                samples.insert(sample.endpoint.clone(), sample);
+                let before = samples.remove(&sample.endpoint);
+                samples.insert(sample.endpoint.clone(), with_statement(sample, before));
             }
         }
     }
     Ok(samples)
+}
+
+/// A sample with the statement that its mirror signed, which only the first sample of that has.
+fn with_statement(mut sample: Sample, before: Option<Sample>) -> Sample {
+    let before = before.and_then(|before| before.receipt);
+    match (&mut sample.receipt, before) {
+        (Some(receipt), Some(before)) if receipt.signed.is_none() => {
+            let known = before.signed.clone();
+            let same = Receipt {
+                signed: None,
+                ..before
+            };
+            if *receipt == same {
+                receipt.signed = known;
+            }
+        }
+        // A mirror that could not be reached once has still said what it said.
+        (None, before) => sample.receipt = before,
+        _ => {}
+    }
+    sample
 }
 
 /// The end of the history: this month and the last, as far as it is read.

@@ -21,9 +21,6 @@ use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{render, reporter, wire};
 
-/// The port of http.
-const PLAIN_PORT: u16 = 80;
-
 pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let class = Class::from(args.class);
     if let Some(me) = &args.me {
@@ -146,7 +143,7 @@ pub(super) fn options(
         resolve,
         own_domain: policy.and_then(|policy| policy.own_domain.clone()),
         user_agent: (args.upstream.user_agent.clone()).unwrap_or_else(wire::default_user_agent),
-        plain_port: PLAIN_PORT,
+        plain_port: args.http_port,
         seed: args.seed.unwrap_or(drawn),
         limits: Limits {
             request_timeout: Duration::from_secs(args.request_timeout),
@@ -198,6 +195,7 @@ fn myself(url: &Url) -> anyhow::Result<Target> {
         layout: Layout::Heliostat,
         coverage: Coverage::Full,
         hosts: vec![host],
+        receipt_key: None,
     })
 }
 

@@ -238,6 +238,7 @@ fn candidate(
         asn: None,
         country: proposed.country,
         bandwidth_mbps: None,
+        receipt_key: None,
     };
     Ok(Mirror::listed(
         proposed.id,
