@@ -99,10 +99,10 @@ impl RefreshReason {
         match self {
             Self::New => "new",
             Self::Changed => "changed upstream",
-            Self::Unknown => "to be looked at",
+            Self::Unknown => "no serial to compare",
             Self::Failed => "failed before",
             Self::Damaged => "damaged here",
-            Self::Wishes => "selected otherwise",
+            Self::Wishes => "to be looked at again",
         }
     }
 }
