@@ -165,3 +165,19 @@ proptest! {
         prop_assert_eq!(found(&format!("https://pypi.python.org.{right}/simple")).len(), 0);
     }
 }
+
+/// The quick look and the close one agree, with many names and with few, in any case.
+#[test]
+fn the_quick_look_misses_no_name() {
+    let few = "builtin = false\n[[retired]]\nhosts = ['bintray.com', 'pypi.io']\n";
+    for map in [Map::builtin(), Map::parse("m.toml", few).unwrap()] {
+        let needles = Needles::new(&map);
+        for name in ["BinTray.COM", "pypi.io", "WWW.pypi.IO"] {
+            for filler in [0, 1, 15, 31, 64, 5000] {
+                let text = format!("{}{name}{}", "x/ ".repeat(filler), " y.".repeat(filler));
+                assert!(needles.occur(text.as_bytes()), "{name} after {filler}");
+            }
+        }
+        assert!(!needles.occur("bintray.org pypi,io ".repeat(300).as_bytes()));
+    }
+}
