@@ -8,14 +8,14 @@ mod tests;
 mod text;
 mod upcoming;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::observe::{Outcome, Sample};
+use crate::observe::{Outcome, Sample, VantageId};
 use crate::policy::Policy;
 use crate::registry::{AdminState, Contact, Endpoint, EndpointId, Mirror, MirrorId, Registry};
 use crate::state::{Replay, Replayed, Rule, Standing, State};
@@ -299,27 +299,42 @@ impl Of<'_> {
         )
     }
 
-    /// What was wrong, the newest first, the same only once for each vantage.
+    /// What was wrong, the newest first, the same only once for each vantage, with how often and since when.
     fn log(&self) -> Vec<String> {
-        let mut seen = BTreeSet::new();
-        self.known
-            .replay
-            .window(&self.endpoint.id)
-            .rev()
-            .filter(|(_, sample)| is_bad(sample))
-            .filter(|(_, sample)| seen.insert((sample.vantage.clone(), what(sample))))
+        let mut order: Vec<(VantageId, String)> = Vec::new();
+        let mut seen: BTreeMap<(VantageId, String), (i64, i64, usize)> = BTreeMap::new();
+        for (at, sample) in self.known.replay.window(&self.endpoint.id).rev() {
+            if !is_bad(sample) {
+                continue;
+            }
+            let key = (sample.vantage.clone(), what(sample));
+            let (_, first_at, rounds) = seen.entry(key.clone()).or_insert_with(|| {
+                order.push(key);
+                (at, at, 0)
+            });
+            *first_at = at;
+            *rounds += 1;
+        }
+        order
+            .iter()
             .take(LOG_LINES_MAX)
-            .map(|(at, sample)| {
-                let line = format!(
-                    "{} from {}: {}",
-                    text::moment(at),
-                    sample.vantage,
-                    what(sample)
-                );
-                line.chars()
+            .filter_map(|key| Some((key, seen.get(key)?)))
+            .map(|((vantage, what), (last_at, first_at, rounds))| {
+                let often = if *rounds > 1 {
+                    format!(
+                        " ({rounds} rounds, the first at {})",
+                        text::moment(*first_at)
+                    )
+                } else {
+                    String::new()
+                };
+                let line = format!("{} from {vantage}: {what}", text::moment(*last_at));
+                let line: String = line
+                    .chars()
                     .map(|char| if char.is_control() { ' ' } else { char })
                     .take(LOG_CHARS_MAX)
-                    .collect()
+                    .collect();
+                line + &often
             })
             .collect()
     }
@@ -336,7 +351,15 @@ fn what(sample: &Sample) -> String {
         .gates
         .iter()
         .map(|gate| format!("does not pass the gate `{gate}`"));
-    let words: Vec<String> = gates.chain(sample.faults.iter().cloned()).collect();
+    let proofs = sample
+        .findings
+        .iter()
+        .filter_map(|finding| finding.evidence.as_ref());
+    let proofs = proofs.map(|digest| format!("evidence {digest}"));
+    let words: Vec<String> = gates
+        .chain(sample.faults.iter().cloned())
+        .chain(proofs)
+        .collect();
     if words.is_empty() {
         return "did not answer as a mirror does".to_owned();
     }

@@ -1,11 +1,9 @@
 //! What is due when, and that it is due once.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::observe::{Round, VantageId};
+use crate::observe::Round;
 use crate::state::Decided;
 
 const ADDED: i64 = 1_793_491_200; // 2026-11-01
@@ -91,6 +89,11 @@ fn a_mirror_that_dies_hears_of_every_step_before_it_is_taken() {
         first[0]
             .text
             .contains("heliostat directory probe --me https://mirror.example.edu/pypi/")
+    );
+    assert!(
+        first[0].log[0].ends_with("(3 rounds, the first at 2026-11-09 00:30 UTC)"),
+        "{:?}",
+        first[0].log
     );
     assert_eq!(first[0].next[0].action, Action::Notice);
     assert_eq!(

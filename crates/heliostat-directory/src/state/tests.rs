@@ -334,6 +334,28 @@ proptest! {
     }
 
     #[test]
+    fn nobody_is_active_with_a_gate_that_did_not_pass_within_the_window(blocks in proptest::collection::vec(0_u8..12, 20..50)) {
+        let mut story = Story::begin();
+        for kind in &blocks {
+            let gate = match kind {
+                0 => Some(Gate::Tls),
+                1 => Some(Gate::Deletions),
+                _ => None,
+            };
+            let of = |_| Sample { gates: gate.into_iter().collect(), ..sample("m", Outcome::Alive) };
+            // Mostly well, for half a day; a gate fails for one round.
+            story = if gate.is_some() { story.then(MINUTES_5, of) } else { story.then(DAY / 2, of) };
+        }
+        for (_, transition) in story.replay().transitions {
+            if transition.to.state == State::Active {
+                let window = transition.to.since - Policy::default().score.window_seconds;
+                let seen = story.rounds.iter().filter(|round| round.at > window && round.at <= transition.to.since);
+                prop_assert!(seen.flat_map(|round| &round.samples).all(|sample| sample.gates.is_empty()));
+            }
+        }
+    }
+
+    #[test]
     fn without_an_audit_nothing_leads_to_probation(pattern in proptest::collection::vec(any::<bool>(), 1..100)) {
         let mut story = Story::begin();
         story.decided.admitted_at = None;

@@ -262,6 +262,20 @@ fn a_page_leads_to_the_proof_and_says_who_takes_from_whom_and_what_may_still_fai
 }
 
 #[test]
+fn what_only_one_place_saw_is_said_to_be_so() {
+    let desk = Desk::published();
+    let alone = "All of them come from one place";
+    assert!(!desk.text("index.html").contains(alone));
+    for month in ["2026-10", "2026-11"] {
+        let history = desk.path("list/history").join(format!("{month}.jsonl"));
+        let text = std::fs::read_to_string(&history).unwrap();
+        std::fs::write(&history, text.replace("\"singapore\"", "\"frankfurt\"")).unwrap();
+    }
+    desk.publish("out").assert_code(0);
+    assert_says(&desk.text("index.html"), &[alone]);
+}
+
+#[test]
 fn a_name_is_a_name_whatever_is_in_it() {
     let desk = Desk::new();
     let entry = desk.path("list/mirrors.d/alpenglow.toml");
