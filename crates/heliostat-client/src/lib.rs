@@ -25,6 +25,7 @@ mod proof;
 mod session;
 mod single;
 mod spool;
+mod tested;
 mod tuf;
 
 pub use answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
@@ -45,3 +46,4 @@ pub use plain_client::PlainClient;
 pub use proof::ProofOptions;
 pub use single::{Answering, Moment, Single};
 pub use spool::{Spool, SpoolError};
+pub use tested::Tested;

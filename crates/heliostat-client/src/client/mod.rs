@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::{ProjectName, Sha256, TreePath, project_candidates};
 use sigstore_tuf::TargetFile;
@@ -27,6 +28,7 @@ use crate::plain_client::{check, now};
 use crate::proof::Prover;
 use crate::session::{Pulse, Session};
 use crate::spool::Spool;
+use crate::tested::Tested;
 use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, refusal_of};
 use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
@@ -63,6 +65,9 @@ struct State {
 
 /// A name that nobody knows is asked for at a mirror no more often than this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Mirrors that are tested at once.
+const TESTED_AT_ONCE: usize = 16;
 
 /// Names remembered as asked for.
 const ASKED_MAX: usize = 10_000;
@@ -221,6 +226,37 @@ impl Client {
     /// How each mirror stands: those that are asked in the order in which they are, then the others.
     pub fn standings(&self) -> Vec<Standing> {
         self.inner.mirrors.standings()
+    }
+
+    /// How the mirrors stand of which a client in `directory` knew last, in the order in which it would ask them; nothing
+    /// where none has run there. Asks nobody.
+    ///
+    /// # Errors
+    /// [`ClientError::Disk`], or [`ClientError::Refused`] for what the user decided where that cannot be read.
+    pub fn standings_kept(
+        directory: &Path,
+        clock: &Clock,
+    ) -> Result<Option<Vec<Standing>>, ClientError> {
+        mirrors::as_kept(directory, clock.now(), &Limits::default())
+    }
+
+    /// Asks the best `most` mirrors for the newest state, three times each, and tells what each gave. What is measured is
+    /// kept.
+    ///
+    /// # Errors
+    /// [`ClientError::PinnedRoot`], [`ClientError::Disk`]; what a mirror does is no error.
+    pub async fn test_mirrors(&self, most: usize) -> Result<Vec<Tested>, ClientError> {
+        let inner = &self.inner;
+        let walk = inner.walk();
+        let trusted = walk.open(&inner.options.root, &inner.options.root_name)?;
+        let tests = inner.mirrors.all().into_iter().take(most);
+        let tests = tests.map(|id| walk.test(id, &trusted));
+        let tested: Vec<Tested> = futures_util::stream::iter(tests)
+            .buffer_unordered(TESTED_AT_ONCE)
+            .collect()
+            .await;
+        inner.mirrors.save();
+        Ok(tested)
     }
 
     /// From now on these mirrors are asked besides those that the options gave, and no others that were listed before.

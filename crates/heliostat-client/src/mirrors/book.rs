@@ -254,8 +254,7 @@ impl Book {
 
     /// The mirrors to ask, the best first, as `rank` has them. Mirrors that lied are left out, unless there is no other:
     /// everything is verified, so asking a liar costs time only.
-    #[cfg(test)]
-    pub(crate) fn rank(&self, now: i64) -> Vec<MirrorId> {
+    pub(crate) fn ranked(&self, now: i64) -> Vec<MirrorId> {
         self.in_order(now, None)
             .into_iter()
             .map(|(id, _)| id)
@@ -489,11 +488,11 @@ mod tests {
     #[test]
     fn the_users_order_stands_until_something_is_known() {
         let mut book = book(3);
-        assert_eq!(ids(&book.rank(0)), [0, 1, 2]);
+        assert_eq!(ids(&book.ranked(0)), [0, 1, 2]);
         answers(&mut book, 0, 30);
         answers(&mut book, 1, 20);
         answers(&mut book, 2, 10);
-        assert_eq!(ids(&book.rank(0)), [2, 1, 0]);
+        assert_eq!(ids(&book.ranked(0)), [2, 1, 0]);
     }
 
     #[test]
@@ -502,29 +501,29 @@ mod tests {
         book.note(MirrorId(0), Verdict::Outage, None, 100);
         book.note(MirrorId(1), Verdict::Outage, None, 100);
         book.note(MirrorId(1), Verdict::Outage, None, 100);
-        assert_eq!(ids(&book.rank(102)), [0, 1]);
+        assert_eq!(ids(&book.ranked(102)), [0, 1]);
         for _ in 0..40 {
             book.note(MirrorId(0), Verdict::Outage, None, 103);
         }
-        assert_eq!(ids(&book.rank(110)), [1, 0]);
-        assert_eq!(ids(&book.rank(103 + 1_400)), [1, 0]);
+        assert_eq!(ids(&book.ranked(110)), [1, 0]);
+        assert_eq!(ids(&book.ranked(103 + 1_400)), [1, 0]);
         // Then one request may try, and the next ones know that one does.
         let later = 103 + 2_200;
         book.note(MirrorId(1), Verdict::Outage, None, later);
         assert_eq!(ids(&book.draw(later, Purpose::Steady)), [0, 1]);
         assert_eq!(ids(&book.draw(later, Purpose::Steady)), [1, 0]);
         book.note(MirrorId(0), Verdict::Good, None, later);
-        assert_eq!(ids(&book.rank(later)), [0, 1]);
+        assert_eq!(ids(&book.ranked(later)), [0, 1]);
     }
 
     #[test]
     fn a_liar_is_not_asked_while_there_is_another() {
         let mut book = book(2);
         book.drop_until(MirrorId(0), DAY, "it lied".to_owned());
-        assert_eq!(ids(&book.rank(0)), [1]);
-        assert_eq!(ids(&book.rank(DAY)), [0, 1]);
+        assert_eq!(ids(&book.ranked(0)), [1]);
+        assert_eq!(ids(&book.ranked(DAY)), [0, 1]);
         book.drop_until(MirrorId(1), DAY, "it lied, too".to_owned());
-        assert_eq!(ids(&book.rank(0)), [0, 1], "better than nobody");
+        assert_eq!(ids(&book.ranked(0)), [0, 1], "better than nobody");
     }
 
     #[test]
@@ -534,7 +533,7 @@ mod tests {
         book.saw_timestamp(MirrorId(1), 10);
         answers(&mut book, 1, 90);
         answers(&mut book, 0, 10);
-        assert_eq!(ids(&book.rank(0)), [1, 0]);
+        assert_eq!(ids(&book.ranked(0)), [1, 0]);
     }
 
     #[test]

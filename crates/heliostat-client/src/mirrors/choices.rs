@@ -114,6 +114,11 @@ fn path(directory: &Path) -> PathBuf {
 }
 
 impl Known {
+    pub(crate) fn read(directory: &Path) -> Result<Option<Self>, ClientError> {
+        let bytes = disk::read(&directory.join("mirrors.json"), BYTES_MAX)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
     pub(crate) fn keep(&self, directory: &Path) -> Result<(), ClientError> {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         disk::replace_soon(&directory.join("mirrors.json"), &bytes)

@@ -3,16 +3,18 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use heliostat_upstream::redacted;
 use tokio::time::Instant;
 
 use super::book::{Book, Profile};
 use super::choices::{self, Candidate, Choices, Known, Rating, Ratings};
-use super::{Mirror, MirrorId, Mirrors};
-use crate::ClientError;
+use super::evidence::Evidence;
+use super::{Mirror, MirrorId, Mirrors, Standing, with_slash};
+use crate::{ClientError, Limits};
 
 /// What was measured is written no more often than this.
 const SAVE_SECONDS: i64 = 10;
@@ -157,10 +159,16 @@ impl Mirrors {
         self.keep_known(candidates)
     }
 
-    /// Why nobody can be asked, where nobody can because of the list.
+    /// Why nobody can be asked, where nobody can.
     pub(crate) fn refusal(&self) -> Option<String> {
-        let refusal = self.memory.state().refusal.clone()?;
-        self.book().is_empty().then_some(refusal)
+        self.obey();
+        if !self.book().is_empty() {
+            return None;
+        }
+        let refusal = self.memory.state().refusal.clone();
+        Some(refusal.unwrap_or_else(|| {
+            "all of them are banned; `heliostat mirrors ban NAME --undo` takes that back".to_owned()
+        }))
     }
 
     /// Sentences about the list, for people.
@@ -243,4 +251,59 @@ impl Mirrors {
         let now = self.clock.now();
         self.memory.save(&self.book(), now);
     }
+}
+
+/// How the mirrors stand of which a client in this directory knew last, in the order in which it would ask them now;
+/// nothing where none has run there. Asks nobody and writes nothing.
+pub(crate) fn as_kept(
+    directory: &Path,
+    now: i64,
+    limits: &Limits,
+) -> Result<Option<Vec<Standing>>, ClientError> {
+    let Some(known) = Known::read(directory)? else {
+        return Ok(None);
+    };
+    let ratings = Ratings::read(directory, now)?.unwrap_or_default();
+    let mut book = Book::new(limits, ratings.client_seed);
+    let given = known.given.iter().map(|url| Profile {
+        name: redacted(url),
+        is_given: true,
+        ..Profile::default()
+    });
+    let mut profiles: Vec<Profile> = given.collect();
+    for candidate in known.listed {
+        let name = redacted(&with_slash(candidate.url));
+        let mut given = profiles.iter().take_while(|profile| profile.is_given);
+        let is_given = given.position(|profile| profile.name == name);
+        let listed = Profile {
+            name,
+            is_given: is_given.is_some(),
+            is_listed: true,
+            id: candidate.id,
+            operator: candidate.operator,
+            prior: candidate.prior,
+        };
+        match is_given {
+            Some(at) => profiles[at] = listed,
+            None => profiles.push(listed),
+        }
+    }
+    let dropped = Evidence::new(Some(directory.to_owned()), limits.evidence_max).dropped()?;
+    for profile in profiles {
+        let name = profile.name.clone();
+        let id = book.add(profile);
+        for (_, until, why) in dropped.iter().filter(|(liar, ..)| *liar == name) {
+            book.drop_until(id, *until, why.clone());
+        }
+        if let Some(rating) = ratings.mirrors.get(&name) {
+            book.recall(id, rating.measured);
+            book.saw_timestamp(id, rating.timestamp);
+        }
+    }
+    let choices = Choices::read(directory)?;
+    book.choose(
+        |mirror| Choices::names(&choices.pinned, mirror),
+        |mirror| Choices::names(&choices.banned, mirror),
+    );
+    Ok(Some(book.standings(now)))
 }

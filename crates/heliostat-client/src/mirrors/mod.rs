@@ -15,6 +15,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -29,6 +30,7 @@ pub use rank::{Advice, Circuit, Prior};
 
 pub(crate) use book::{Book, MirrorId, Purpose};
 pub(crate) use journal::read as read_journal;
+pub(crate) use listed::as_kept;
 pub(crate) use mirror::{Base, Mirror, with_slash};
 
 use crate::error::Answers;
@@ -237,6 +239,25 @@ impl Mirrors {
                 Err(failure) => answers.push((self.mirror(id).shown().to_owned(), failure)),
             }
         }
+    }
+
+    /// All mirrors that are not banned, the best first, also those that are left alone.
+    pub(crate) fn all(&self) -> Vec<MirrorId> {
+        self.obey();
+        self.book().ranked(self.clock.now())
+    }
+
+    /// Asks one mirror and judges what it gives, with the time that it took.
+    pub(crate) async fn one<T>(
+        &self,
+        id: MirrorId,
+        wanted: Wanted<'_>,
+        check: impl FnMut(&Bytes) -> Result<T, Refusal>,
+    ) -> Result<(T, Duration), Failure> {
+        let (id, outcome) = self.ask(id, wanted).await;
+        let elapsed = outcome.as_ref().ok().map(|(_, started)| started.elapsed());
+        let value = self.settle(id, wanted, outcome, check)?;
+        Ok((value, elapsed.unwrap_or_default()))
     }
 
     /// One request to one mirror.

@@ -15,4 +15,4 @@ mod walk;
 pub(crate) use directory::{MetadataDirectory, encoded};
 pub(crate) use refusal::refusal_of;
 pub(crate) use trusted::{Naming, Needed, Step, Trusted};
-pub(crate) use walk::{Refreshed, Walk};
+pub(crate) use walk::{Refreshed, TIMESTAMP, Walk, judged_timestamp, wanted};

@@ -28,7 +28,7 @@ pub(crate) struct Walk<'a> {
 }
 
 /// The file that everything begins with.
-const TIMESTAMP: &str = "timestamp.json";
+pub(crate) const TIMESTAMP: &str = "timestamp.json";
 
 /// Files that have verified, on their way to the disk.
 struct Keeping<'a> {
@@ -455,7 +455,20 @@ impl Walk<'_> {
     }
 }
 
-const fn wanted(path: &str, limit_bytes: u64) -> Wanted<'_> {
+/// The version of a timestamp that verifies against what is trusted; one that was seen before will do.
+pub(crate) fn judged_timestamp(
+    trusted: &Trusted,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<u64, Refusal> {
+    let mut with_it = trusted.clone();
+    match with_it.update_timestamp(body, now) {
+        Ok(_) => Ok(with_it.timestamp_version().unwrap_or_default()),
+        Err(error) => Err(refusal_of(&error, body)),
+    }
+}
+
+pub(crate) const fn wanted(path: &str, limit_bytes: u64) -> Wanted<'_> {
     Wanted {
         base: Base::Metadata,
         path,

@@ -10,7 +10,7 @@ use super::ProofArgs;
 #[cfg(feature = "directory")]
 use super::TreePlace;
 #[cfg(feature = "directory")]
-use crate::mirror_list::MirrorRule;
+use crate::mirror_list::{INTERVAL_SECONDS, MirrorRule};
 
 /// Options of `heliostat tuf-client`.
 #[derive(Debug, Clone, Args)]
@@ -97,7 +97,7 @@ pub(crate) struct MirrorListArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) directory_root: Option<PathBuf>,
     /// Look for a newer list this often
-    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = clap::value_parser!(u64).range(10..=604_800))]
+    #[arg(long, value_name = "SECONDS", default_value_t = INTERVAL_SECONDS, value_parser = clap::value_parser!(u64).range(10..=604_800))]
     pub(crate) directory_interval: u64,
     /// Of the list, use only mirrors of which this holds: `country=CH`, `operator=NAME`, `network=AS64500` or
     /// `mirror=ID`; may be given more than once

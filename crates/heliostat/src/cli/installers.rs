@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
+#[cfg(feature = "directory")]
+use super::MirrorListArgs;
 use super::UpstreamArgs;
 
 /// `heliostat attest …`
@@ -136,6 +138,9 @@ pub(crate) struct ExecArgs {
     /// A mirror, for the proxy that is started; may be given more than once
     #[arg(long, value_name = "URL", help_heading = "Proxy")]
     pub(crate) mirror: Vec<Url>,
+    #[cfg(feature = "directory")]
+    #[command(flatten)]
+    pub(crate) list: MirrorListArgs,
     /// A further index that is meant, such as a company's own; may be given more than once
     #[arg(long, value_name = "URL")]
     pub(crate) allow: Vec<Url>,

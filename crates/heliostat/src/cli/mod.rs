@@ -21,6 +21,7 @@ mod installers;
 #[cfg(feature = "migrate")]
 mod migrate;
 mod mirror;
+mod mirrors;
 mod serve;
 mod setup;
 mod signing;
@@ -69,6 +70,7 @@ pub(crate) use migrate::{
     MigrateTimelinePlanArgs, MigrateTrafficCommand, RetiredArgs,
 };
 pub(crate) use mirror::MirrorArgs;
+pub(crate) use mirrors::{MirrorChoiceArgs, MirrorsCommand, MirrorsTestArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use setup::SetupArgs;
 pub(crate) use signing::SigningArgs;
@@ -154,6 +156,9 @@ pub(crate) enum Command {
     Trust(Box<TrustCommand>),
     /// Answer installers on this machine from mirrors that are not trusted, verifying everything
     Proxy(Box<ProxyArgs>),
+    /// Tell how the proxy's mirrors do, and decide about them
+    #[command(subcommand)]
+    Mirrors(MirrorsCommand),
     /// Run one command with a proxy behind it, and leave its lock files with addresses that everybody can use
     Exec(ExecArgs),
     /// Tell what of the installers' configuration here would bypass the proxy

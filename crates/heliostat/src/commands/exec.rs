@@ -2,7 +2,6 @@
 //! afterwards.
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -20,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{UsageError, doctor, lock, proxy};
-use crate::cli::{self, CommonArgs, ExecArgs};
+use crate::cli::{CommonArgs, ExecArgs};
 use crate::outcome::Outcome;
-use crate::settings::{self, ReadError};
+use crate::settings;
 use crate::{files, reporter, wire};
 
 pub(super) fn run(common: &CommonArgs, args: &ExecArgs) -> anyhow::Result<Outcome> {
@@ -111,7 +110,15 @@ async fn with_proxy(
     args: &ExecArgs,
     directory: &Path,
 ) -> anyhow::Result<Outcome> {
-    let (common, options) = proxy_options(common, args)?;
+    let (common, options) = proxy::as_configured(
+        common,
+        &proxy::Typed {
+            root: args.root.as_deref(),
+            mirrors: &args.mirror,
+            #[cfg(feature = "directory")]
+            list: &args.list,
+        },
+    )?;
     let client_options = proxy::options(&common, &options)?;
     let list = proxy::Listed::of(&options, &client_options)?;
     let client = Client::open(client_options, wire::clock())?;
@@ -130,35 +137,6 @@ async fn with_proxy(
         });
     client.stop().await;
     outcome
-}
-
-/// The proxy's options as `heliostat proxy` would have them: typed here, from the environment or the file.
-fn proxy_options(
-    common: &CommonArgs,
-    args: &ExecArgs,
-) -> anyhow::Result<(CommonArgs, cli::ProxyArgs)> {
-    let mut words = vec!["heliostat".into(), "proxy".into()];
-    let paths = [
-        ("--config", &common.config),
-        ("--data", &common.data),
-        ("--root", &args.root),
-    ];
-    for (option, path) in paths {
-        if let Some(path) = path {
-            words.extend([option.into(), path.into()]);
-        }
-    }
-    for mirror in &args.mirror {
-        words.extend(["--mirror".into(), mirror.as_str().into()]);
-    }
-    // Not the place of a proxy that stays: one of its own.
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
-    words.extend(["--listen".into(), listen.into()]);
-    let settings = settings::read(&words).map_err(ReadError::into_anyhow)?;
-    match settings.cli.command {
-        cli::Command::Proxy(options) => Ok((settings.cli.common, *options)),
-        _ => Err(UsageError("the proxy's options cannot be read".to_owned()).into()),
-    }
 }
 
 /// Runs the command against an index that is there.

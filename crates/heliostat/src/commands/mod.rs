@@ -17,6 +17,7 @@ mod import;
 mod lock;
 #[cfg(feature = "migrate")]
 mod migrate;
+mod mirrors;
 mod proxy;
 mod selection;
 mod serve;
@@ -63,6 +64,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(&cli.common, args),
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
+        Command::Mirrors(command) => mirrors::run(&cli.common, &command),
         Command::Trust(command) => trust::run(&cli.common, &command),
         Command::Exec(args) => exec::run(&cli.common, &args),
         Command::Doctor(args) => doctor::run(&args),

@@ -1,6 +1,8 @@
 //! `heliostat proxy`: a verified index on loopback, and `heliostat proxy why`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,10 +12,14 @@ use heliostat_client::{
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
 use heliostat_upstream::UpstreamOptions;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{UsageError, attest_memory, signals};
-use crate::cli::{AttestationsWord, CommonArgs, OriginWhen, ProofArgs, ProxyAction, ProxyArgs};
+use crate::cli::{
+    self, AttestationsWord, CommonArgs, OriginWhen, ProofArgs, ProxyAction, ProxyArgs,
+};
 use crate::outcome::Outcome;
+use crate::settings::{self, ReadError};
 use crate::{render, reporter, wire};
 
 pub(super) fn run(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
@@ -136,6 +142,45 @@ pub(super) fn bind(listen: SocketAddr, client: &Client) -> anyhow::Result<Bound>
     Ok(ProxyServer::new(options, client.clone()).bind()?)
 }
 
+/// What another command was told of its proxy.
+pub(super) struct Typed<'a> {
+    pub(super) root: Option<&'a Path>,
+    pub(super) mirrors: &'a [Url],
+    #[cfg(feature = "directory")]
+    pub(super) list: &'a cli::MirrorListArgs,
+}
+
+/// The proxy's options as `heliostat proxy` would have them: typed, from the environment or the file. It listens at a
+/// place of its own, not at that of a proxy that stays.
+pub(super) fn as_configured(
+    common: &CommonArgs,
+    typed: &Typed<'_>,
+) -> anyhow::Result<(CommonArgs, ProxyArgs)> {
+    let mut words: Vec<OsString> = vec!["heliostat".into(), "proxy".into()];
+    let paths = [
+        ("--config", common.config.as_deref()),
+        ("--data", common.data.as_deref()),
+        ("--root", typed.root),
+    ];
+    for (option, path) in paths {
+        if let Some(path) = path {
+            words.extend([option.into(), path.into()]);
+        }
+    }
+    for mirror in typed.mirrors {
+        words.extend(["--mirror".into(), mirror.as_str().into()]);
+    }
+    #[cfg(feature = "directory")]
+    words.extend(crate::mirror_list::words(typed.list));
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
+    words.extend(["--listen".into(), listen.into()]);
+    let settings = settings::read(&words).map_err(ReadError::into_anyhow)?;
+    match settings.cli.command {
+        cli::Command::Proxy(options) => Ok((settings.cli.common, *options)),
+        _ => Err(UsageError("the proxy's options cannot be read".to_owned()).into()),
+    }
+}
+
 pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
     let Some(path) = &args.root else {
         return Err(UsageError(
@@ -203,7 +248,7 @@ fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {
 }
 
 /// What each mirror answered about a file or a project, the oldest first.
-fn why(common: &CommonArgs, file: &str, json: bool) -> anyhow::Result<Outcome> {
+pub(super) fn why(common: &CommonArgs, file: &str, json: bool) -> anyhow::Result<Outcome> {
     let directory = wire::data_directory(common).join("proxy");
     let project = file.parse::<heliostat_pypi::ProjectName>().ok();
     let projects = heliostat_pypi::project_candidates(file);

@@ -20,6 +20,17 @@ use crate::{files, reporter, settings, wire};
 
 /// What an earlier setup did, beside the root.
 const NOTES: &str = "setup.json";
+/// The copy of the notary's root.
+const ROOT: &str = "root.json";
+/// The copy of the root of the list of mirrors.
+const LIST_ROOT: &str = "list-root.json";
+/// What to say where it is not clear where the proxy takes from.
+#[cfg(feature = "directory")]
+const MISSING: &str = "`--root` and `--mirror` (or a list, `--directory`) are missing: what the proxy checks and where it takes from; or \
+     `--index`, where somebody else runs one";
+#[cfg(not(feature = "directory"))]
+const MISSING: &str = "`--root` and `--mirror` are missing: what the proxy checks and where it takes from; or `--index`, where somebody \
+     else runs one";
 /// The unit's name for systemd.
 const UNIT: &str = "heliostat-proxy.service";
 
@@ -73,27 +84,15 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
     }
     let index = match (&args.index, &args.root) {
         (Some(index), _) => index.to_string(),
-        (None, Some(_)) => format!("http://{}/simple/", args.listen),
-        (None, None) => {
-            return Err(UsageError(
-                "`--root` and `--mirror` are missing: what the proxy checks and where it takes from; or `--index`, where \
-                 somebody else runs one"
-                    .to_owned(),
-            )
-            .into());
-        }
+        (None, Some(_)) if has_mirrors(args) => format!("http://{}/simple/", args.listen),
+        (None, _) => return Err(UsageError(MISSING.to_owned()).into()),
     };
-    // Read first: it may be the very copy that an earlier setup made, which is taken back now.
-    let root = (args.root.as_deref())
-        .map(|root| {
-            wire::read_small(root)
-                .with_context(|| format!("cannot read `--root` `{}`", root.display()))
-        })
-        .transpose()?;
+    // Read first: they may be the very copies that an earlier setup made, which are taken back now.
+    let roots = roots(args)?;
     // A setup over a setup starts from what was there before the first.
     take_back(before, &mut Vec::new())?;
     let mut notes = Notes::default();
-    let done = write_all(args, &places, (&index, root.as_deref()), &mut notes);
+    let done = write_all(args, &places, (&index, &roots), &mut notes);
     // What was done is noted also where the rest failed, so that it can be taken back.
     if !notes.is_empty() {
         write_notes(&places, &notes)?;
@@ -110,7 +109,7 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
 fn write_all(
     args: &SetupArgs,
     places: &Places,
-    (index, root): (&str, Option<&[u8]>),
+    (index, roots): (&str, &Roots),
     notes: &mut Notes,
 ) -> anyhow::Result<()> {
     // Both are read and judged before either is written.
@@ -119,11 +118,14 @@ fn write_all(
     let pip_edited = pip_conf_with_index(pip.as_deref().unwrap_or(""), index);
     let uv_edited = uv_toml_with_index(uv.as_deref().unwrap_or(""), index)
         .map_err(|error| UsageError(format!("`{}`: {error}", places.uv.display())))?;
-    if let Some(root) = root {
-        let copy = places.own.join("root.json");
+    if let Some(root) = &roots.notary {
+        let copy = places.own.join(ROOT);
         write_own(&copy, root, notes)?;
+        if let Some(root) = &roots.list {
+            write_own(&places.own.join(LIST_ROOT), root, notes)?;
+        }
         if let Some(unit) = &places.unit {
-            write_own(unit, unit_text(args, &copy)?.as_bytes(), notes)?;
+            write_own(unit, unit_text(args, &places.own)?.as_bytes(), notes)?;
         }
     }
     write_edit(&places.pip, pip.is_none(), pip_edited, notes)?;
@@ -242,26 +244,96 @@ fn tell(args: &SetupArgs, places: &Places, index: &str, notes: &Notes) {
     reporter::talk(&said);
 }
 
+/// Whether the proxy is told where to take from.
+fn has_mirrors(args: &SetupArgs) -> bool {
+    #[cfg(feature = "directory")]
+    if !args.list.directory.is_empty() {
+        return true;
+    }
+    !args.mirror.is_empty()
+}
+
+/// What the proxy checks against.
+struct Roots {
+    notary: Option<Vec<u8>>,
+    list: Option<Vec<u8>>,
+}
+
+#[cfg(feature = "directory")]
+fn roots(args: &SetupArgs) -> anyhow::Result<Roots> {
+    if !args.list.directory.is_empty() && args.list.directory_root.is_none() {
+        return Err(UsageError(
+            "`--directory-root` is missing: the root that the keepers of the list gave you"
+                .to_owned(),
+        )
+        .into());
+    }
+    Ok(Roots {
+        notary: root(args.root.as_deref(), "--root")?,
+        list: root(args.list.directory_root.as_deref(), "--directory-root")?,
+    })
+}
+
+#[cfg(not(feature = "directory"))]
+fn roots(args: &SetupArgs) -> anyhow::Result<Roots> {
+    Ok(Roots {
+        notary: root(args.root.as_deref(), "--root")?,
+        list: None,
+    })
+}
+
+fn root(path: Option<&Path>, option: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    path.map(|path| {
+        wire::read_small(path)
+            .with_context(|| format!("cannot read `{option}` `{}`", path.display()))
+    })
+    .transpose()
+}
+
+/// What the proxy is told of its list of mirrors. The unit runs elsewhere than here, so paths are whole.
+#[cfg(feature = "directory")]
+fn list_words(args: &SetupArgs, root: PathBuf) -> anyhow::Result<Vec<String>> {
+    let mut list = args.list.clone();
+    list.directory_root = list.directory_root.map(|_| root);
+    for place in &mut list.directory {
+        if let crate::cli::TreePlace::Directory(folder) = place {
+            *folder = std::path::absolute(&*folder).context("there is no current directory")?;
+        }
+    }
+    let words = crate::mirror_list::words(&list);
+    Ok(words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect())
+}
+
+#[cfg(not(feature = "directory"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with lists")]
+fn list_words(_args: &SetupArgs, _root: PathBuf) -> anyhow::Result<Vec<String>> {
+    Ok(Vec::new())
+}
+
 /// systemd's unit for the proxy. A user's runs as that user; the system's as one that exists while it runs.
-fn unit_text(args: &SetupArgs, root: &Path) -> anyhow::Result<String> {
+fn unit_text(args: &SetupArgs, own: &Path) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
-    let shown_root = match &args.into {
-        Some(into) => Path::new("/").join(root.strip_prefix(into).unwrap_or(root)),
-        None => root.to_owned(),
+    let own = match &args.into {
+        Some(into) => Path::new("/").join(own.strip_prefix(into).unwrap_or(own)),
+        None => own.to_owned(),
     };
     let mut words = vec![
         program.display().to_string(),
         "proxy".to_owned(),
         "--root".to_owned(),
-        shown_root.display().to_string(),
+        own.join(ROOT).display().to_string(),
         "--listen".to_owned(),
         args.listen.to_string(),
     ];
     for mirror in &args.mirror {
         words.extend(["--mirror".to_owned(), mirror.to_string()]);
     }
+    words.extend(list_words(args, own.join(LIST_ROOT))?);
     let command: Vec<String> = words.iter().map(|word| unit_word(word)).collect();
-    let (own, target) = if args.system {
+    let (service, target) = if args.system {
         (
             "DynamicUser=yes\nStateDirectory=heliostat-proxy\nEnvironment=HELIOSTAT_DATA=%S/heliostat-proxy\n",
             "multi-user.target",
@@ -276,7 +348,7 @@ fn unit_text(args: &SetupArgs, root: &Path) -> anyhow::Result<String> {
          [Service]\n\
          Type=exec\n\
          ExecStart={}\n\
-         {own}Restart=on-failure\n\
+         {service}Restart=on-failure\n\
          RestartSec=2\n\
          NoNewPrivileges=yes\n\n\
          [Install]\n\

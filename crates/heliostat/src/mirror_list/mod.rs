@@ -6,6 +6,7 @@
 mod candidates;
 mod rules;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,8 +23,38 @@ use crate::cli::{MirrorListArgs, TreePlace};
 use crate::commands::UsageError;
 use crate::{render, wire};
 
+/// How often a newer list is looked for, where nobody says otherwise.
+pub(crate) const INTERVAL_SECONDS: u64 = 1_800;
 /// With fewer operators than this on it a list is said to be short.
 const OPERATORS_MIN: usize = 3;
+
+/// The options as they are typed.
+pub(crate) fn words(args: &MirrorListArgs) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    for place in &args.directory {
+        let place = match place {
+            TreePlace::Directory(folder) => folder.as_os_str().to_owned(),
+            TreePlace::Mirror(url) => url.as_str().into(),
+        };
+        words.extend(["--directory".into(), place]);
+    }
+    if let Some(root) = &args.directory_root {
+        words.extend(["--directory-root".into(), root.as_os_str().to_owned()]);
+    }
+    if args.directory_interval != INTERVAL_SECONDS {
+        let seconds = args.directory_interval.to_string();
+        words.extend(["--directory-interval".into(), seconds.into()]);
+    }
+    for (option, rules) in [
+        ("--mirrors-only", &args.mirrors_only),
+        ("--mirrors-never", &args.mirrors_never),
+    ] {
+        for rule in rules {
+            words.extend([option.into(), rule.to_string().into()]);
+        }
+    }
+    words
+}
 
 /// A list that is watched.
 #[derive(Debug)]
@@ -87,7 +118,17 @@ impl Watched {
             held: None,
         };
         match watching.watched.listing.take().await {
-            Ok(list) => watching.use_list(client, list)?,
+            Ok(list) => {
+                if let Some(refusal) = watching.use_list(client, list)?
+                    && !watching.watched.has_others
+                {
+                    return Err(UsageError(format!(
+                        "there is no mirror to ask: {refusal}; change `--mirrors-only` and `--mirrors-never`, or give \
+                         `--mirror`"
+                    ))
+                    .into());
+                }
+            }
             Err(error) if error.kind() == ErrorKind::Outage && watching.watched.has_others => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -117,6 +158,7 @@ impl Watching {
             let outcome = match self.watched.listing.take().await {
                 Ok(list) => self
                     .use_list(client, list)
+                    .map(|_refusal| ())
                     .map_err(|error| format!("{error:#}")),
                 Err(error) => self.without_news(client, &error),
             };
@@ -137,7 +179,7 @@ impl Watching {
             .as_second()
             .saturating_sub(self.watched.clock.now());
         let left = Duration::from_secs(u64::try_from(left).unwrap_or(0).saturating_add(1));
-        interval.min(left.max(Duration::from_secs(10)))
+        interval.min(left.max(Duration::from_secs(1)))
     }
 
     fn without_news(&mut self, client: &Client, error: &ClientError) -> Result<(), String> {
@@ -158,7 +200,8 @@ impl Watching {
         }
     }
 
-    fn use_list(&mut self, client: &Client, list: VerifiedList) -> anyhow::Result<()> {
+    /// Gives the list's mirrors to the client. Answers why nobody of it can be asked, where nobody can.
+    fn use_list(&mut self, client: &Client, list: VerifiedList) -> anyhow::Result<Option<String>> {
         let refused = |reason: String| ClientError::List {
             place: list.from.clone(),
             reason,
@@ -208,7 +251,7 @@ impl Watching {
                 reasons.join("; ")
             )
         });
-        client.list(&chosen.candidates, refusal, notes.clone())?;
+        client.list(&chosen.candidates, refusal.clone(), notes.clone())?;
         let is_news = self
             .held
             .as_ref()
@@ -225,6 +268,6 @@ impl Watching {
             }
         }
         self.held = Some(list);
-        Ok(())
+        Ok(refusal)
     }
 }

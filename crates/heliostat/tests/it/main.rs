@@ -44,6 +44,8 @@ mod migrate_redirect;
 mod migrate_retire;
 mod migrate_story;
 mod mirror_about;
+#[cfg(feature = "directory")]
+mod mirrors_command;
 mod notary_downstream;
 mod notary_keys;
 mod notary_rebin;
@@ -52,6 +54,8 @@ mod notary_world;
 mod other_clients;
 mod proxy_answers;
 mod proxy_attestations;
+#[cfg(feature = "directory")]
+mod proxy_failover;
 mod proxy_install;
 #[cfg(feature = "directory")]
 mod proxy_list;

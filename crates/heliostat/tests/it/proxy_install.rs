@@ -291,7 +291,7 @@ fn a_heliostat_is_a_mirror_and_its_violent_death_is_not_noticed() {
 }
 
 /// A package that needs forty others.
-fn forty(payload_bytes: usize) -> Universe {
+pub(crate) fn forty(payload_bytes: usize) -> Universe {
     let mut universe = Universe::new();
     let mut whole = Release::simple("1.0");
     for number in 0..40 {

@@ -1,78 +1,16 @@
 //! `heliostat proxy --directory`: mirrors from a signed list, which is a hint about how they do and no more.
 
-use heliostat_testkit::clients::{Uv, or_skip};
+use std::time::Duration;
+
+use heliostat_testkit::clients::{Tool, Uv, or_skip};
 use heliostat_testkit::mirror::TreeMirror;
-use heliostat_testkit::process::{Finished, Serving};
+use heliostat_testkit::pypi::FakePyPi;
+use heliostat_testkit::universe::{Release, Universe};
 
-use crate::alpha_app::{assert_installed, universe};
+use crate::alpha_app::assert_installed;
 use crate::http::{JSON, get, get_with};
-use crate::published_list::{PublishedList, entry};
-use crate::signed_world::SignedWorld;
+use crate::published_list::Fleet;
 use crate::world::assert_says;
-
-/// Three mirrors of three operators and a list of them.
-struct Fleet {
-    signed: SignedWorld,
-    mirrors: Vec<TreeMirror>,
-    list: PublishedList,
-}
-
-impl Fleet {
-    fn new() -> Self {
-        let signed = SignedWorld::new(universe(), 4);
-        let mirrors: Vec<_> = (0..3).map(|_| TreeMirror::serve(signed.tree())).collect();
-        let entries = [("north", "Nord"), ("east", "Ost"), ("south", "Sud")]
-            .iter()
-            .zip(&mirrors)
-            .map(|((id, operator), mirror)| entry(id, operator, &mirror.url()))
-            .collect();
-        let list = PublishedList::new(signed.world.place("list"), entries);
-        Self {
-            signed,
-            mirrors,
-            list,
-        }
-    }
-
-    fn arguments(&self, from: &str, more: &[&str]) -> Vec<String> {
-        let root = self.list.root_file().display().to_string();
-        let words = ["--directory", from, "--directory-root", &root];
-        words
-            .iter()
-            .chain(more)
-            .map(|word| (*word).to_owned())
-            .collect()
-    }
-
-    /// A proxy with the list as a folder.
-    #[track_caller]
-    fn proxy(&self, more: &[&str]) -> Serving {
-        let folder = self.list.folder.display().to_string();
-        self.proxy_from(&folder, more)
-    }
-
-    #[track_caller]
-    fn proxy_from(&self, from: &str, more: &[&str]) -> Serving {
-        let arguments = self.arguments(from, more);
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.signed.proxy_at(&[], &words)
-    }
-
-    /// A proxy that does not start.
-    fn refused(&self, more: &[&str]) -> Finished {
-        let folder = self.list.folder.display().to_string();
-        let arguments = self.arguments(&folder, more);
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.signed.proxy_refused(&words)
-    }
-
-    fn asked(&self) -> usize {
-        self.mirrors
-            .iter()
-            .filter(|mirror| !mirror.requests().is_empty())
-            .count()
-    }
-}
 
 #[test]
 fn a_list_alone_suffices_from_a_folder_or_a_server() {
@@ -214,4 +152,139 @@ fn a_list_that_cannot_be_had_is_no_reason_to_stop_where_mirrors_were_given() {
     assert_says(get(&format!("{}/", proxy.url)).text(), &["cannot be had"]);
     let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
     assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn a_running_proxy_uses_a_list_until_its_time_is_over() {
+    let mut fleet = Fleet::new();
+    fleet.list.registry_seconds = Some(5);
+    fleet.list.publish();
+    let proxy = fleet.proxy(&[]);
+    let with_own = fleet.proxy_beside(&[fleet.mirrors[0].url()], &[]);
+    let ask = |proxy: &str| get_with(&format!("{proxy}/simple/alpha-app/"), &[JSON]);
+    assert_eq!(ask(&proxy.url).status, 200);
+    std::thread::sleep(Duration::from_secs(8));
+    let refused = ask(&proxy.url);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_says(
+        refused.text(),
+        &["no mirror to ask", "list of mirrors", "expired"],
+    );
+    assert_eq!(ask(&with_own.url).status, 200);
+    assert_says(
+        get(&format!("{}/", with_own.url)).text(),
+        &[&fleet.mirrors[0].url(), "expired"],
+    );
+    assert_says(&proxy.stop().stderr, &["cannot be renewed"]);
+}
+
+#[test]
+fn rules_choose_among_the_listed_and_an_origin_stands_beside_them() {
+    let mut fleet = Fleet::new();
+    fleet.list.entries[0].country = "DE";
+    fleet.list.publish();
+    let never = [
+        "--mirrors-never",
+        "country=DE",
+        "--mirrors-never",
+        "operator=ost",
+    ];
+    let proxy = fleet.proxy(&never);
+    let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
+    assert_eq!(answer.status, 200);
+    let page = get(&format!("{}/", proxy.url));
+    assert_says(page.text(), &["1 of 3 endpoints", "run by 1 operator only"]);
+    let asked = fleet.mirrors.iter().map(|mirror| mirror.requests().len());
+    let asked: Vec<usize> = asked.collect();
+    assert!(asked[..2] == [0, 0] && asked[2] > 0, "{asked:?}");
+    proxy.stop();
+    let none = fleet.refused(&[
+        "--mirrors-only",
+        "country=DE",
+        "--mirrors-only",
+        "operator=sud",
+    ]);
+    none.assert_code(2);
+    assert_says(
+        &none.stderr,
+        &["leaves none", "east-main", "--mirrors-only"],
+    );
+    let wrong = fleet.refused(&["--mirrors-only", "planet=mars"]);
+    wrong.assert_code(2);
+    // In the file, and with a plain index beside the signed ones.
+    let mut universe = Universe::new();
+    universe.add_project("company", &[Release::new("1.0").wheel()]);
+    let company = FakePyPi::serve(universe);
+    let config = fleet.signed.world.place("heliostat.toml");
+    let text = format!(
+        "[proxy]\nmirrors-only = [\"operator=Sud\"]\norigin = \"last\"\norigin-url = \"{}\"\n",
+        company.index_url()
+    );
+    std::fs::write(&config, text).unwrap();
+    let proxy = fleet.proxy(&["--config", config.to_str().unwrap()]);
+    let ask = |name: &str| get_with(&format!("{}{name}/", proxy.index_url()), &[JSON]).status;
+    assert_eq!(
+        (ask("alpha-app"), ask("company"), ask("nobody")),
+        (200, 200, 404)
+    );
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &["1 of 3 endpoints"],
+    );
+}
+
+#[test]
+fn exec_and_setup_take_a_list_too() {
+    let fleet = Fleet::new();
+    let folder = fleet.list.folder.display().to_string();
+    let root = fleet.signed.notary.root_file().display().to_string();
+    let arguments = fleet.arguments(&folder, &["--root", &root]);
+    if let Some(uv) = or_skip(Tool::Uv.find()) {
+        let target = fleet.signed.world.place("by-exec");
+        let command = fleet
+            .signed
+            .client("exec")
+            .args(&arguments)
+            .arg("--")
+            .arg(&uv);
+        let installed = command
+            .args(["pip", "install", "--no-cache", "alpha-app", "--target"])
+            .arg(&target)
+            .run();
+        assert_installed(&installed, &target);
+        assert!(fleet.asked() >= 2);
+    }
+    let home = fleet.signed.world.place("home");
+    std::fs::create_dir_all(&home).unwrap();
+    let setup = |arguments: &[String]| {
+        crate::world::bare()
+            .arg("setup")
+            .args(arguments)
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join(".config"))
+            .env("XDG_CONFIG_DIRS", home.join("nothing"))
+            .current_dir(&fleet.list.folder)
+            .run()
+    };
+    let mut relative = fleet.arguments(".", &["--root", &root, "--mirrors-never", "country=DE"]);
+    setup(&relative).assert_code(0);
+    let unit = home.join(".config/systemd/user/heliostat-proxy.service");
+    let text = std::fs::read_to_string(unit).unwrap();
+    let copy = home.join(".config/heliostat/list-root.json");
+    assert_says(
+        &text,
+        &[
+            &format!("--directory {folder}"),
+            &format!("--directory-root {}", copy.display()),
+            "--mirrors-never country=DE",
+        ],
+    );
+    assert_eq!(
+        std::fs::read(&copy).unwrap(),
+        std::fs::read(fleet.list.root_file()).unwrap()
+    );
+    relative.retain(|word| word != "--root" && *word != root);
+    setup(&relative).assert_code(2);
+    setup(&["--undo".to_owned()]).assert_code(0);
+    assert!(!copy.exists());
 }

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use heliostat_testkit::mirror::TreeMirror;
+use heliostat_testkit::process::{Finished, Serving};
+use heliostat_testkit::universe::Universe;
 use heliostat_trust::directory::{self, Publication, registry_role, status_role};
 use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::{Authority, Expiry, Metadata, Root, TargetFile, Unsigned, Version};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use crate::alpha_app::universe;
+use crate::signed_world::SignedWorld;
 
 /// Who signs the list.
 const PEOPLE: u8 = 21;
@@ -36,6 +42,8 @@ pub(crate) struct PublishedList {
     pub(crate) status_hours: i64,
     /// Whose key signs who is on the list.
     pub(crate) registry_seed: u8,
+    /// For how long what people sign holds, where it is not hours.
+    pub(crate) registry_seconds: Option<i64>,
     version: u64,
 }
 
@@ -60,6 +68,7 @@ impl PublishedList {
             registry_hours: 2_000,
             status_hours: 6,
             registry_seed: PEOPLE,
+            registry_seconds: None,
             version: 1_000,
         };
         list.publish();
@@ -95,7 +104,12 @@ impl PublishedList {
             named[of].insert(format!("v1/{path}.json"), file);
         }
         let [registry, state] = named;
-        let registry_expires = expiry(self.registry_hours);
+        let registry_expires = match self.registry_seconds {
+            Some(seconds) => {
+                Expiry::after(Timestamp::now(), SignedDuration::from_secs(seconds)).unwrap()
+            }
+            None => expiry(self.registry_hours),
+        };
         let status_expires = expiry(self.status_hours);
         let targets = directory::targets(&root, version, registry_expires);
         self.write(&targets.file(), targets.unsigned(), PEOPLE);
@@ -163,6 +177,84 @@ impl PublishedList {
             "mirrors-sha256": TargetFile::of(mirrors).sha256.to_hex(), "vantages": [], "rounds": 1,
             "last-round-at": null, "endpoints": endpoints,
         })
+    }
+}
+
+/// Three mirrors of three operators and a list of them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) signed: SignedWorld,
+    pub(crate) mirrors: Vec<TreeMirror>,
+    pub(crate) list: PublishedList,
+}
+
+impl Fleet {
+    pub(crate) fn new() -> Self {
+        Self::of(universe(), &["north Nord", "east Ost", "south Sud"])
+    }
+
+    /// The same of any universe, with mirrors of these ids, each followed by its operator.
+    pub(crate) fn of(universe: Universe, named: &[&str]) -> Self {
+        let signed = SignedWorld::new(universe, 4);
+        let mirrors: Vec<_> = (named.iter().map(|_| TreeMirror::serve(signed.tree()))).collect();
+        let entries = named.iter().zip(&mirrors).map(|(named, mirror)| {
+            let (id, operator) = named.split_once(' ').unwrap();
+            entry(id, operator, &mirror.url())
+        });
+        let list = PublishedList::new(signed.world.place("list"), entries.collect());
+        Self {
+            signed,
+            mirrors,
+            list,
+        }
+    }
+
+    pub(crate) fn arguments(&self, from: &str, more: &[&str]) -> Vec<String> {
+        let root = self.list.root_file().display().to_string();
+        let words = ["--directory", from, "--directory-root", &root];
+        words
+            .iter()
+            .chain(more)
+            .map(|word| (*word).to_owned())
+            .collect()
+    }
+
+    /// A proxy with the list as a folder.
+    #[track_caller]
+    pub(crate) fn proxy(&self, more: &[&str]) -> Serving {
+        let folder = self.list.folder.display().to_string();
+        self.proxy_from(&folder, more)
+    }
+
+    #[track_caller]
+    pub(crate) fn proxy_from(&self, from: &str, more: &[&str]) -> Serving {
+        let arguments = self.arguments(from, more);
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.signed.proxy_at(&[], &words)
+    }
+
+    /// The same with mirrors of the user's own.
+    #[track_caller]
+    pub(crate) fn proxy_beside(&self, mirrors: &[String], more: &[&str]) -> Serving {
+        let folder = self.list.folder.display().to_string();
+        let arguments = self.arguments(&folder, more);
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.signed.proxy_at(mirrors, &words)
+    }
+
+    /// A proxy that does not start.
+    pub(crate) fn refused(&self, more: &[&str]) -> Finished {
+        let folder = self.list.folder.display().to_string();
+        let arguments = self.arguments(&folder, more);
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.signed.proxy_refused(&words)
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.mirrors
+            .iter()
+            .filter(|mirror| !mirror.requests().is_empty())
+            .count()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use heliostat_pypi::Sha256;
 use heliostat_testkit::mirror::TreeMirror;
-use heliostat_testkit::process::{Finished, Heliostat, Serving};
+use heliostat_testkit::process::{Finished, Heliostat, Invocation, Serving};
 use heliostat_testkit::universe::Universe;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::keys::SigningKey;
@@ -250,6 +250,11 @@ impl SignedWorld {
             .arg(self.notary.root_file())
             .args(arguments)
             .run()
+    }
+
+    /// Another command with the proxy's data directory.
+    pub(crate) fn client(&self, command: &str) -> Invocation {
+        self.proxies.command(command)
     }
 
     /// `heliostat proxy why NAME`.

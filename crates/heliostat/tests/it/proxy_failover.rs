@@ -1,0 +1,107 @@
+//! Mirrors of a list die under an installer: it does not notice while one of them lives, and no byte is other than signed.
+
+use std::time::{Duration, Instant};
+
+use heliostat_testkit::clients::{Uv, or_skip};
+use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+
+use crate::http::{JSON, get, get_with};
+use crate::proxy_install::forty;
+use crate::published_list::Fleet;
+use crate::world::until;
+
+/// Wheels that a mirror was asked for.
+fn wheels(mirror: &TreeMirror) -> usize {
+    let requests = mirror.requests();
+    requests
+        .iter()
+        .filter(|path| path.contains("py3-none-any.whl"))
+        .count()
+}
+
+/// Which of the mirrors gives most, and how many wheels that are.
+fn busiest(mirrors: &[TreeMirror]) -> (usize, usize) {
+    let counts = mirrors.iter().map(wheels).enumerate();
+    counts.max_by_key(|(_, count)| *count).unwrap()
+}
+
+#[test]
+fn an_installation_outlives_its_mirrors_but_for_one_honest() {
+    let Some(uv) = or_skip(Uv::find()) else {
+        return;
+    };
+    let named = ["a Alder", "b Birch", "c Cedar", "d Dogwood"];
+    let mut fleet = Fleet::of(forty(400_000), &named);
+    // One lies about every file, the others are slow enough to be caught in the middle.
+    fleet.mirrors[3].mutate([Mutation::new("none-any.whl", Twist::FlipLastByte)]);
+    for mirror in &fleet.mirrors {
+        mirror.delay(Duration::from_millis(30));
+    }
+    let proxy = fleet.proxy(&[]);
+    let (index, directory) = (proxy.index_url(), fleet.signed.world.place("installed"));
+    let mut honest: Vec<TreeMirror> = fleet.mirrors.drain(..3).collect();
+    std::thread::scope(|scope| {
+        let install = scope.spawn(|| uv.pip_install(&index, &["whole"], &directory));
+        for _ in 0..2 {
+            let before: Vec<usize> = honest.iter().map(wheels).collect();
+            until("files are coming in", || {
+                let given = honest
+                    .iter()
+                    .zip(&before)
+                    .any(|(mirror, before)| wheels(mirror) >= before + 4);
+                install.is_finished() || given
+            });
+            let (used, _) = busiest(&honest);
+            honest.remove(used).kill();
+        }
+        install.join().unwrap().assert_code(0);
+    });
+    for number in 0..40 {
+        assert!(directory.join(format!("part{number}")).is_dir(), "{number}");
+    }
+}
+
+/// How long an installer waits when the mirror in use is dead is printed, and decides nothing.
+#[test]
+fn twenty_deaths_of_the_mirror_in_use_cost_no_wrong_byte() {
+    let named: Vec<String> = (0..24)
+        .map(|number| format!("m{number} Operator-{number}"))
+        .collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let mut fleet = Fleet::of(forty(300_000), &named);
+    let proxy = fleet.proxy(&[]);
+    let index = proxy.index_url();
+    let mut waited = Vec::new();
+    for number in 0..20 {
+        let path = |number: usize| {
+            let page = get_with(&format!("{index}part{number}/"), &[JSON]);
+            assert_eq!(page.status, 200);
+            let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+            url[url.find("packages/").unwrap()..].to_owned()
+        };
+        let (first, second) = (path(number), path(number + 20));
+        let before: Vec<usize> = fleet.mirrors.iter().map(wheels).collect();
+        let ask = |path: &str| {
+            let began = Instant::now();
+            let answer = get(&format!("{}/{path}", proxy.url));
+            assert_eq!(answer.status, 200, "{path}");
+            let held = std::fs::read(fleet.signed.tree().join(path)).unwrap();
+            assert!(answer.whole && answer.body == held, "{path}");
+            began.elapsed()
+        };
+        ask(&first);
+        let mirrors = fleet.mirrors.iter().zip(&before);
+        let used: Vec<usize> = mirrors
+            .enumerate()
+            .filter(|(_, (mirror, before))| wheels(mirror) > **before)
+            .map(|(at, _)| at)
+            .collect();
+        fleet.mirrors.remove(used[0]).kill();
+        waited.push(ask(&second));
+    }
+    waited.sort_unstable();
+    println!(
+        "after the death of the mirror in use, of 20: p50 {:?}, p95 {:?}, most {:?}",
+        waited[9], waited[18], waited[19]
+    );
+}
