@@ -90,15 +90,18 @@ fn sign_here(
     Ok(())
 }
 
-/// A new snapshot at once, where the online key is here; its version.
+/// A new snapshot at once, where the online key is here; the version of the one that is current then. A server that runs
+/// beside may have signed it already.
 pub(super) fn publish_again(store: &Store, now: i64) -> anyhow::Result<Option<u64>> {
     if !store.keys().join(signing::ONLINE_KEY).exists() {
         return Ok(None);
     }
     let notary = signing::notary(store, &SigningArgs::default(), Duration::ZERO)?;
     let notary = notary.context("the tree is signed no more")?;
-    let published = publish::publish_now(store, &notary, now, Urge::WhenDue)?;
-    Ok(Some(published.map_or(0, |published| published.snapshot)))
+    publish::publish_now(store, &notary, now, Urge::WhenDue)?;
+    let roles = store.roles()?;
+    let snapshot = roles.iter().find(|role| role.name == "snapshot");
+    Ok(snapshot.map(|role| role.version))
 }
 
 /// A draft of one role, signed with the single key that is kept here.
