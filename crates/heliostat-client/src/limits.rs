@@ -52,6 +52,9 @@ pub struct Limits {
     pub hold_back_bytes: u64,
     /// Requests to one mirror at once. 32.
     pub requests_max: usize,
+    /// Connections to one mirror that are kept while nothing is asked of it. 4: each keeps what room it has read into, up
+    /// to 400 kB.
+    pub idle_max: usize,
     /// A mirror that lied is not asked for so long. A day.
     pub drop_for: Duration,
     /// Requests that come no further apart than this belong to one resolution, which sees one snapshot. 3 s.
@@ -106,6 +109,7 @@ impl Default for Limits {
             hold_back: Duration::from_secs(5),
             hold_back_bytes: 64 * KIB,
             requests_max: 32,
+            idle_max: 4,
             drop_for: Duration::from_hours(24),
             settle: Duration::from_secs(3),
             resolution_max: Duration::from_mins(5),

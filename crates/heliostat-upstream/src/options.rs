@@ -45,6 +45,8 @@ pub struct Limits {
     pub redirects_max: u32,
     /// Requests under way at once, to all hosts together. 16.
     pub requests_max: usize,
+    /// Connections to one host that are kept while nothing is asked. 16. Each keeps up to 400 kB of room to read into.
+    pub idle_max: usize,
     /// Tries of one request, the first included. 5.
     pub tries_max: u32,
     /// A broken download that brought at least this many new bytes does not use up a try, so that a file of many
@@ -111,6 +113,7 @@ impl Default for Limits {
             document_bytes_max: 32 * MEGABYTE,
             redirects_max: 5,
             requests_max: 16,
+            idle_max: 16,
             tries_max: 5,
             progress_bytes: 64 * MEGABYTE,
             connect_timeout: Duration::from_secs(10),

@@ -32,7 +32,7 @@ pub(crate) fn http_client(options: &UpstreamOptions) -> Result<reqwest::Client, 
         .http2_keep_alive_timeout(limits.connect_timeout)
         .connect_timeout(limits.connect_timeout)
         .read_timeout(limits.read_timeout)
-        .pool_max_idle_per_host(limits.requests_max);
+        .pool_max_idle_per_host(limits.idle_max);
     if let Some(proxy) = &options.proxy {
         let known = PROXY_SCHEMES.contains(&proxy.scheme());
         let proxy = known

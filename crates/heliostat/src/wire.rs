@@ -210,6 +210,7 @@ fn upstream_options(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Resul
         netrc: netrc(args)?,
         limits: Limits {
             requests_max: usize::from(args.jobs),
+            idle_max: usize::from(args.jobs),
             tries_max: args.tries,
             read_timeout: Duration::from_secs(args.read_timeout),
             connect_timeout: Duration::from_secs(args.connect_timeout),

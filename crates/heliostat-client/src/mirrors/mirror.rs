@@ -78,6 +78,7 @@ impl Mirror {
         options.netrc.clone_from(&transport.netrc);
         options.limits = heliostat_upstream::Limits {
             requests_max: limits.requests_max,
+            idle_max: limits.idle_max,
             tries_max: 1,
             connect_timeout: limits.connect_timeout,
             read_timeout: limits.document_stall,

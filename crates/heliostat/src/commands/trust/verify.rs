@@ -100,6 +100,7 @@ fn options(args: &TrustVerifyArgs, url: &Url) -> anyhow::Result<UpstreamOptions>
         netrc: wire::usual_netrc(),
         limits: Limits {
             requests_max: usize::from(args.jobs),
+            idle_max: usize::from(args.jobs),
             tries_max: args.tries,
             read_timeout: Duration::from_secs(args.read_timeout),
             // Every document says in advance how long it may be; the root list is the longest.
