@@ -49,6 +49,8 @@ struct Wanted {
     right: PageFile,
     sha256: Sha256,
     url: Url,
+    /// Whether the mirror offers its core metadata.
+    offers_metadata: bool,
     /// Where the mirror offers its provenance, where the right page names the digest.
     provenance: Option<(Url, Sha256)>,
 }
@@ -200,8 +202,9 @@ async fn compared(
         visit.seen.present.ok += 1;
     }
     if found.no_metadata > 0 {
-        let text = format!("the page of `{project}` does not offer metadata that there is");
-        visit.note_of(Check::SampleIndex, project, text);
+        let text = "its pages do not offer core metadata that there is";
+        let address = Some(visit.address());
+        visit.notes.note(Check::SampleIndex, address, text);
     }
     deletions(visit, project, &found);
     if found.hashed > 0 {
@@ -240,6 +243,7 @@ fn offered<'p>(
             right: file.clone(),
             sha256: file.sha256?,
             url: other.url.parse().ok()?,
+            offers_metadata: !other.core_metadata.is_absent(),
             provenance: provenance.zip(file.provenance_sha256),
         })
     })
@@ -449,6 +453,10 @@ async fn metadata(
     let CoreMetadata::Sha256(sha256) = file.right.core_metadata else {
         return Ok(());
     };
+    // A mirror whose pages do not offer it, as bandersnatch's, costs installers time and nothing else.
+    if !file.offers_metadata {
+        return Ok(());
+    }
     let mut url = file.url.clone();
     url.set_fragment(None);
     url.set_path(&format!("{}.metadata", file.url.path()));

@@ -30,6 +30,26 @@ fn content_without_tls_is_told_and_a_closed_port_is_best() {
 }
 
 #[test]
+fn a_tree_without_core_metadata_is_as_good_as_another_and_says_so_once() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    let without = FrontTwist::Replace("-metadata\":".to_owned(), "-nothing\":".to_owned());
+    front.spoil([
+        Wrong::new("/simple/", without),
+        Wrong::new(".metadata", FrontTwist::Status(404)),
+    ]);
+    let (sample, code) = fleet.sample(&["--class", "h"]);
+    assert_eq!((code, gates(&sample)), (Some(0), vec![]), "{sample:#}");
+    assert_eq!(sample["present"]["ok"], sample["present"]["n"]);
+    assert_eq!(said(&sample, "sample-index").len(), 1, "{sample:#}");
+    assert_found(
+        &sample,
+        ("sample-index", "note"),
+        "do not offer core metadata",
+    );
+}
+
+#[test]
 fn http2_is_absent_broken_or_spoken() {
     let fleet = Fleet::new(small());
     let _absent = fleet.mirror("absent");
