@@ -131,6 +131,10 @@ fn found_cuts(
         && text[lines.span(lines.number(setting.word.start)).start..setting.word.start]
             .contains("config")
     {
+        // In a text that is a value of another file, words that go are held against those that stay.
+        if !matches!(format, Format::Shell | Format::Docker | Format::Batch) {
+            return None;
+        }
         return command::cut(lines, &setting.word, &value).map(|cut| vec![cut]);
     }
     assignment(lines, setting.word.clone(), &value, others, format)

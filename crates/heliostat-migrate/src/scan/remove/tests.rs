@@ -91,6 +91,10 @@ const KEPT: &[(&str, &str)] = &[
         "- run: pip config set global.trusted-host f.pypi.python.org\n- run: pip install -i http://f.pypi.python.org/simple x\n",
     ),
     (
+        "a.yml",
+        "run: |\n  pip config set global.trusted-host f.pypi.python.org\n  pip install -i http://f.pypi.python.org/simple x\n",
+    ),
+    (
         "a.sh",
         "if pip config set global.trusted-host f.pypi.python.org; then x; fi\nA=http://f.pypi.python.org/simple\n",
     ),
