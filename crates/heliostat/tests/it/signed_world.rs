@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use heliostat_pypi::Sha256;
 use heliostat_testkit::mirror::TreeMirror;
-use heliostat_testkit::process::{Finished, Heliostat, Invocation, Serving};
+use heliostat_testkit::process::{Finished, Heliostat, Serving};
 use heliostat_testkit::universe::Universe;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::keys::SigningKey;
@@ -243,6 +243,7 @@ impl SignedWorld {
     }
 
     /// `heliostat proxy` with these arguments, which it refuses.
+    #[cfg(feature = "directory")]
     pub(crate) fn proxy_refused(&self, arguments: &[&str]) -> Finished {
         self.proxies
             .command("proxy")
@@ -253,7 +254,8 @@ impl SignedWorld {
     }
 
     /// Another command with the proxy's data directory.
-    pub(crate) fn client(&self, command: &str) -> Invocation {
+    #[cfg(feature = "directory")]
+    pub(crate) fn client(&self, command: &str) -> heliostat_testkit::process::Invocation {
         self.proxies.command(command)
     }
 
