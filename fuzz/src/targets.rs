@@ -295,7 +295,7 @@ fn page(body: &[u8], media: MediaType) {
             .collect()
     };
     assert_eq!(names(&html), names(&first));
-    render_legacy(&first, None, "..");
+    render_legacy(&first, None, "..", None);
 }
 
 fn list(body: &[u8], media: MediaType) {

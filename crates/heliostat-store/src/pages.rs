@@ -122,7 +122,7 @@ impl<'a> Pages<'a> {
         )?;
         kill_point("one-page-html");
         let legacy_path = layout::page(name, PageKind::Legacy);
-        match render_legacy(&page, None, LEGACY_FILES_BASE) {
+        match render_legacy(&page, None, LEGACY_FILES_BASE, None) {
             Some(legacy) => self.replace(&legacy_path, &legacy, unsynced)?,
             // A project without releases has no legacy document.
             None => self.remove(&legacy_path, unsynced)?,

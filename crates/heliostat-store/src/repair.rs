@@ -16,7 +16,7 @@ pub fn document(record: &ProjectRecord, kind: PageKind) -> Option<Vec<u8>> {
     match kind {
         PageKind::Json => Some(render_page(&page, Format::Json)),
         PageKind::Html => Some(render_page(&page, Format::Html)),
-        PageKind::Legacy => render_legacy(&page, None, LEGACY_FILES_BASE),
+        PageKind::Legacy => render_legacy(&page, None, LEGACY_FILES_BASE, None),
     }
 }
 

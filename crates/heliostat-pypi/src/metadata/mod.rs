@@ -3,12 +3,14 @@
 //! Owns reading `METADATA` and `PKG-INFO`. The bytes themselves are never rewritten: what is published beside a file
 //! is what stands in it.
 
+mod described;
 mod wheel;
 
 use std::collections::BTreeSet;
 
 use crate::{ExtraName, ProjectName, Requirement, Specifiers, Version};
 
+pub use described::Described;
 pub use wheel::{WheelError, extract_wheel_metadata};
 
 /// The largest metadata document we read, in bytes. The largest on PyPI are long descriptions of a few megabytes.
@@ -131,23 +133,53 @@ impl CoreMetadata {
     }
 }
 
+/// A document in its two parts.
+struct Parts<'t> {
+    /// `Key: value` lines up to the first empty one, each with the lines that were folded into it, as they stand.
+    fields: Vec<(&'t str, Vec<&'t str>)>,
+    /// What follows.
+    body: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str) -> Self {
+        let mut fields: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut body = "";
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (whole, after) = match rest.find('\n') {
+                Some(at) => rest.split_at(at + 1),
+                None => (rest, ""),
+            };
+            rest = after;
+            let line = whole.trim_end_matches(['\r', '\n']);
+            // An older description may hold lines of nothing but what they are folded by.
+            if line.trim().is_empty() && !line.starts_with("        ") {
+                body = rest;
+                break;
+            }
+            if line.starts_with([' ', '\t']) {
+                if let Some((_, lines)) = fields.last_mut() {
+                    lines.push(line);
+                }
+            } else if let Some((key, value)) = line.split_once(':') {
+                fields.push((key.trim(), vec![value.trim()]));
+            }
+        }
+        Self { fields, body }
+    }
+}
+
 /// `Key: value` lines up to the first empty line, folded lines joined.
 fn header_fields(text: &str) -> Vec<(&str, String)> {
-    let mut fields: Vec<(&str, String)> = Vec::new();
-    for line in text.lines() {
-        if line.trim().is_empty() {
-            break;
-        }
-        if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = fields.last_mut() {
-                value.push(' ');
-                value.push_str(line.trim());
-            }
-        } else if let Some((key, value)) = line.split_once(':') {
-            fields.push((key.trim(), value.trim().to_owned()));
-        }
-    }
-    fields
+    Parts::of(text)
+        .fields
+        .into_iter()
+        .map(|(key, lines)| {
+            let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+            (key, lines.join(" "))
+        })
+        .collect()
 }
 
 #[cfg(test)]

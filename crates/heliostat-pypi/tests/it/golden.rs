@@ -37,7 +37,7 @@ fn report(read: &PageRead) -> String {
 }
 
 fn legacy_report(read: &PageRead, version: Option<&str>) -> String {
-    let document = render_legacy(&read.page, version, "https://mirror.example").unwrap();
+    let document = render_legacy(&read.page, version, "https://mirror.example", None).unwrap();
     let document = String::from_utf8(document).unwrap();
     document
         .replace("{\"comment_text\"", "\n{\"comment_text\"")

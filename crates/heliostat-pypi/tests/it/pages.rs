@@ -197,12 +197,12 @@ proptest! {
         for format in [Format::Json, Format::Html] {
             prop_assert_eq!(render_page(&turned, format), render_page(&page, format));
         }
-        prop_assert_eq!(render_legacy(&turned, None, ".."), render_legacy(&page, None, ".."));
+        prop_assert_eq!(render_legacy(&turned, None, "..", None), render_legacy(&page, None, "..", None));
     }
 
     #[test]
     fn the_legacy_document_holds_every_file_that_has_a_version(page in page()) {
-        let Some(document) = render_legacy(&page, None, "http://m.example") else {
+        let Some(document) = render_legacy(&page, None, "http://m.example", None) else {
             prop_assert!(page.versions.is_empty());
             prop_assert!(page.files.iter().all(|file| file.version(&page.name).is_none()));
             return Ok(());

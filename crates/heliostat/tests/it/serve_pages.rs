@@ -3,6 +3,7 @@
 use heliostat_testkit::process::Serving;
 use heliostat_testkit::pypi::{Fault, Kind, Rule};
 use heliostat_testkit::universe::{Release, Universe};
+use serde_json::Value;
 
 use crate::http::{Answer, get, get_json, get_with};
 use crate::world::{World, until};
@@ -321,6 +322,25 @@ fn the_legacy_document_is_made_from_the_page() {
         let answer = get(&format!("{}/pypi/{path}/json", serving.url));
         assert_eq!(answer.status, 404, "{answer:?}");
         assert_eq!(answer.json()["detail"], detail);
+    }
+    assert_eq!(document["info"]["summary"], Value::Null);
+    // Once the wheel is held, so is what it says of itself.
+    let urls = document["urls"].as_array().unwrap();
+    let wheel = urls
+        .iter()
+        .find_map(|file| file["url"].as_str().filter(|url| url.ends_with(".whl")))
+        .unwrap();
+    assert_eq!(get(wheel).status, 200);
+    assert_eq!(get(&format!("{wheel}.metadata")).status, 200);
+    let about = |path| get(&format!("{}/pypi/{path}/json", serving.url)).json();
+    until("the wheel's metadata is kept", || {
+        about("al-pha")["info"]["summary"] != Value::Null
+    });
+    for path in ["al-pha", "al-pha/1.0"] {
+        let document = about(path);
+        assert_eq!(document["info"]["summary"], "A fixture");
+        assert_eq!(document["info"]["license"], "MIT");
+        assert_eq!(document["info"]["author"], Value::Null);
     }
     assert_eq!(world.pypi.count(Kind::Legacy), 0);
 }

@@ -1,7 +1,7 @@
 //! The legacy JSON documents `/pypi/<project>/json` and `/pypi/<project>/<version>/json`, for clients that still ask.
 //!
-//! Built from the page alone: it knows names, versions, files and yanks, and nothing of descriptions or authors. The
-//! keys stand there with `null`, because clients index into them.
+//! Built from the page, which knows names, versions, files and yanks, and from the release's core metadata where that is
+//! at hand. What neither tells stands there with `null`, because clients index into it.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Entry, Listing, encoded_path};
+use crate::metadata::Described;
 use crate::page::{CoreMetadata, PageFile, ProjectPage, Yanked};
-use crate::{FileName, LegacyKind, ProjectName, Serial, Version};
+use crate::{FileName, LegacyKind, ProjectName, Serial, TreePath, Version};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -27,33 +28,33 @@ struct Releases<'a>(Vec<(&'a str, Vec<File<'a>>)>);
 /// PyPI's keys in PyPI's order.
 #[derive(Serialize)]
 struct Info<'a> {
-    author: (),
-    author_email: (),
+    author: Option<&'a str>,
+    author_email: Option<&'a str>,
     bugtrack_url: (),
-    classifiers: [(); 0],
-    description: (),
-    description_content_type: (),
+    classifiers: &'a [String],
+    description: Option<&'a str>,
+    description_content_type: Option<&'a str>,
     docs_url: (),
-    download_url: (),
+    download_url: Option<&'a str>,
     downloads: Downloads,
-    dynamic: (),
-    home_page: (),
-    keywords: (),
-    license: (),
-    license_expression: (),
-    license_files: (),
-    maintainer: (),
-    maintainer_email: (),
+    dynamic: Option<&'a [String]>,
+    home_page: Option<&'a str>,
+    keywords: Option<&'a str>,
+    license: Option<&'a str>,
+    license_expression: Option<&'a str>,
+    license_files: Option<&'a [String]>,
+    maintainer: Option<&'a str>,
+    maintainer_email: Option<&'a str>,
     name: &'a ProjectName,
     package_url: (),
-    platform: (),
+    platform: Option<&'a str>,
     project_url: (),
-    project_urls: (),
-    provides_extra: (),
+    project_urls: Option<BTreeMap<&'a str, &'a str>>,
+    provides_extra: Option<&'a [String]>,
     release_url: (),
-    requires_dist: (),
+    requires_dist: Option<&'a [String]>,
     requires_python: Option<&'a str>,
-    summary: (),
+    summary: Option<&'a str>,
     version: &'a str,
     yanked: bool,
     yanked_reason: Option<&'a str>,
@@ -101,25 +102,12 @@ pub(super) fn document(
     listing: &Listing<'_>,
     version: Option<&str>,
     files_base: &str,
+    described: Option<&Described>,
 ) -> Option<Vec<u8>> {
     let releases = releases(listing);
-    let chosen = match version {
-        None => releases
-            .iter()
-            .max_by(|left, right| left.rank().cmp(&right.rank()))?,
-        Some(text) => {
-            let exact = releases
-                .iter()
-                .find(|release| release.version.as_str() == text);
-            exact.or_else(|| {
-                releases
-                    .iter()
-                    .find(|release| *release.version == Version::parse(text))
-            })?
-        }
-    };
+    let chosen = chosen(&releases, version)?;
     let document = Document {
-        info: info(page, chosen),
+        info: info(page, chosen, described),
         last_serial: page.serial,
         releases: version.is_none().then(|| {
             Releases(
@@ -135,6 +123,36 @@ pub(super) fn document(
     serde_json::to_writer(&mut body, &document).expect("texts and numbers go into memory");
     body.push(b'\n');
     Some(body)
+}
+
+/// The files of the release that a document is about: the core metadata of any of them tells of it, offered or not.
+pub(super) fn sources<'l>(listing: &'l Listing<'l>, version: Option<&str>) -> Vec<&'l TreePath> {
+    let releases = releases(listing);
+    let Some(chosen) = chosen(&releases, version) else {
+        return Vec::new();
+    };
+    chosen
+        .entries
+        .iter()
+        .map(|entry| &entry.file.path)
+        .collect()
+}
+
+/// The release that a document is about.
+fn chosen<'r, 'l>(releases: &'r [Release<'l>], version: Option<&str>) -> Option<&'r Release<'l>> {
+    let Some(text) = version else {
+        return releases
+            .iter()
+            .max_by(|left, right| left.rank().cmp(&right.rank()));
+    };
+    let exact = releases
+        .iter()
+        .find(|release| release.version.as_str() == text);
+    exact.or_else(|| {
+        releases
+            .iter()
+            .find(|release| *release.version == Version::parse(text))
+    })
 }
 
 fn files<'a>(release: &Release<'a>, files_base: &str) -> Vec<File<'a>> {
@@ -196,43 +214,49 @@ impl Release<'_> {
     }
 }
 
-fn info<'a>(page: &'a ProjectPage, release: &'a Release<'_>) -> Info<'a> {
+fn info<'a>(
+    page: &'a ProjectPage,
+    release: &'a Release<'_>,
+    described: Option<&'a Described>,
+) -> Info<'a> {
     let requires = release
         .entries
         .iter()
         .find_map(|entry| entry.file.requires_python.as_deref());
+    let one = |field| described.and_then(|described| described.one(field));
+    let all = |field| described.and_then(|described| described.all(field));
     Info {
-        author: (),
-        author_email: (),
+        author: one("author"),
+        author_email: one("author-email"),
         bugtrack_url: (),
-        classifiers: [],
-        description: (),
-        description_content_type: (),
+        classifiers: all("classifier").unwrap_or_default(),
+        description: one("description"),
+        description_content_type: one("description-content-type"),
         docs_url: (),
-        download_url: (),
+        download_url: one("download-url"),
         downloads: Downloads {
             last_day: -1,
             last_month: -1,
             last_week: -1,
         },
-        dynamic: (),
-        home_page: (),
-        keywords: (),
-        license: (),
-        license_expression: (),
-        license_files: (),
-        maintainer: (),
-        maintainer_email: (),
+        dynamic: all("dynamic"),
+        home_page: one("home-page"),
+        keywords: one("keywords"),
+        license: one("license"),
+        license_expression: one("license-expression"),
+        license_files: all("license-file"),
+        maintainer: one("maintainer"),
+        maintainer_email: one("maintainer-email"),
         name: &page.name,
         package_url: (),
-        platform: (),
+        platform: one("platform"),
         project_url: (),
-        project_urls: (),
-        provides_extra: (),
+        project_urls: described.and_then(Described::project_urls),
+        provides_extra: all("provides-extra"),
         release_url: (),
-        requires_dist: (),
+        requires_dist: all("requires-dist"),
         requires_python: requires,
-        summary: (),
+        summary: one("summary"),
         version: release.version.as_str(),
         yanked: release.yank().is_some(),
         yanked_reason: release.yank().and_then(reason),

@@ -13,7 +13,8 @@ use std::cmp::Ordering;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{PageFile, ProjectPage, StatusKind};
-use crate::{FileName, ProjectName, Serial, Version};
+use crate::metadata::Described;
+use crate::{FileName, ProjectName, Serial, TreePath, Version};
 
 /// The two shapes of a Simple API document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +53,8 @@ pub fn render_list<'a>(
 }
 
 /// The legacy JSON document of a project (`version` is `None`) or of one release; `None` where the page has no such
-/// release. Built from the page alone, so `info` holds what a page tells and `null` for the rest.
+/// release. Built from the page, and from the release's core metadata where that is at hand (`legacy_sources` tells whose
+/// it is); `info` holds `null` for what nobody told.
 ///
 /// `files_base` goes before `/packages/…` in the files' addresses: the scheme and host that the document is served
 /// under, or `../..` for a document that stands at `pypi/<project>/json` in a static tree.
@@ -60,8 +62,16 @@ pub fn render_legacy(
     page: &ProjectPage,
     version: Option<&str>,
     files_base: &str,
+    described: Option<&Described>,
 ) -> Option<Vec<u8>> {
-    legacy::document(page, &Listing::of(page), version, files_base)
+    legacy::document(page, &Listing::of(page), version, files_base, described)
+}
+
+/// The files of the release that [`render_legacy`] is about; the core metadata of one is as good as the next's.
+pub fn legacy_sources(page: &ProjectPage, version: Option<&str>) -> Vec<TreePath> {
+    let listing = Listing::of(page);
+    let sources = legacy::sources(&listing, version);
+    sources.into_iter().cloned().collect()
 }
 
 /// What a page offers, in the order in which it is written.

@@ -52,7 +52,7 @@ fn filenames(document: &Value) -> Vec<&str> {
 }
 
 fn legacy(page: &ProjectPage, version: Option<&str>) -> Option<Value> {
-    render_legacy(page, version, "https://mirror.example/")
+    render_legacy(page, version, "https://mirror.example/", None)
         .map(|body| serde_json::from_slice(&body).unwrap())
 }
 
