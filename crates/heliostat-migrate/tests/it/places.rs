@@ -52,12 +52,13 @@ fn each_place_is_found_and_rewritten() {
 
 /// The lines that go and come.
 fn push_changes(told: &mut String, before: &str, after: &str) {
-    for change in similar::TextDiff::from_lines(before, after).iter_all_changes() {
-        let sign = match change.tag() {
-            similar::ChangeTag::Equal => continue,
-            similar::ChangeTag::Delete => '-',
-            similar::ChangeTag::Insert => '+',
+    let patch = diffy::create_patch(before, after);
+    for line in patch.hunks().iter().flat_map(diffy::Hunk::lines) {
+        let (sign, line) = match line {
+            diffy::Line::Context(_) => continue,
+            diffy::Line::Delete(line) => ('-', line),
+            diffy::Line::Insert(line) => ('+', line),
         };
-        let _infallible = writeln!(told, "{sign}{}", change.value().escape_debug());
+        let _infallible = writeln!(told, "{sign}{}", line.escape_debug());
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use diffy::{DiffOptions, PatchFormatter};
 use heliostat_migrate::report::Report;
 use heliostat_migrate::{Text, redacted};
-use similar::TextDiff;
 
 use super::{Found, apply, finish, look, scanner};
 use crate::cli::MigrateTargetArgs;
@@ -51,10 +51,14 @@ fn unified(one: &Found, new: &[u8]) -> String {
     let (Some(before), Some(after)) = (Text::read(&one.bytes), Text::read(new)) else {
         return String::new();
     };
-    let diff = TextDiff::from_lines(before.view(), after.view())
-        .unified_diff()
-        .context_radius(3)
-        .header(&format!("a/{}", one.name), &format!("b/{}", one.name))
+    let patch = DiffOptions::new()
+        .set_context_len(3)
+        .set_original_filename(format!("a/{}", one.name))
+        .set_modified_filename(format!("b/{}", one.name))
+        .create_patch(before.view(), after.view());
+    let diff = PatchFormatter::new()
+        .suppress_blank_empty(false)
+        .fmt_patch(&patch)
         .to_string();
     // A login's secret is shown in no output, at the price of a patch that its lines would have to be put into.
     diff.split_inclusive('\n').map(hidden).collect()
