@@ -182,7 +182,8 @@ fn a_liar_beside_an_honest_mirror_costs_nothing_and_is_dropped() {
         signed.tree(),
         [Mutation::new("delta-1.0", Twist::FlipLastByte)],
     );
-    // The liar comes first, so it is asked first.
+    // The liar comes first and is the quicker by far, so it is asked first.
+    honest.delay(Duration::from_millis(150));
     let proxy = signed.proxy(&[&liar, &honest]);
     for (at, pip) in [Pip::newest(), Pip::v23()].into_iter().enumerate() {
         let Some(pip) = or_skip(pip) else { continue };
