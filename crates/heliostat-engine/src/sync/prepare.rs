@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use heliostat_pypi::select::Selection;
+use heliostat_pypi::select::{NamePattern, Selection};
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::{Change, CheckPlace, CommitPolicy, LedgerEntry, Lost, ProjectState};
 use heliostat_upstream::{Answer, Caches, FetchedList, Validators};
@@ -165,6 +165,9 @@ pub(super) async fn prepare(
     } else {
         (Listed::NotAsked, None)
     };
+    for pattern in idle_patterns(&selection, &listed) {
+        tracing::warn!(pattern, "no project of the upstream matches this pattern");
+    }
     let serial_of = |state: Option<&ListState>| state.and_then(|state| state.serial);
     let course = match (serial_of(list.as_ref()), serial_of(same_upstream)) {
         (Some(now), Some(before)) if now < before => Course::Back,
@@ -197,6 +200,16 @@ pub(super) async fn prepare(
         applied,
         held: synced,
     })
+}
+
+/// Patterns that select nothing of a list that was read, which are most likely misspelt. Pure.
+fn idle_patterns<'s>(selection: &'s Selection, listed: &Listed) -> Vec<&'s str> {
+    let Listed::Projects(projects) = listed else {
+        return Vec::new();
+    };
+    let is_idle = |pattern: &&NamePattern| !projects.iter().any(|(name, _)| pattern.matches(name));
+    let idle = selection.patterns.iter().filter(is_idle);
+    idle.map(NamePattern::as_str).collect()
 }
 
 /// Failures of what is no longer wanted, or what the upstream no longer lists and nobody names. Pure.

@@ -281,6 +281,22 @@ fn a_name_that_is_unknown_is_told_also_beside_everything_and_patterns() {
 }
 
 #[test]
+fn a_pattern_that_selects_nothing_is_told() {
+    let world = World::new(small());
+    let run = world.sync(&["al*", "misspelt-*"]);
+    run.assert_code(0);
+    assert_says(
+        &run.stderr,
+        &[
+            "no project of the upstream matches this pattern",
+            "misspelt-*",
+        ],
+    );
+    assert!(!run.stderr.contains("al*"), "{}", run.stderr);
+    assert!(world.projects().contains("alpha"));
+}
+
+#[test]
 fn too_many_deletions_stop_for_a_person() {
     let world = World::new(many(20));
     world.sync(&["--all"]).assert_code(0);
