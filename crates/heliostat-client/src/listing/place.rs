@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use heliostat_upstream::{Coding, Upstream, UpstreamError, UpstreamOptions, redacted};
+use heliostat_upstream::{Coding, Upstream, UpstreamError, redacted};
 use url::Url;
 
 use super::ListPlace;
@@ -33,12 +33,7 @@ impl Place {
             ListPlace::Folder(folder) => return Ok(Self::Folder(folder)),
             ListPlace::Server(url) => with_slash(url),
         };
-        let mut options = UpstreamOptions::new(base.clone(), transport.user_agent.clone());
-        options
-            .ca_certificates_pem
-            .clone_from(&transport.ca_certificates_pem);
-        options.proxy.clone_from(&transport.proxy);
-        options.netrc.clone_from(&transport.netrc);
+        let mut options = transport.upstream_options(base.clone());
         options.limits = heliostat_upstream::Limits {
             tries_max: 2,
             connect_timeout: limits.connect_timeout,

@@ -32,6 +32,19 @@ pub struct Transport {
     pub netrc: Option<String>,
 }
 
+impl Transport {
+    /// What is asked at this address, reached so; limits are the caller's.
+    pub fn upstream_options(&self, root: Url) -> UpstreamOptions {
+        let mut options = UpstreamOptions::new(root, self.user_agent.clone());
+        options
+            .ca_certificates_pem
+            .clone_from(&self.ca_certificates_pem);
+        options.proxy.clone_from(&self.proxy);
+        options.netrc.clone_from(&self.netrc);
+        options
+    }
+}
+
 /// Which of a mirror's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Base {
@@ -70,12 +83,7 @@ impl Mirror {
         transport: &Transport,
         limits: &Limits,
     ) -> Self {
-        let mut options = UpstreamOptions::new(target.clone(), transport.user_agent.clone());
-        options
-            .ca_certificates_pem
-            .clone_from(&transport.ca_certificates_pem);
-        options.proxy.clone_from(&transport.proxy);
-        options.netrc.clone_from(&transport.netrc);
+        let mut options = transport.upstream_options(target.clone());
         options.limits = heliostat_upstream::Limits {
             requests_max: limits.requests_max,
             idle_max: limits.idle_max,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{METADATA_BYTES_MAX, MetadataError, Parts};
+use super::{METADATA_BYTES_MAX, MetadataError, Parts, joined};
 
 /// How many values of one field are kept. The most on PyPI are a few hundred classifiers.
 const VALUES_MAX: usize = 20_000;
@@ -105,11 +105,6 @@ impl Described {
 
 fn known(names: &[&'static str], key: &str) -> Option<&'static str> {
     names.iter().copied().find(|name| *name == key)
-}
-
-fn joined(lines: &[&str]) -> String {
-    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-    lines.join(" ")
 }
 
 /// A text over several lines as it was before it was folded: by eight spaces, or by seven and a bar.

@@ -175,11 +175,14 @@ fn header_fields(text: &str) -> Vec<(&str, String)> {
     Parts::of(text)
         .fields
         .into_iter()
-        .map(|(key, lines)| {
-            let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-            (key, lines.join(" "))
-        })
+        .map(|(key, lines)| (key, joined(&lines)))
         .collect()
+}
+
+/// A folded value on one line.
+fn joined(lines: &[&str]) -> String {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    lines.join(" ")
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use anyhow::Context as _;
-use heliostat_client::Client;
 use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, SourceKind, judge};
 use heliostat_pypi::lock_urls::{
     Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
@@ -110,7 +109,7 @@ async fn with_proxy(
     args: &ExecArgs,
     directory: &Path,
 ) -> anyhow::Result<Outcome> {
-    let (common, options) = proxy::as_configured(
+    let (options, list, client) = proxy::open_as_configured(
         common,
         &proxy::Typed {
             root: args.root.as_deref(),
@@ -119,9 +118,6 @@ async fn with_proxy(
             list: &args.list,
         },
     )?;
-    let client_options = proxy::options(&common, &options)?;
-    let list = proxy::Listed::of(&options, &client_options)?;
-    let client = Client::open(client_options, wire::clock())?;
     let _news = list.begin(&client).await?;
     let bound = proxy::bind(options.listen, &client)?;
     let index: Url = format!("http://{}/simple/", bound.local_address())

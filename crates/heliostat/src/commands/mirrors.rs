@@ -116,7 +116,7 @@ fn told(standing: &Standing) -> String {
 
 /// Asks the mirrors now.
 fn test(common: &CommonArgs, args: &MirrorsTestArgs) -> anyhow::Result<Outcome> {
-    let (common, options) = proxy::as_configured(
+    let (_options, list, client) = proxy::open_as_configured(
         common,
         &proxy::Typed {
             root: args.root.as_deref(),
@@ -125,9 +125,6 @@ fn test(common: &CommonArgs, args: &MirrorsTestArgs) -> anyhow::Result<Outcome> 
             list: &args.list,
         },
     )?;
-    let client_options = proxy::options(&common, &options)?;
-    let list = proxy::Listed::of(&options, &client_options)?;
-    let client = Client::open(client_options, wire::clock())?;
     let runtime = wire::runtime()?;
     let outcome = runtime.block_on(async {
         let _news = list.begin(&client).await?;

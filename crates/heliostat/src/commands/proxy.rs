@@ -10,7 +10,6 @@ use heliostat_client::{
     Client, ClientOptions, MirrorOptions, OriginOptions, OriginOrder, ProofOptions, Transport,
 };
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
-use heliostat_upstream::UpstreamOptions;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -31,9 +30,7 @@ pub(super) fn run(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outco
 
 fn serve(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<Outcome> {
     wire::begin_again_thrifty();
-    let options = options(common, args)?;
-    let list = Listed::of(args, &options)?;
-    let client = Client::open(options, wire::clock())?;
+    let (list, client) = open(common, args)?;
     if !args.listen.ip().is_loopback() {
         tracing::warn!(listen = %args.listen, "the proxy listens beyond this machine, without TLS: whoever is between it and an installer can change what it verified");
     }
@@ -152,7 +149,7 @@ pub(super) struct Typed<'a> {
 
 /// The proxy's options as `heliostat proxy` would have them: typed, from the environment or the file. It listens at a
 /// place of its own, not at that of a proxy that stays.
-pub(super) fn as_configured(
+fn as_configured(
     common: &CommonArgs,
     typed: &Typed<'_>,
 ) -> anyhow::Result<(CommonArgs, ProxyArgs)> {
@@ -181,7 +178,24 @@ pub(super) fn as_configured(
     }
 }
 
-pub(super) fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
+/// The client of another command, with the options of [`as_configured`].
+pub(super) fn open_as_configured(
+    common: &CommonArgs,
+    typed: &Typed<'_>,
+) -> anyhow::Result<(ProxyArgs, Listed, Client)> {
+    let (common, args) = as_configured(common, typed)?;
+    let (list, client) = open(&common, &args)?;
+    Ok((args, list, client))
+}
+
+/// The list that is wanted, not taken yet, and the client.
+fn open(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<(Listed, Client)> {
+    let options = options(common, args)?;
+    let list = Listed::of(args, &options)?;
+    Ok((list, Client::open(options, wire::clock())?))
+}
+
+fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
     let Some(path) = &args.root else {
         return Err(UsageError(
             "`--root` is missing: the file that the notary gave you".to_owned(),
@@ -235,12 +249,7 @@ fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {
         OriginWhen::First => OriginOrder::First,
         OriginWhen::Last => OriginOrder::Last,
     };
-    let mut upstream = UpstreamOptions::new(args.origin_url.clone(), transport.user_agent.clone());
-    upstream
-        .ca_certificates_pem
-        .clone_from(&transport.ca_certificates_pem);
-    upstream.proxy.clone_from(&transport.proxy);
-    upstream.netrc.clone_from(&transport.netrc);
+    let mut upstream = transport.upstream_options(args.origin_url.clone());
     // An installer waits for the answer.
     upstream.limits.tries_max = 2;
     upstream.limits.retry_after_max = Duration::from_secs(2);
