@@ -48,7 +48,7 @@ async fn a_connection_is_kept_for_the_next_request() {
         while !answer.ends_with(b"\r\n\r\nok\n") {
             assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
         }
-        assert_eq!(Answer::parse(&answer).status, 200);
+        assert_eq!(Answer::parse(&answer).unwrap().status, 200);
     }
 }
 
