@@ -1,6 +1,7 @@
 //! A made-up list of mirrors with a month of history in which every state occurs. The same every time.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::fixture::sha256_hex;
@@ -173,12 +174,33 @@ const MEMBERS: [Member; 11] = [
     },
 ];
 
-/// Writes the list into a folder that is made: `policy.toml`, `mirrors.d`, `history` with a round every so many
-/// seconds for so many days until [`ENDS`], `evidence`.
+/// How long a history is, and how many mirrors it tells of.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Until [`ENDS`].
+    pub days: i64,
+    /// From one round to the next.
+    pub every_seconds: i64,
+    /// From twelve on, the same eleven again under numbered names.
+    pub mirrors: usize,
+}
+
+impl Extent {
+    /// Each mirror once.
+    pub const fn once(days: i64, every_seconds: i64) -> Self {
+        Self {
+            days,
+            every_seconds,
+            mirrors: MEMBERS.len(),
+        }
+    }
+}
+
+/// Writes the list into a folder that is made: `policy.toml`, `mirrors.d`, `history`, `evidence`.
 ///
 /// # Errors
 /// What the file system says.
-pub fn write_sample(folder: &Path, days: i64, every_seconds: i64) -> std::io::Result<()> {
+pub fn write_sample(folder: &Path, extent: Extent) -> std::io::Result<()> {
     for name in ["mirrors.d", "history", "evidence"] {
         std::fs::create_dir_all(folder.join(name))?;
     }
@@ -187,33 +209,56 @@ pub fn write_sample(folder: &Path, days: i64, every_seconds: i64) -> std::io::Re
         "# The rules of a made-up list, which is looked at every half hour.\nversion = 3\nown_domain = \"list.example\"\n\n\
          [states]\nclean_in_a_row = 3\n\n[active]\navailable_min = 0.9\n",
     )?;
-    for member in &MEMBERS {
-        let text = format!(
-            "id = \"{}\"\noperator = {{ {} }}\n{}\n[[endpoints]]\nid = \"{}\"\nbase = \"{}\"\n{}",
-            member.id, member.operator, member.entry, member.endpoint, member.base, member.more
-        );
-        std::fs::write(folder.join(format!("mirrors.d/{}.toml", member.id)), text)?;
+    for index in 0..extent.mirrors {
+        write_entry(folder, index)?;
     }
     std::fs::write(
         folder.join(format!("evidence/{}.json", proof_digest())),
         PROOF,
     )?;
-    let mut months: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
     let mut noise = Noise(7);
-    let rounds = days * DAY / every_seconds;
+    let every_seconds = extent.every_seconds;
+    let rounds = extent.days * DAY / every_seconds;
+    let mut text = String::new();
     for round in (0..rounds).rev() {
         let at = ENDS - round * every_seconds;
         let month = jiff::Timestamp::from_second(at)
             .map_err(std::io::Error::other)?
             .strftime("%Y-%m")
             .to_string();
-        let text = months.entry(month).or_default();
-        write_round(text, at, round * every_seconds == 5 * DAY, &mut noise);
-    }
-    for (month, text) in months {
-        std::fs::write(folder.join(format!("history/{month}.jsonl")), text)?;
+        text.clear();
+        let is_cut_off = round * every_seconds == 5 * DAY;
+        write_round(&mut text, (at, is_cut_off), extent.mirrors, &mut noise);
+        let path = folder.join(format!("history/{month}.jsonl"));
+        let mut file = std::fs::OpenOptions::new();
+        file.create(true).append(true);
+        file.open(path)?.write_all(text.as_bytes())?;
     }
     Ok(())
+}
+
+/// The mirror at a place of the list, and the number that its names end in.
+fn member(index: usize) -> (&'static Member, String) {
+    let number = match index / MEMBERS.len() {
+        0 => String::new(),
+        number => format!("-{}", number + 1),
+    };
+    (&MEMBERS[index % MEMBERS.len()], number)
+}
+
+fn write_entry(folder: &Path, index: usize) -> std::io::Result<()> {
+    let (member, number) = member(index);
+    let host = member.base.trim_start_matches("https://");
+    let dot = if number.is_empty() { "" } else { "." };
+    let base = format!("https://{}{dot}{host}", number.replace('-', "m"));
+    let text = format!(
+        "id = \"{}{number}\"\noperator = {{ {} }}\n{}\n[[endpoints]]\nid = \"{}{number}\"\nbase = \"{base}\"\n{}",
+        member.id, member.operator, member.entry, member.endpoint, member.more
+    );
+    std::fs::write(
+        folder.join(format!("mirrors.d/{}{number}.toml", member.id)),
+        text,
+    )
 }
 
 /// What the proof is called by.
@@ -222,14 +267,20 @@ fn proof_digest() -> String {
 }
 
 /// One line of the history. Where the prober's own line is down, nobody answers.
-fn write_round(text: &mut String, at: i64, is_cut_off: bool, noise: &mut Noise) {
+fn write_round(
+    text: &mut String,
+    (at, is_cut_off): (i64, bool),
+    mirrors: usize,
+    noise: &mut Noise,
+) {
     let control = if is_cut_off { "failed" } else { "alive" };
     let _infallible = write!(
         text,
         "{{\"at\":{at},\"control\":\"{control}\",\"samples\":["
     );
     let mut comma = "";
-    for member in &MEMBERS {
+    for place in 0..mirrors {
+        let (member, number) = member(place);
         for (index, (vantage, _)) in VANTAGES.iter().enumerate() {
             let Some(mut sample) = seen(member, index, at, noise) else {
                 continue;
@@ -239,7 +290,7 @@ fn write_round(text: &mut String, at: i64, is_cut_off: bool, noise: &mut Noise) 
             }
             let _infallible = write!(
                 text,
-                "{comma}{{\"endpoint\":\"{}\",\"vantage\":\"{vantage}\",{sample}}}",
+                "{comma}{{\"endpoint\":\"{}{number}\",\"vantage\":\"{vantage}\",{sample}}}",
                 member.endpoint
             );
             comma = ",";

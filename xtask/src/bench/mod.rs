@@ -5,6 +5,7 @@
 mod bundle;
 mod cores;
 mod dataset;
+mod directory;
 mod load;
 mod measure;
 mod migrate;
@@ -49,6 +50,8 @@ enum Bench {
     Scale(scale::Arguments),
     /// Signing, installing through the proxy, losing a mirror; beside python-tuf.
     Trust(trust::Arguments),
+    /// A list's mirrors looked at, and a long history published; beside a loop of curl.
+    Directory(directory::Arguments),
     /// Looking for retired hosts in 100,000 files; beside ripgrep.
     Migrate(migrate::Arguments),
     /// Make a data set and serve it with nginx until interrupted, to try things by hand.
@@ -91,6 +94,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         Bench::Scale(arguments) => scale::run(&ground, arguments),
         Bench::Trust(arguments) => trust::run(&mut ground, arguments),
+        Bench::Directory(arguments) => directory::run(&mut ground, arguments),
         Bench::Migrate(arguments) => {
             ground.prepare(&["heliostat"])?;
             migrate::run(&mut ground, arguments)

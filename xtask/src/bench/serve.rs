@@ -96,7 +96,8 @@ pub(super) fn run(ground: &Ground<'_>, arguments: &Arguments) -> Result<()> {
     measure_cold(ground, &set, arguments.rounds)
 }
 
-fn mirror(ground: &Ground<'_>, set: &Dataset, data: &Path) -> Result<()> {
+/// Makes a data directory equal to a set.
+pub(super) fn mirror(ground: &Ground<'_>, set: &Dataset, data: &Path) -> Result<()> {
     ground.console.step("mirroring the set");
     let upstream = set.serve(State::Before)?;
     let mut sync = Command::new(&ground.heliostat);
@@ -254,7 +255,7 @@ fn add_rows(table: &mut Table, kind: Kind, taken: &[Vec<Answered>]) {
 
 /// One connection, TLS, us and nginx on the same file of the same tree.
 fn measure_large_over_tls(ground: &Ground<'_>, data: &Path, arguments: &Arguments) -> Result<()> {
-    let (certificate, key) = make_certificate(ground)?;
+    let (certificate, key) = make_certificate(ground, "DNS:localhost,IP:127.0.0.1", "tls")?;
     let large = data.join("web/.well-known").join(LARGE_PATH);
     fs::create_dir_all(large.parent().unwrap_or(data))
         .context("failed to make a place for the large file")?;
@@ -372,9 +373,14 @@ fn yardstick_part(ground: &Ground<'_>, data: &Path, port: u16) -> String {
     )
 }
 
-fn make_certificate(ground: &Ground<'_>) -> Result<(String, String)> {
+/// A certificate for these names that signs itself, and its key, in files that begin with `stem`.
+pub(super) fn make_certificate(
+    ground: &Ground<'_>,
+    names: &str,
+    stem: &str,
+) -> Result<(String, String)> {
     let [certificate, key]: [PathBuf; 2] =
-        ["tls.crt", "tls.key"].map(|name| ground.directory.join(name));
+        ["crt", "key"].map(|ending| ground.directory.join(format!("{stem}.{ending}")));
     let mut openssl = Command::new(Ground::tool("openssl")?);
     openssl.args([
         "req",
@@ -385,13 +391,13 @@ fn make_certificate(ground: &Ground<'_>) -> Result<(String, String)> {
         "ec_paramgen_curve:P-256",
         "-nodes",
         "-days",
-        "2",
+        "90",
     ]);
     openssl.args([
         "-subj",
         "/CN=localhost",
         "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        &format!("subjectAltName={names}"),
     ]);
     // A certificate that may sign others is refused as a server's own.
     openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
@@ -405,7 +411,8 @@ fn make_certificate(ground: &Ground<'_>) -> Result<(String, String)> {
     Ok((certificate.display().to_string(), key.display().to_string()))
 }
 
-fn directory(ground: &Ground<'_>, name: &str) -> Result<PathBuf> {
+/// A folder of that name.
+pub(super) fn directory(ground: &Ground<'_>, name: &str) -> Result<PathBuf> {
     let path = ground.directory.join(name);
     fs::create_dir_all(&path).with_context(|| format!("failed to make `{}`", path.display()))?;
     Ok(path)

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use heliostat_testkit::clients::{DebianPackage, install_all, install_debian};
+use heliostat_testkit::directory::{ENDS_TEXT, Extent, write_sample};
 use heliostat_testkit::pypi::{FilesHost, LogDepth, Options, Scheme};
 use heliostat_testkit::universe::BenchSet;
 
@@ -36,6 +37,9 @@ enum Command {
         /// Seconds between two rounds.
         #[arg(long, default_value_t = 1800)]
         every: i64,
+        /// Mirrors on the list; more than eleven are the same ones again under numbered names.
+        #[arg(long, default_value_t = 11)]
+        mirrors: usize,
     },
     /// Install the real clients that tests run: Python tools below target/clients, nginx from Debian when root.
     InstallClients {
@@ -86,9 +90,17 @@ fn main() -> ExitCode {
             folder,
             days,
             every,
-        } => match heliostat_testkit::directory::write_sample(&folder, days, every) {
+            mirrors,
+        } => match write_sample(
+            &folder,
+            Extent {
+                days,
+                every_seconds: every,
+                mirrors,
+            },
+        ) {
             Ok(()) => {
-                println!("{}", heliostat_testkit::directory::ENDS_TEXT);
+                println!("{ENDS_TEXT}");
                 ExitCode::SUCCESS
             }
             Err(error) => {

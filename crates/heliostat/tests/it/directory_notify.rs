@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use heliostat_testkit::clients::{Tool, or_skip};
-use heliostat_testkit::directory::{ENDS_TEXT, write_sample};
+use heliostat_testkit::directory::{ENDS_TEXT, Extent, write_sample};
 use heliostat_testkit::fixture::sha256_hex;
 use heliostat_testkit::front::{FrontTwist, Wrong};
 use heliostat_testkit::process::{Finished, Invocation};
@@ -35,7 +35,7 @@ impl Desk {
             keepers: Receiver::plain(),
             operator: Receiver::tls(&authority),
         };
-        write_sample(&desk.path("list"), 30, 1800).unwrap();
+        write_sample(&desk.path("list"), Extent::once(30, 1800)).unwrap();
         std::fs::write(desk.path("ca.pem"), &authority.ca_pem).unwrap();
         bare()
             .args([

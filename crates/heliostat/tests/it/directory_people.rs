@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use heliostat_testkit::directory::{ENDS_TEXT, write_sample};
+use heliostat_testkit::directory::{ENDS_TEXT, Extent, write_sample};
 use heliostat_testkit::process::Finished;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -18,7 +18,7 @@ impl Desk {
         let desk = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        write_sample(&desk.path("list"), 30, 1800).unwrap();
+        write_sample(&desk.path("list"), Extent::once(30, 1800)).unwrap();
         desk
     }
 
@@ -168,7 +168,7 @@ fn a_quarantine_ends_by_people_alone_and_leads_to_probation() {
 #[test]
 fn whoever_signs_a_list_sees_everything_that_changed() {
     let desk = Desk::new();
-    write_sample(&desk.path("new"), 1, 3600).unwrap();
+    write_sample(&desk.path("new"), Extent::once(1, 3600)).unwrap();
     let same = desk.diff("list", "new", &[]);
     same.assert_code(0);
     assert_eq!(same.stdout, "");

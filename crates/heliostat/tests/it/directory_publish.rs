@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use heliostat_testkit::clients::{Tool, or_skip};
-use heliostat_testkit::directory::{ENDS_TEXT, write_sample};
+use heliostat_testkit::directory::{ENDS_TEXT, Extent, write_sample};
 use heliostat_testkit::process::{Finished, Invocation};
 use heliostat_testkit::universe::Universe;
 use serde_json::Value;
@@ -24,7 +24,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_sample(&folder.path().join("list"), 30, EVERY_SECONDS).unwrap();
+        write_sample(&folder.path().join("list"), Extent::once(30, EVERY_SECONDS)).unwrap();
         Self { folder }
     }
 
@@ -426,7 +426,7 @@ fn a_mirror_carries_the_list_under_serve_and_under_nginx() {
     let world = World::new(Universe::new());
     world.sync(&["--all"]).assert_code(0);
     let list = world.place("list");
-    write_sample(&list, 3, EVERY_SECONDS).unwrap();
+    write_sample(&list, Extent::once(3, EVERY_SECONDS)).unwrap();
     bare()
         .args(["directory", "publish"])
         .arg(world.heliostat.web().join("directory"))

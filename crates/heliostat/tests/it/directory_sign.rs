@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use heliostat_testkit::directory::write_sample;
+use heliostat_testkit::directory::{Extent, write_sample};
 use heliostat_testkit::process::{Finished, Invocation, Serving};
 use heliostat_testkit::universe::{Release, Universe};
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,7 @@ impl Keepers {
     }
 
     fn list(&self, name: &str) {
-        write_sample(&self.path(name), 2, 3600).unwrap();
+        write_sample(&self.path(name), Extent::once(2, 3600)).unwrap();
     }
 
     /// Runs words, of which those with `@` name files here.
