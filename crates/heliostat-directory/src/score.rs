@@ -235,9 +235,14 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered { count, vantages } => {
+                let places = if *vantages == 1 {
+                    "vantage"
+                } else {
+                    "vantages"
+                };
                 write!(
                     f,
-                    "{} of {} probes answered, from {vantages} vantages",
+                    "{} of {} probes answered, from {vantages} {places}",
                     count.ok, count.n
                 )
             }
@@ -246,6 +251,7 @@ impl fmt::Display for Why {
                 write!(f, "the oldest change it lacks is {lag} s old")
             }
             Self::Present(count) => write!(f, "{} of {} samples were there", count.ok, count.n),
+            Self::Warnings(1) => f.write_str("1 warning"),
             Self::Warnings(count) => write!(f, "{count} warnings"),
         }
     }

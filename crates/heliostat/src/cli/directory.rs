@@ -91,8 +91,9 @@ pub(crate) struct DirectoryListArgs {
 pub(crate) struct DirectoryScoreArgs {
     #[command(flatten)]
     pub(crate) place: RegistryArgs,
-    /// What probes saw: one round as JSON on each line, the oldest first; several files follow each other
-    #[arg(long, value_name = "FILE", required = true)]
+    /// What probes saw, instead of the list's own `history` folder: one round as JSON on each line, the oldest first;
+    /// several files follow each other
+    #[arg(long, value_name = "FILE")]
     pub(crate) replay: Vec<PathBuf>,
     /// Print every term of this endpoint's health, and every rule that moved it
     #[arg(long, value_name = "ENDPOINT", conflicts_with = "json")]

@@ -125,6 +125,46 @@ fn a_history_gives_a_state_a_score_and_the_reasons() {
     assert_says(&broken.stderr, &["rounds.jsonl", "line 1"]);
 }
 
+#[test]
+fn a_lists_own_history_is_what_score_and_show_tell_of_however_old_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("list");
+    begun(&folder);
+    let ignored = std::fs::read_to_string(folder.join(".gitignore")).unwrap();
+    assert!(ignored.lines().any(|line| line == "/reference/"));
+    let long_ago = CAMPUS.replace("2026-11-01", "2023-11-01");
+    std::fs::write(folder.join("mirrors.d/campus.toml"), long_ago).unwrap();
+    let list = folder.display().to_string();
+    let told = |command: &str, more: &[&str]| {
+        let arguments = ["directory", command, "--registry", &list];
+        bare().args(arguments).args(more.iter().copied()).run()
+    };
+    let nothing = told("score", &[]);
+    nothing.assert_code(0);
+    assert_says(&nothing.stdout, &["campus-main", "candidate"]);
+    // What is active was seen before the months that `show` looks through for the last sample.
+    let (begin, round_seconds) = (1_699_000_000_i64, 300);
+    let rounds: String = (0..10 * 288)
+        .map(|index| {
+            let at = begin + round_seconds * index;
+            format!(
+                r#"{{"at":{at},"control":"alive","samples":[{{"endpoint":"campus-main","vantage":"a","outcome":"alive","lag-seconds":60,"present":{{"ok":32,"n":32}}}}]}}"#
+            ) + "\n"
+        })
+        .collect();
+    std::fs::create_dir_all(folder.join("history")).unwrap();
+    std::fs::write(folder.join("history/2023-11.jsonl"), rounds).unwrap();
+    for (command, more) in [
+        ("score", &[] as &[&str]),
+        ("score", &["--explain", "campus-main"]),
+        ("show", &["campus"]),
+    ] {
+        let answer = told(command, more);
+        answer.assert_code(0);
+        assert_says(&answer.stdout, &["campus-main", "active"]);
+    }
+}
+
 /// So many mirrors of as many operators, but the first three are of one, and the last two are in one network.
 fn crowd(folder: &Path, count: usize) {
     let list = folder.display().to_string();

@@ -129,7 +129,7 @@ fn two_of_three_people_sign_and_everybody_can_check() {
         &[
             "version 1 of the list",
             "signed by 1 of 3",
-            "1 signature more",
+            "1 more signature is needed",
         ],
     );
     keepers.publish("out", hours_ago(1)).assert_code(4);

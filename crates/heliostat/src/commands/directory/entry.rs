@@ -1,15 +1,13 @@
 //! `heliostat directory maintenance` and `lift`: what people decide about a mirror for a time, written into its entry.
 //! Everything else in the file stays as it is.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
-use heliostat_directory::{Decided, Replay, State};
+use heliostat_directory::State;
 use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{history, registry};
+use super::registry;
 use crate::cli::{DirectoryLiftArgs, DirectoryMaintenanceArgs};
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -70,10 +68,7 @@ pub(super) fn lift(args: &DirectoryLiftArgs) -> anyhow::Result<Outcome> {
     let (policy, list) = super::read(&args.place)?;
     let mirror = registry::mirror(&list, &args.mirror)?;
     let now = wire::clock().now();
-    let decided: BTreeMap<_, _> = Decided::of_all(&list);
-    let mut replay = Replay::begin(&decided, &policy);
-    history::walk(&args.place.registry, now, |round| replay.take(round))?;
-    let replayed = replay.end();
+    let replayed = super::replay_own(&args.place.registry, &list, &policy)?;
     let quarantined: Vec<_> = mirror
         .endpoints
         .iter()

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    Braked, Decided, EndpointId, Group, MirrorId, Policy, Registry, Replayed, Round, State, Term,
-    Weight, Weights, replay, weights,
+    Braked, Decided, EndpointId, Group, MirrorId, Policy, Registry, Replay, Replayed, Round, State,
+    Term, Weight, Weights, replay, weights,
 };
 use serde_json::json;
 
@@ -33,7 +33,7 @@ use crate::cli::{
 };
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
-use crate::{render, reporter};
+use crate::{render, reporter, wire};
 
 /// Bytes of one file of a registry or a history.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -41,6 +41,8 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 const ENTRIES: &str = "mirrors.d";
 /// The rules.
 pub(super) const POLICY: &str = "policy.toml";
+/// What of a list's folder is no business of git's: a cache that is made again, and locks.
+const IGNORED: &str = "/reference/\n.lock\n";
 
 pub(super) fn run(common: &CommonArgs, command: &DirectoryCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -92,6 +94,11 @@ fn init(args: &DirectoryInitArgs) -> anyhow::Result<Outcome> {
     );
     crate::files::replace(&policy_path, text.as_bytes())
         .with_context(|| format!("cannot write `{}`", policy_path.display()))?;
+    let ignored = args.registry.join(".gitignore");
+    if !ignored.exists() {
+        crate::files::replace(&ignored, IGNORED.as_bytes())
+            .with_context(|| format!("cannot write `{}`", ignored.display()))?;
+    }
     reporter::talk(&format!(
         "a list begins at `{}`: write one file for each mirror in `{ENTRIES}`, and keep the folder in git",
         args.registry.display()
@@ -126,8 +133,12 @@ fn list(args: &DirectoryListArgs) -> anyhow::Result<Outcome> {
 
 fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
     let (policy, registry) = read(&args.place)?;
-    let rounds = read_history(&args.replay)?;
-    let replayed = replay(&Decided::of_all(&registry), &rounds, &policy);
+    let replayed = if args.replay.is_empty() {
+        replay_own(&args.place.registry, &registry, &policy)?
+    } else {
+        let rounds = read_history(&args.replay)?;
+        replay(&Decided::of_all(&registry), &rounds, &policy)
+    };
     if let Some(endpoint) = &args.explain {
         let weights = weights(&registry, &replayed, &policy);
         reporter::print(&explained(endpoint, (&replayed, &weights), &policy)?);
@@ -189,6 +200,14 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Findings
     })
+}
+
+/// What the rules make of everything in the list's own history.
+fn replay_own(list: &Path, registry: &Registry, policy: &Policy) -> anyhow::Result<Replayed> {
+    let decided = Decided::of_all(registry);
+    let mut own = Replay::begin(&decided, policy);
+    history::walk(list, wire::clock().now(), |round| own.take(round))?;
+    Ok(own.end())
 }
 
 /// Every term of one endpoint's health, and every rule that fired.

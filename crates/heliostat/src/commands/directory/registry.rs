@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    Coverage, Decided, Endpoint, EndpointId, Imported, ListForm, Mirror, MirrorId, Registry, Round,
-    Sample, replay,
+    Coverage, Endpoint, EndpointId, Imported, ListForm, Mirror, MirrorId, Registry, Round, Sample,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -110,7 +109,7 @@ pub(super) fn show(args: &DirectoryShowArgs) -> anyhow::Result<Outcome> {
     let list = &args.place.registry;
     let mut rounds = history::recent(list, wire::clock().now())?;
     let ours = |id: &EndpointId| mirror.endpoints.iter().any(|one| one.id == *id);
-    let replayed = replay(&Decided::of_all(&registry), &rounds, &policy);
+    let replayed = super::replay_own(list, &registry, &policy)?;
     let seen = last_of_vantages(&mut rounds, ours);
     if args.json {
         let standings: Vec<_> = replayed

@@ -75,10 +75,8 @@ pub(super) fn sign(args: &DirectorySignArgs) -> anyhow::Result<Outcome> {
     let missing = (people.threshold() as usize).saturating_sub(valid);
     let state = match missing {
         0 => "it can be published".to_owned(),
-        missing => format!(
-            "{} more are needed",
-            render::plural(missing as u64, "signature")
-        ),
+        1 => "1 more signature is needed".to_owned(),
+        missing => format!("{missing} more signatures are needed"),
     };
     reporter::talk(&format!(
         "version {version} of the list, {}, until {until}: signed by {valid} of {}; {state}",
