@@ -99,8 +99,8 @@ pub(crate) struct MirrorListArgs {
     /// Look for a newer list this often
     #[arg(long, value_name = "SECONDS", default_value_t = INTERVAL_SECONDS, value_parser = clap::value_parser!(u64).range(10..=604_800))]
     pub(crate) directory_interval: u64,
-    /// Of the list, use only mirrors of which this holds: `country=CH`, `operator=NAME`, `network=AS64500` or
-    /// `mirror=ID`; may be given more than once
+    /// Of the list, use only mirrors of which this holds: `country=CH`, `operator=NAME`, `network=AS64500`,
+    /// `network=192.0.2.0/24` or `mirror=ID`; may be given more than once
     #[arg(long, value_name = "RULE")]
     pub(crate) mirrors_only: Vec<MirrorRule>,
     /// Of the list, never use mirrors of which this holds; rules as for `--mirrors-only`

@@ -8,7 +8,8 @@ use heliostat_directory::{
 };
 use jiff::Timestamp;
 
-use super::rules::{MirrorRule, forbidden};
+use super::addresses::Addresses;
+use super::rules::{MirrorRule, Subject, forbidden};
 
 /// What a list comes to for this client.
 #[derive(Debug, Default)]
@@ -21,11 +22,20 @@ pub(super) struct Chosen {
     pub(super) operators: usize,
 }
 
+/// What the user wants of mirrors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) only: &'a [MirrorRule],
+    pub(super) never: &'a [MirrorRule],
+    /// What their names stand for, as far as rules need it.
+    pub(super) addresses: &'a Addresses,
+}
+
 /// The mirrors of a list that may be asked at this time. `status` moves them, and takes none away.
 pub(super) fn choose(
     list: &MirrorList,
     status: Option<&StatusList>,
-    (only, never): (&[MirrorRule], &[MirrorRule]),
+    rules: Rules<'_>,
     now: Timestamp,
 ) -> Chosen {
     let known: BTreeMap<&str, &EndpointStatus> = status
@@ -37,9 +47,14 @@ pub(super) fn choose(
     let mut operators = BTreeSet::new();
     for mirror in &list.mirrors {
         for endpoint in &mirror.endpoints {
+            let subject = Subject {
+                mirror,
+                endpoint,
+                addresses: rules.addresses.of(&endpoint.base),
+            };
             let reason = off_the_list(mirror, now)
                 .or_else(|| unfit(endpoint))
-                .or_else(|| forbidden(only, never, mirror, endpoint));
+                .or_else(|| forbidden(rules.only, rules.never, subject));
             if let Some(reason) = reason {
                 let id = endpoint.id.as_str().to_owned();
                 chosen.left_out.push((id, reason));

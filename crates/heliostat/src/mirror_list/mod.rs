@@ -3,6 +3,7 @@
 //!
 //! `heliostat-client` verifies and keeps the documents and asks the mirrors; what the documents say is read here.
 
+mod addresses;
 mod candidates;
 mod rules;
 
@@ -18,6 +19,9 @@ use heliostat_directory::{MirrorList, StatusList};
 use jiff::Timestamp;
 
 pub(crate) use rules::MirrorRule;
+
+use addresses::Addresses;
+use candidates::Rules;
 
 use crate::cli::{MirrorListArgs, TreePlace};
 use crate::commands::UsageError;
@@ -119,7 +123,7 @@ impl Watched {
         };
         match watching.watched.listing.take().await {
             Ok(list) => {
-                if let Some(refusal) = watching.use_list(client, list)?
+                if let Some(refusal) = watching.use_list(client, list).await?
                     && !watching.watched.has_others
                 {
                     return Err(UsageError(format!(
@@ -158,6 +162,7 @@ impl Watching {
             let outcome = match self.watched.listing.take().await {
                 Ok(list) => self
                     .use_list(client, list)
+                    .await
                     .map(|_refusal| ())
                     .map_err(|error| format!("{error:#}")),
                 Err(error) => self.without_news(client, &error),
@@ -201,7 +206,11 @@ impl Watching {
     }
 
     /// Gives the list's mirrors to the client. Answers why nobody of it can be asked, where nobody can.
-    fn use_list(&mut self, client: &Client, list: VerifiedList) -> anyhow::Result<Option<String>> {
+    async fn use_list(
+        &mut self,
+        client: &Client,
+        list: VerifiedList,
+    ) -> anyhow::Result<Option<String>> {
         let refused = |reason: String| ClientError::List {
             place: list.from.clone(),
             reason,
@@ -219,7 +228,17 @@ impl Watching {
         });
         let now = Timestamp::from_second(self.watched.clock.now())?;
         let args = &self.watched.args;
-        let rules = (args.mirrors_only.as_slice(), args.mirrors_never.as_slice());
+        let named = args.mirrors_only.iter().chain(&args.mirrors_never);
+        let addresses = if named.into_iter().any(MirrorRule::is_about_addresses) {
+            Addresses::look_up(&mirrors).await
+        } else {
+            Addresses::default()
+        };
+        let rules = Rules {
+            only: &args.mirrors_only,
+            never: &args.mirrors_never,
+            addresses: &addresses,
+        };
         let chosen = candidates::choose(&mirrors, status.as_ref(), rules, now);
         let count = chosen.candidates.len();
         notes.push(format!(

@@ -211,6 +211,27 @@ fn rules_choose_among_the_listed_and_an_origin_stands_beside_them() {
     );
     let wrong = fleet.refused(&["--mirrors-only", "planet=mars"]);
     wrong.assert_code(2);
+    let middle = fleet.refused(&["--mirrors-never", "network=192.0.2.7/24"]);
+    middle.assert_code(2);
+    assert_says(&middle.stderr, &["--mirrors-never", "write `192.0.2.0/24`"]);
+    let all = fleet.refused(&["--mirrors-never", "network=127.0.0.0/8"]);
+    all.assert_code(2);
+    assert_says(
+        &all.stderr,
+        &["leaves none", "`--mirrors-never network=127.0.0.0/8`"],
+    );
+    let elsewhere = fleet.refused(&["--mirrors-only", "network=2001:db8::/32"]);
+    elsewhere.assert_code(2);
+    let here = [
+        "--mirrors-only",
+        "network=127.0.0.1",
+        "--mirrors-never",
+        "network=::/0",
+    ];
+    let proxy = fleet.proxy(&here);
+    let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
+    assert_eq!(answer.status, 200);
+    proxy.stop().assert_code(0);
     // In the file, and with a plain index beside the signed ones.
     let mut universe = Universe::new();
     universe.add_project("company", &[Release::new("1.0").wheel()]);
