@@ -23,6 +23,8 @@ pub struct Limits {
     pub list_bytes_max: u64,
     /// Mirrors taken from a list. 20,000.
     pub listed_max: usize,
+    /// Mirrors that are asked for the list itself, where its own place does not have it. 8.
+    pub carriers_max: usize,
     /// Listed mirrors that are asked at once for what all know, beside those that the user gave. 6.
     pub listed_at_once: usize,
     /// The time that a whole metadata file or page may take from one mirror. 30 s.
@@ -96,6 +98,7 @@ impl Default for Limits {
             delegations_max: 32,
             list_bytes_max: 32_000_000,
             listed_max: 20_000,
+            carriers_max: 8,
             listed_at_once: 6,
             document_deadline: Duration::from_secs(30),
             document_stall: Duration::from_secs(8),

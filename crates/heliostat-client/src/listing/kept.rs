@@ -8,7 +8,7 @@ use super::METADATA;
 use crate::{ClientError, disk};
 
 /// A timestamp, in bytes.
-const TIMESTAMP_BYTES_MAX: u64 = 16_384;
+pub(super) const TIMESTAMP_BYTES_MAX: u64 = 16_384;
 /// A snapshot of a list, in bytes: it names three roles.
 const SNAPSHOT_BYTES_MAX: u64 = 64 << 10;
 

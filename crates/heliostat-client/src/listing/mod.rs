@@ -1,8 +1,9 @@
 //! The list of mirrors as a client takes it: its documents, verified from the list's own root, kept for the next time.
 //!
-//! Owns where a list is looked for, what of it is believed, and that nobody leads a client back to an older one, also
+//! Owns where a list is looked for, also at the mirrors that carry it, what of it is believed, and that nobody leads a client back to an older one, also
 //! over restarts. Does not read what the documents say; who is asked follows from that elsewhere.
 
+mod carriers;
 mod kept;
 mod place;
 
@@ -73,7 +74,7 @@ pub struct VerifiedList {
     pub version: u64,
     /// Where it came from.
     pub from: String,
-    /// What the places that were asked before did, in words.
+    /// What those that were asked before did, in words.
     pub passed_over: Vec<String>,
 }
 
@@ -82,6 +83,7 @@ pub struct VerifiedList {
 pub struct Listing {
     root: Vec<u8>,
     places: Vec<Place>,
+    transport: Transport,
     kept: Kept,
     clock: Clock,
     limits: Limits,
@@ -128,41 +130,54 @@ impl Listing {
         Ok(Self {
             places,
             kept: Kept::new(options.directory.join(name)),
+            transport: options.transport,
             root: options.root,
             clock,
             limits: options.limits,
         })
     }
 
-    /// The newest list that any place has, or else what was kept of an earlier one.
+    /// The list of the first place that has one which holds. Where none has, or how mirrors do is missing or old there,
+    /// the newest of those that `carriers` have; or else what was kept of an earlier one. Carriers are addresses of
+    /// mirrors, which carry a list as `directory/`; no more than [`Limits::carriers_max`] of them are asked.
     ///
     /// # Errors
     /// Of the first place, where nobody has a list that holds: [`ClientError::List`] where it is refused,
     /// [`ClientError::ListUnreachable`] where it cannot be had.
-    pub async fn take(&self) -> Result<VerifiedList, ClientError> {
+    pub async fn take(&self, carriers: &[Url]) -> Result<VerifiedList, ClientError> {
         let mut failures = Vec::new();
+        let mut best = None;
         for place in &self.places {
             match self.take_from(place).await {
-                Ok(mut taken) => {
-                    self.kept.replace(&taken.files)?;
-                    taken.list.passed_over = failures.iter().map(told).collect();
-                    return Ok(taken.list);
+                Ok(taken) => {
+                    best = Some(taken);
+                    break;
                 }
                 Err(error @ ClientError::Disk { .. }) => return Err(error),
                 Err(error) => failures.push(error),
             }
         }
+        let mut passed_over: Vec<String> = failures.iter().map(told).collect();
+        if best.as_ref().is_none_or(|best| best.list.status.is_none()) {
+            let carried = self.newest_carried(carriers, best.as_ref(), &mut passed_over);
+            best = carried.await?.or(best);
+        }
+        if let Some(mut taken) = best {
+            self.kept.replace(&taken.files)?;
+            taken.list.passed_over = passed_over;
+            return Ok(taken.list);
+        }
         match self.kept_list().await {
             Some(mut list) => {
-                list.passed_over = failures.iter().map(told).collect();
+                list.passed_over = passed_over;
                 Ok(list)
             }
             None => Err(worst(failures)),
         }
     }
 
-    /// What was kept, verified anew.
-    async fn kept_list(&self) -> Option<VerifiedList> {
+    /// What was kept of an earlier list, verified anew; nothing where it does not hold any more.
+    pub async fn kept_list(&self) -> Option<VerifiedList> {
         let place = Place::kept(self.kept.folder());
         let taken = self.take_from(&place).await;
         taken.ok().map(|taken| taken.list)

@@ -7,6 +7,7 @@ use heliostat_directory::{
     AdminState, Endpoint, EndpointStatus, Layout, Mirror, MirrorList, State, StatusList,
 };
 use jiff::Timestamp;
+use url::Url;
 
 use super::addresses::Addresses;
 use super::rules::{MirrorRule, Subject, forbidden};
@@ -20,6 +21,36 @@ pub(super) struct Chosen {
     pub(super) left_out: Vec<(String, String)>,
     /// How many operators the candidates have.
     pub(super) operators: usize,
+}
+
+impl Chosen {
+    /// Whom to ask for the list itself: those of different operators first, and before them those that do well.
+    pub(super) fn carriers(&self) -> Vec<Url> {
+        let mut ordered: Vec<&Candidate> = self.candidates.iter().collect();
+        ordered.sort_by_key(|candidate| candidate.prior.advice == Advice::Avoid);
+        let mut operators = BTreeSet::new();
+        let (first, others): (Vec<&Candidate>, Vec<&Candidate>) = ordered
+            .into_iter()
+            .partition(|candidate| operators.insert(candidate.operator.as_deref()));
+        first
+            .into_iter()
+            .chain(others)
+            .map(|candidate| candidate.url.clone())
+            .collect()
+    }
+}
+
+/// Whom to ask for the list at this turn: the mirrors that the user gave, then those of the list, beginning with others
+/// each time, so that whoever has none or lies is asked no more often than the others.
+pub(super) fn carriers(given: &[Url], listed: &[Url], turn: u64) -> Vec<Url> {
+    let begin = turn
+        .checked_rem(listed.len() as u64)
+        .and_then(|at| usize::try_from(at).ok())
+        .unwrap_or(0);
+    let (later, first) = listed.split_at(begin);
+    let listed = first.iter().chain(later);
+    let listed = listed.filter(|url| !given.contains(url));
+    given.iter().chain(listed).cloned().collect()
 }
 
 /// What the user wants of mirrors.
@@ -121,5 +152,45 @@ fn prior(status: &EndpointStatus) -> Prior {
         health: status.health.map(|health| health / 100.0),
         lag_seconds: status.lag_seconds,
         first_byte_milliseconds: times.get(times.len() / 2).copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(host: &str) -> Url {
+        format!("https://{host}.example/").parse().unwrap()
+    }
+
+    #[test]
+    fn the_list_is_asked_for_at_mirrors_in_turn_and_of_different_operators() {
+        let candidate = |host: &str, operator: &str, advice| Candidate {
+            url: url(host),
+            id: Some(host.to_owned()),
+            operator: Some(operator.to_owned()),
+            prior: Prior {
+                advice,
+                ..Prior::default()
+            },
+        };
+        let chosen = Chosen {
+            candidates: vec![
+                candidate("bad", "Bad", Advice::Avoid),
+                candidate("one", "Same", Advice::Use),
+                candidate("two", "Same", Advice::Use),
+                candidate("three", "Other", Advice::Spare),
+            ],
+            ..Chosen::default()
+        };
+        let listed = chosen.carriers();
+        assert_eq!(listed, ["one", "three", "bad", "two"].map(url));
+        let given = [url("two")];
+        assert_eq!(
+            carriers(&given, &listed, 1),
+            ["two", "three", "bad", "one"].map(url)
+        );
+        assert_eq!(carriers(&given, &listed, 4)[1], url("one"));
+        assert_eq!(carriers(&given, &[], 7), given);
     }
 }

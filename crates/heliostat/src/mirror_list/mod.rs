@@ -17,11 +17,12 @@ use heliostat_client::{
 };
 use heliostat_directory::{MirrorList, StatusList};
 use jiff::Timestamp;
+use url::Url;
 
 pub(crate) use rules::MirrorRule;
 
 use addresses::Addresses;
-use candidates::Rules;
+use candidates::{Chosen, Rules};
 
 use crate::cli::{MirrorListArgs, TreePlace};
 use crate::commands::UsageError;
@@ -66,7 +67,8 @@ pub(crate) struct Watched {
     listing: Listing,
     args: MirrorListArgs,
     clock: Clock,
-    has_others: bool,
+    /// The mirrors that the user gave.
+    others: Vec<Url>,
 }
 
 impl Watched {
@@ -110,21 +112,64 @@ impl Watched {
             listing,
             args: args.clone(),
             clock: wire::clock(),
-            has_others: !options.mirrors.mirrors.is_empty(),
+            others: options.mirrors.mirrors.clone(),
         }))
+    }
+
+    /// What a list comes to.
+    async fn read(&self, list: &VerifiedList) -> anyhow::Result<Read> {
+        let refused = |reason: String| ClientError::List {
+            place: list.from.clone(),
+            reason,
+        };
+        let mirrors: MirrorList = serde_json::from_slice(&list.mirrors)
+            .map_err(|error| refused(format!("v1/mirrors.json cannot be read: {error}")))?;
+        let mut no_status = list.no_status.clone();
+        let status = list.status.as_deref().and_then(|bytes| {
+            let read = serde_json::from_slice::<StatusList>(bytes);
+            read.map_err(|error| {
+                no_status = Some(format!("v1/status.json cannot be read: {error}"));
+            })
+            .ok()
+        });
+        let args = &self.args;
+        let mut rules = args.mirrors_only.iter().chain(&args.mirrors_never);
+        let addresses = if rules.any(MirrorRule::is_about_addresses) {
+            Addresses::look_up(&mirrors).await
+        } else {
+            Addresses::default()
+        };
+        let rules = Rules {
+            only: &args.mirrors_only,
+            never: &args.mirrors_never,
+            addresses: &addresses,
+        };
+        let now = Timestamp::from_second(self.clock.now())?;
+        Ok(Read {
+            chosen: candidates::choose(&mirrors, status.as_ref(), rules, now),
+            no_status,
+        })
     }
 
     /// Takes the list for the first time and gives its mirrors to the client. A list that is refused is an error; one
     /// that cannot be had is none where other mirrors were given.
     pub(crate) async fn begin(self, client: &Client) -> anyhow::Result<Watching> {
+        let has_others = !self.others.is_empty();
         let mut watching = Watching {
             watched: self,
             held: None,
+            carriers: Vec::new(),
         };
-        match watching.watched.listing.take().await {
+        // Those of the last time may have it where its own place has not.
+        if let Some(kept) = watching.watched.listing.kept_list().await
+            && let Ok(read) = watching.watched.read(&kept).await
+        {
+            watching.carriers = read.chosen.carriers();
+        }
+        match watching.take().await {
             Ok(list) => {
                 if let Some(refusal) = watching.use_list(client, list).await?
-                    && !watching.watched.has_others
+                    && !has_others
                 {
                     return Err(UsageError(format!(
                         "there is no mirror to ask: {refusal}; change `--mirrors-only` and `--mirrors-never`, or give \
@@ -133,7 +178,7 @@ impl Watched {
                     .into());
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Outage && watching.watched.has_others => {
+            Err(error) if error.kind() == ErrorKind::Outage && has_others => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the list of mirrors cannot be had; those of `--mirror` are used, and it is looked for again"
@@ -147,11 +192,20 @@ impl Watched {
     }
 }
 
+/// What a list comes to.
+struct Read {
+    chosen: Chosen,
+    /// Why it is not known how mirrors do, where it is not.
+    no_status: Option<String>,
+}
+
 /// A list that is watched and was looked at.
 #[derive(Debug)]
 pub(crate) struct Watching {
     watched: Watched,
     held: Option<VerifiedList>,
+    /// Listed mirrors that may be asked for the list.
+    carriers: Vec<Url>,
 }
 
 impl Watching {
@@ -159,7 +213,7 @@ impl Watching {
     pub(crate) async fn go_on(mut self, client: &Client) {
         loop {
             tokio::time::sleep(self.pause()).await;
-            let outcome = match self.watched.listing.take().await {
+            let outcome = match self.take().await {
                 Ok(list) => self
                     .use_list(client, list)
                     .await
@@ -171,6 +225,14 @@ impl Watching {
                 tracing::warn!(error, "the list of mirrors cannot be renewed");
             }
         }
+    }
+
+    /// The newest list there is to have.
+    async fn take(&self) -> Result<VerifiedList, ClientError> {
+        let now = self.watched.clock.now();
+        let turn = now.unsigned_abs() / self.watched.args.directory_interval.max(1);
+        let asked = candidates::carriers(&self.watched.others, &self.carriers, turn);
+        self.watched.listing.take(&asked).await
     }
 
     /// Until the next look: sooner where the list's time ends before.
@@ -196,6 +258,8 @@ impl Watching {
             }
             _ => {
                 self.held = None;
+                // Nobody answers any more for whom it named.
+                self.carriers.clear();
                 let refusal = Some(format!("{error}"));
                 client
                     .list(&[], refusal, vec![told.clone()])
@@ -211,35 +275,8 @@ impl Watching {
         client: &Client,
         list: VerifiedList,
     ) -> anyhow::Result<Option<String>> {
-        let refused = |reason: String| ClientError::List {
-            place: list.from.clone(),
-            reason,
-        };
-        let mirrors: MirrorList = serde_json::from_slice(&list.mirrors)
-            .map_err(|error| refused(format!("v1/mirrors.json cannot be read: {error}")))?;
+        let Read { chosen, no_status } = self.watched.read(&list).await?;
         let mut notes = Vec::new();
-        let mut no_status = list.no_status.clone();
-        let status = list.status.as_deref().and_then(|bytes| {
-            let read = serde_json::from_slice::<StatusList>(bytes);
-            read.map_err(|error| {
-                no_status = Some(format!("v1/status.json cannot be read: {error}"));
-            })
-            .ok()
-        });
-        let now = Timestamp::from_second(self.watched.clock.now())?;
-        let args = &self.watched.args;
-        let named = args.mirrors_only.iter().chain(&args.mirrors_never);
-        let addresses = if named.into_iter().any(MirrorRule::is_about_addresses) {
-            Addresses::look_up(&mirrors).await
-        } else {
-            Addresses::default()
-        };
-        let rules = Rules {
-            only: &args.mirrors_only,
-            never: &args.mirrors_never,
-            addresses: &addresses,
-        };
-        let chosen = candidates::choose(&mirrors, status.as_ref(), rules, now);
         let count = chosen.candidates.len();
         notes.push(format!(
             "list of mirrors: {}, in force until {}; {} of {} may be used",
@@ -271,6 +308,7 @@ impl Watching {
             )
         });
         client.list(&chosen.candidates, refusal.clone(), notes.clone())?;
+        self.carriers = chosen.carriers();
         let is_news = self
             .held
             .as_ref()

@@ -126,6 +126,67 @@ fn nobody_is_led_back_to_an_older_list_also_after_a_restart() {
 }
 
 #[test]
+fn a_list_whose_place_is_gone_is_had_from_mirrors_that_carry_it() {
+    let mut fleet = Fleet::new();
+    let mut place = TreeMirror::serve(fleet.list.folder.clone());
+    let url = place.url();
+    fleet.carry(0, "old");
+    fleet.proxy_from(&url, &[]).stop().assert_code(0);
+    let carried = |mirror: &TreeMirror| {
+        let requests = mirror.requests();
+        requests.iter().any(|path| path.starts_with("/directory/"))
+    };
+    assert!(
+        !fleet.mirrors.iter().any(carried),
+        "its own place had it, and nobody else need know that it is read"
+    );
+    place.kill();
+    // A newer one, without the first mirror, which keeps the older. The others have it, one of them altered to seem newer still.
+    fleet.list.entries.remove(0);
+    fleet.list.publish();
+    let evil = fleet.carry(1, "evil");
+    fleet.carry(2, "new");
+    let timestamp = evil.join("tuf/timestamp.json");
+    let text = std::fs::read_to_string(&timestamp).unwrap();
+    let version = "\"version\":1002";
+    assert!(text.contains(version), "{text}");
+    std::fs::write(&timestamp, text.replace(version, "\"version\":9002")).unwrap();
+    let proxy = fleet.proxy_from(&url, &[]);
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &[
+            "2 of 2 endpoints",
+            &format!("{}directory/", fleet.mirrors[2].url()),
+        ],
+    );
+    let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
+    assert_eq!(answer.status, 200);
+    let lie = format!("{}directory/ is refused", fleet.mirrors[1].url());
+    assert_says(&proxy.stop().stderr, &["passed over", &url, &lie]);
+    // The others never led it back to theirs, and what it took is kept.
+    fleet.mirrors.truncate(1);
+    let proxy = fleet.proxy_from(&url, &[]);
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &["2 of 2 endpoints"],
+    );
+}
+
+#[test]
+fn a_mirror_of_the_users_own_has_the_list_too() {
+    let fleet = Fleet::new();
+    fleet.carry(2, "carrier");
+    let arguments = fleet.arguments("http://127.0.0.1:9/", &[]);
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let given = [fleet.mirrors[2].url()];
+    let proxy = fleet.signed.proxy_at(&given, &words);
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &["3 of 3 endpoints", &format!("{}directory/", given[0])],
+    );
+}
+
+#[test]
 fn a_list_needs_a_root_of_its_own() {
     let fleet = Fleet::new();
     let folder = fleet.list.folder.display().to_string();

@@ -209,6 +209,24 @@ impl Fleet {
         }
     }
 
+    /// One of the mirrors carries the list as it is now, and the same tree as before.
+    pub(crate) fn carry(&self, at: usize, name: &str) -> PathBuf {
+        let folder = self.signed.world.place(name);
+        let listed = folder.join("directory");
+        for below in ["tuf", "v1"] {
+            std::fs::create_dir_all(listed.join(below)).unwrap();
+            for file in std::fs::read_dir(self.list.folder.join(below)).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), listed.join(below).join(file.file_name())).unwrap();
+            }
+        }
+        for part in ["tuf", "simple", "packages"] {
+            std::os::unix::fs::symlink(self.signed.tree().join(part), folder.join(part)).unwrap();
+        }
+        self.mirrors[at].move_to(folder);
+        listed
+    }
+
     pub(crate) fn arguments(&self, from: &str, more: &[&str]) -> Vec<String> {
         let root = self.list.root_file().display().to_string();
         let words = ["--directory", from, "--directory-root", &root];
