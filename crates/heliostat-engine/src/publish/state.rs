@@ -29,8 +29,8 @@ pub struct SigningStatus {
     pub pages: u64,
     /// Signed pages that changed since the last publication, at most; several may share a place.
     pub pending: u64,
-    /// The number of bins and the one that fits.
-    pub bins: Fit,
+    /// The number of bins and the one that fits; `None` where a carried tree has not come whole yet, and nobody knows.
+    pub bins: Option<Fit>,
     /// Projects that cannot be signed.
     pub unsignable_count: u64,
     /// The first thousand of them, by name, with the reason.
@@ -74,13 +74,17 @@ pub(crate) fn signing(store: &Store) -> Result<Option<SigningStatus>, EngineErro
     };
     let roles = store.roles()?;
     let live = |name: &str| roles.iter().find(|role| role.name == name).cloned();
+    let bins = match live("bins") {
+        Some(_) => Some(fit_of(store, &roles)?),
+        None => None,
+    };
     Ok(Some(SigningStatus {
         origin: notary.origin,
         snapshot: live("snapshot"),
         timestamp: live("timestamp"),
         pages: store.targets_count()?,
         pending: store.pending()?.places.len() as u64,
-        bins: fit_of(store, &roles)?,
+        bins,
         unsignable_count: store.unsigned_count()?,
         unsignable: store.unsigned(UNSIGNABLE_MAX)?,
     }))

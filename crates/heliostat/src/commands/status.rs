@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use heliostat_engine::publish::SigningStatus;
+use heliostat_engine::publish::{Fit, SigningStatus};
 use heliostat_engine::{MirrorStatus, RunKind, RunSummary, status};
 use heliostat_store::{LedgerEntry, Origin, RoleState, Store};
 
@@ -176,18 +176,7 @@ fn add_signing(text: &mut String, signing: &SigningStatus, now: i64) {
     line("signed", format!("{pages} {whose}{pending}"));
     line("snapshot", role(signing.snapshot.as_ref(), now));
     line("timestamp", role(signing.timestamp.as_ref(), now));
-    let fit = signing.bins;
-    let fitting = match fit.fitting {
-        fitting if fitting == fit.bins => "as fits".to_owned(),
-        fitting => {
-            let projects = render::plural(fit.projects, "project");
-            format!("{} would fit {projects}", render::count(fitting.into()))
-        }
-    };
-    line(
-        "bins",
-        format!("{}, {fitting}", render::count(fit.bins.into())),
-    );
+    line("bins", bins(signing.bins));
     line("not signable", render::count(signing.unsignable_count));
     for one in signing.unsignable.iter().take(UNSIGNABLE_SHOWN_MAX) {
         let _infallible = writeln!(text, "  {}: {}", one.project, one.reason);
@@ -201,6 +190,21 @@ fn add_signing(text: &mut String, signing: &SigningStatus, now: i64) {
             "  … and {more} more; `heliostat status --json` names a thousand"
         );
     }
+}
+
+/// How many bins there are, as `16, as fits`.
+fn bins(fit: Option<Fit>) -> String {
+    let Some(fit) = fit else {
+        return "none yet".to_owned();
+    };
+    let fitting = match fit.fitting {
+        fitting if fitting == fit.bins => "as fits".to_owned(),
+        fitting => {
+            let projects = render::plural(fit.projects, "project");
+            format!("{} would fit {projects}", render::count(fitting.into()))
+        }
+    };
+    format!("{}, {fitting}", render::count(fit.bins.into()))
 }
 
 /// A role that was published, as `3, 23 h left`.

@@ -161,6 +161,30 @@ fn a_mirror_that_lies_is_refused_and_nothing_wrong_becomes_visible() {
     chain.assert_same();
 }
 
+/// Nothing signed is there before everything is; what there is can be asked how it does all the same.
+#[test]
+fn a_first_sync_that_fails_in_part_has_a_status() {
+    let chain = Chain::new();
+    chain
+        .mirror
+        .mutate([Mutation::new("/simple/alpha/", Twist::FlipLastByte)]);
+    chain.sync(&["--all"]).assert_code(1);
+    assert!(!chain.downstream.web().join("tuf").exists());
+    let status = chain.downstream.command("status").run();
+    status.assert_code(1);
+    assert_says(&status.stdout, &["alpha", "bins         none yet"]);
+    let status = chain.downstream.command("status").arg("--json").run();
+    assert!(status.json()["signing"]["bins"].is_null());
+    let status = chain.downstream.command("trust").arg("status").run();
+    status.assert_code(2);
+    assert_says(&status.stderr, &["brings everything", "heliostat status"]);
+    chain.mirror.mutate([]);
+    chain.sync(&["--recheck"]).assert_code(0);
+    chain.assert_same();
+    let status = chain.downstream.command("status").run();
+    assert_says(&status.stdout, &["bins         16, "]);
+}
+
 #[test]
 fn a_mirror_that_goes_back_is_refused() {
     let chain = Chain::new();

@@ -48,6 +48,12 @@ pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
         let text = "this data directory is not signed; `heliostat trust init` begins";
         return Err(UsageError(text.to_owned()).into());
     };
+    let carries = notary.origin == Origin::Carried;
+    if carries && !store.roles()?.iter().any(|role| role.name == "bins") {
+        let text = "no state that the upstream's notary signed is here yet: it comes with the first sync that \
+                    brings everything; `heliostat status` tells what failed";
+        return Err(UsageError(text.to_owned()).into());
+    }
     let status = status(&store, notary.origin, expiry::now()?)?;
     if json {
         reporter::json_line(&status);
