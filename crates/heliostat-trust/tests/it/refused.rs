@@ -226,6 +226,15 @@ const FORBIDDEN: &[(&str, Spoil)] = &[
         r.root.expires = earlier();
         next_root(r, &PEOPLE, &PEOPLE);
     }),
+    (
+        "6.1 the bins' key replaced, a bin that the old one signed stays pinned",
+        |r| {
+            r.bins.version = r.bins.version.next();
+            r.bins.delegations = r.count.delegations(&one(8));
+            r.sign_people();
+            r.publish();
+        },
+    ),
     ("6.1 online key replaced, old one still signs", |r| {
         r.root.snapshot = one(8);
         r.root.timestamp = one(8);
@@ -328,6 +337,35 @@ fn nothing_forbidden_is_believed() {
     if python.is_some() {
         insta::assert_snapshot!(reasons);
     }
+}
+
+/// A client that knew no earlier snapshot has nothing to compare with: that a delegated role is not in the one it gets is
+/// refused, and is not taken for a project that does not exist.
+#[test]
+fn a_bin_left_out_of_a_first_snapshot_is_no_absence() {
+    let mut repository = honest();
+    let root = repository.files["1.root.json"].clone();
+    let role = repository.bin_of(PROJECT).role();
+    repository.snapshot.roles.remove(&role).unwrap();
+    repository.sign_snapshot(&[ONLINE]);
+    let wanted = [path(PROJECT), path("nobody-has-this")];
+    for target in &wanted {
+        let is_left_out = repository.count.bin_of(target).role() == role;
+        let target = [target.as_str()];
+        let mut sigstore = SigstoreClient::new(&root);
+        let answer = sigstore.ask(&repository.files, &target);
+        assert_eq!(answer.is_err(), is_left_out, "{answer:?}");
+        if let Some(mut python) = PythonTuf::start() {
+            let client = PythonTuf::client(&root);
+            let answer = python.ask(&client, &repository.files, &target);
+            assert_eq!(answer.is_err(), is_left_out, "{answer:?}");
+            if let Err(said) = answer {
+                assert!(said.contains("not part of snapshot"), "{said}");
+            }
+        }
+    }
+    let report = check(&root, None, &repository.files);
+    assert!(!report.is_fine());
 }
 
 /// TUF alone does not tell whose file it is: signed by the right key, of the right version, another bin's. Clients that
