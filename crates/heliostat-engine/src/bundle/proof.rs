@@ -8,8 +8,8 @@ use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Origin, PageKind, ProjectRecord, Store, document};
 use heliostat_trust::attest::{ATTEST_LIMITS, TRUSTED_ROOT_TARGET};
 use heliostat_trust::check::{Check, Limits, ProblemKind, Report};
-use heliostat_trust::metadata::{Extent, TargetFile};
-use jiff::Timestamp;
+use heliostat_trust::metadata::{self, Extent, Signed, TargetFile};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{Lack, Others};
@@ -20,6 +20,8 @@ use crate::trusted_root;
 
 /// The last timestamp that was proved, in a tree that signs with keys of its own and does not carry it.
 const FLOOR_KEY: &str = "bundle-timestamp";
+/// How much later than the moment as of which it is proved a state may have been signed: a day is given by its beginning.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Records looked through at a time.
 const PROJECTS_AT_ONCE: usize = 256;
 
@@ -138,6 +140,7 @@ impl<'a> Prover<'a> {
         let report = check.finish();
         judge(&report, now)?;
         let proven = gathered.proven(report);
+        is_of_then(&proven, now)?;
         let trusted_root = match &proven.trusted_root {
             Some(file) => wanted_trusted_root(store, file, self.trusted_root)?,
             None => None,
@@ -187,6 +190,22 @@ fn judge(report: &Report, as_of: Timestamp) -> Result<(), EngineError> {
         return Err(EngineError::BundleExpired { reason, as_of });
     }
     Err(unproven(reason))
+}
+
+/// What was signed only later was not in force then; and by a clock that is behind nothing would ever expire.
+fn is_of_then(proven: &Proven, as_of: Timestamp) -> Result<(), EngineError> {
+    let Some(timestamp) = proven.files.iter().find(|file| file.name == TIMESTAMP) else {
+        return Ok(());
+    };
+    let signed_at = Signed::<metadata::Timestamp>::read(&timestamp.bytes)?
+        .value
+        .signed_at;
+    match signed_at {
+        Some(signed_at) if signed_at > as_of + AHEAD_MAX => Err(unproven(format!(
+            "it was signed at {signed_at}, which is after {as_of}; give a later `--as-of`, or set this computer's clock"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn unproven(reason: impl Into<String>) -> EngineError {

@@ -351,6 +351,10 @@ fn an_old_bundle_is_proved_as_of_a_day_that_somebody_vouches_for() {
     let import = signed.import("all.bundle", &["--as-of", &then.to_string()]);
     import.assert_code(0);
     assert_says(&import.stdout, &["proved as of", "expires at"]);
+    let before_it_was = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(60);
+    let import = signed.import("all.bundle", &["--as-of", &before_it_was.to_string()]);
+    import.assert_code(4);
+    assert_says(&import.stderr, &["it was signed at", "--as-of"]);
     // Clients judge by today, and whoever runs the mirror is told what they see.
     let far = &signed.gap.far;
     for command in ["status", "trust status"] {
