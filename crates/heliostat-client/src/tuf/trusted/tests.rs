@@ -64,17 +64,23 @@ fn role(name: RoleName, number: u64, delegations: Vec<Delegation>) -> Vec<u8> {
 impl State {
     /// A client that knows the root and goes on to this state, from the top-level roles only.
     fn arrive(self, client: &mut Trusted) {
-        let pins = [
+        self.arrive_with(client, [bin()]);
+    }
+
+    /// The same, where the snapshot pins these bins.
+    fn arrive_with(self, client: &mut Trusted, bins: impl IntoIterator<Item = Bin>) {
+        let offline = [
             (RoleName::targets(), self.targets),
             (RoleName::bins(), self.bins),
-            (bin().role(), self.bin),
         ];
+        let bins = bins.into_iter().map(|bin| (bin.role(), self.bin));
+        let pins = offline.into_iter().chain(bins);
         let snapshot = signed(&ours::Snapshot {
             version: version(self.top),
             expires: expires(),
             roles: pins
                 .map(|(name, number)| (name, Pin::version(version(number))))
-                .into(),
+                .collect(),
             coverage: None,
         });
         let timestamp = signed(&ours::Timestamp {
@@ -203,6 +209,59 @@ fn a_bin_that_the_snapshot_leaves_out_is_no_absence() {
         matches!(&refused, Err(Error::IntegrityMismatch(said)) if said.contains("more than 1 roles")),
         "{refused:?}"
     );
+}
+
+/// Memory is bounded, not what can be asked: the bin that was taken longest ago makes room for one more, is needed again
+/// when it is asked for, and is verified again. The role that delegates to all of them stays.
+#[test]
+fn one_bin_too_many_takes_the_place_of_the_oldest() {
+    let count = BinCount::new(2 * BINS_HELD_MAX as u64).unwrap();
+    let mut client = client();
+    FIRST.arrive_with(&mut client, count.bins());
+    let mut paths = BTreeMap::new();
+    for number in 0.. {
+        let path = format!("simple/p{number}/index.v1_json");
+        paths.entry(count.bin_of(&path)).or_insert(path);
+        if paths.len() > BINS_HELD_MAX {
+            break;
+        }
+    }
+    let paths: Vec<(Bin, String)> = paths.into_iter().collect();
+    let single = Authority::single(key().public().clone());
+    let search = |client: &mut Trusted, path: &str| {
+        let mut fetched = Vec::new();
+        while let Step::Need(needed) = client.resolve(path, 32, NOW).unwrap() {
+            let delegations = match needed.role.as_str() {
+                "bins" => count.delegations(&single),
+                _ => Vec::new(),
+            };
+            let file = role(needed.role.parse().unwrap(), 1, delegations);
+            client.update_delegated(&file, &needed, NOW).unwrap();
+            fetched.push(needed.role);
+        }
+        assert_eq!(client.resolve(path, 32, NOW).unwrap(), Step::Absent);
+        fetched
+    };
+    let name = |at: usize| paths[at].0.role().to_string();
+    for (at, (_, path)) in paths.iter().enumerate() {
+        let fetched = search(&mut client, path);
+        assert_eq!(fetched.last(), Some(&name(at)));
+        assert_eq!(fetched.len(), 1 + usize::from(at == 0), "{fetched:?}");
+        assert!(client.delegated.len() <= 1 + BINS_HELD_MAX);
+    }
+    // All but the first are held; to have the first again costs the second, and nothing else.
+    assert!(search(&mut client, &paths[1].1).is_empty());
+    assert!(search(&mut client, &paths[BINS_HELD_MAX].1).is_empty());
+    assert_eq!(search(&mut client, &paths[0].1), [name(0)]);
+    assert!(search(&mut client, &paths[2].1).is_empty());
+    assert_eq!(search(&mut client, &paths[1].1), [name(1)]);
+    // What is fetched again must be what the snapshot pins and the delegator signs.
+    let Step::Need(needed) = client.resolve(&paths[2].1, 32, NOW).unwrap() else {
+        panic!("the third bin has made room");
+    };
+    let newer = role(paths[2].0.role(), 2, Vec::new());
+    assert!(client.update_delegated(&newer, &needed, NOW).is_err());
+    assert_eq!(client.delegated.len(), 1 + BINS_HELD_MAX);
 }
 
 #[test]
