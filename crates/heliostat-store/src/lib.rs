@@ -8,6 +8,7 @@
 )]
 
 mod adopt;
+mod beginning;
 #[cfg(feature = "bulk-fill")]
 mod bulk;
 mod catalog;
@@ -33,6 +34,7 @@ mod signed;
 mod store;
 
 pub use adopt::{FileDigest, check, hash};
+pub use beginning::Beginning;
 pub use catalog::{CheckPlace, Root, Run, Totals};
 pub use check::{CheckStep, Lost};
 pub use commit::{Admission, Blobs, Change, CommitPolicy, Committed, Learned, Put, Refusal, Swept};

@@ -188,7 +188,36 @@ impl Catalog {
         opened.map_err(|error| fault(operation, &self.path, error))
     }
 
-    #[cfg(feature = "bulk-fill")]
+    /// Whether nothing was ever committed or noted here.
+    pub(crate) fn is_untouched(&self) -> Result<bool, StoreError> {
+        self.read("look for what was written", |transaction| {
+            let written: bool = transaction.query_row(schema::IS_WRITTEN, [], |row| row.get(0))?;
+            Ok(!written)
+        })
+    }
+
+    /// Whether nobody else has the file open. From then on there is no log beside it.
+    pub(crate) fn is_ours_alone(&self) -> Result<bool, StoreError> {
+        self.close_idle_readers();
+        let writer = self.writer();
+        let alone = || {
+            // Leaving the log behind needs the file for oneself; somebody who has it open is not waited for.
+            writer.busy_timeout(Duration::ZERO)?;
+            writer.query_row("PRAGMA journal_mode = delete", [], |row| {
+                row.get::<_, String>(0)
+            })
+        };
+        let outcome = alone();
+        let restored = writer.busy_timeout(BUSY_TIMEOUT);
+        match outcome.and_then(|mode| restored.map(|()| mode)) {
+            Ok(mode) => Ok(mode == "delete"),
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                Ok(false)
+            }
+            Err(error) => Err(fault("leave the log of", &self.path, error)),
+        }
+    }
+
     fn close_idle_readers(&self) {
         let state = self.readers.state.lock();
         state.unwrap_or_else(PoisonError::into_inner).idle.clear();

@@ -129,6 +129,17 @@ const VERSION_3: &str = "
 ALTER TABLE ledger ADD COLUMN weight TEXT NOT NULL DEFAULT 'failure';
 ";
 
+/// Whether there is anything beyond what the ladder makes.
+pub(crate) const IS_WRITTEN: &str = "
+SELECT EXISTS (SELECT 1 FROM counter WHERE value <> 0)
+    OR EXISTS (SELECT 1 FROM meta)
+    OR EXISTS (SELECT 1 FROM project)
+    OR EXISTS (SELECT 1 FROM ledger)
+    OR EXISTS (SELECT 1 FROM intent)
+    OR EXISTS (SELECT 1 FROM run)
+    OR EXISTS (SELECT 1 FROM role)
+";
+
 /// What the ladder found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ladder {

@@ -7,6 +7,7 @@
 )]
 
 mod adopt;
+mod beginning;
 mod commit;
 mod damage;
 mod disk_full;

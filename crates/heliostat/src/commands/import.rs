@@ -5,7 +5,7 @@ use heliostat_engine::bundle::{
     Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Signatures, import,
 };
 use heliostat_engine::{Events, RunSummary};
-use heliostat_store::{Run as FinishedRun, Store};
+use heliostat_store::{Beginning, Run as FinishedRun, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, export, signals};
@@ -30,11 +30,23 @@ pub(super) fn run(common: &CommonArgs, args: ImportArgs) -> anyhow::Result<Outco
         Output::Text
     };
     let events = reporter::events(output);
+    let beginning = Beginning::look(&wire::data_directory(common));
     let store = wire::open_store(common, &events)?;
     let started_at = wire::clock().now();
     let lock = store.lock_sync("heliostat import", started_at)?;
     signals::run_blocking(move |cancel| {
-        let report = act(&store, &args, output, (&events, cancel))?;
+        let acted = act(&store, &args, output, (&events, cancel));
+        if args.dry_run || acted.is_err() {
+            // A bundle of which nothing was taken leaves no mirror behind that was not there before.
+            beginning.undo(&store).unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a new data directory stays"
+                );
+                false
+            });
+        }
+        let report = acted?;
         if !args.dry_run {
             let finished_at = wire::clock().now();
             store.record_run(&FinishedRun {

@@ -259,3 +259,54 @@ fn a_newer_format_says_so() {
     assert_says(&import.stderr, &["format 2", "newer"]);
     assert_eq!(gap.far_state(), before);
 }
+
+/// Everything below a directory, what is private included.
+fn below(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        found.extend(below(&path));
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+/// What is refused at the first import, or only looked at, makes no mirror; what stood there before stays.
+#[test]
+fn a_refused_first_import_leaves_no_data_directory() {
+    let gap = Gap::new(small());
+    gap.export("all.bundle", &[]).assert_code(0);
+    let whole = std::fs::read(gap.near.place("all.bundle")).unwrap();
+    std::fs::write(gap.near.place("cut.bundle"), &whole[..whole.len() / 2]).unwrap();
+    let nowhere = gap.near.place("not/yet/there");
+    let standing = gap.near.place("standing");
+    std::fs::create_dir_all(standing.join("web")).unwrap();
+    std::fs::write(standing.join("web/robots.txt"), "mine").unwrap();
+    let empty = gap.near.place("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let no_root = gap.near.place("no-root.json");
+    let no_root = format!("--root={}", no_root.display());
+    for (bundle, argument, code) in [
+        ("cut.bundle", "--json", 4),
+        ("all.bundle", no_root.as_str(), 3),
+        ("all.bundle", "--dry-run", 0),
+    ] {
+        for data in [&nowhere, &standing, &empty] {
+            let import = crate::world::heliostat(data);
+            let import = import.command("import").arg(argument);
+            import.arg(gap.near.place(bundle)).run().assert_code(code);
+        }
+        assert!(!gap.near.place("not").exists(), "{bundle} {argument}");
+        assert!(below(&empty).is_empty(), "{bundle} {argument}");
+        assert!(standing.join("web/robots.txt").exists());
+    }
+    // A mirror that holds nothing yet, and has begun, is one.
+    let begun = crate::world::heliostat(&empty);
+    let data = begun.command("import").arg(gap.near.place("all.bundle"));
+    data.run().assert_code(0);
+    let before = below(&empty);
+    let cut = begun.command("import").arg(gap.near.place("cut.bundle"));
+    cut.run().assert_code(4);
+    assert_eq!(below(&empty), before);
+}

@@ -82,6 +82,9 @@ impl Gap {
 
     /// What the far side holds, private state but for locks and temporary files included.
     pub(crate) fn far_state(&self) -> Vec<(PathBuf, String)> {
+        if !self.far.data().exists() {
+            return Vec::new();
+        }
         let mut tree: Vec<(PathBuf, String)> = digests(&self.far.web()).into_iter().collect();
         let mut status = self.far.command("status").arg("--json").run().json();
         let status = status.as_object_mut().unwrap();
