@@ -1,6 +1,6 @@
 //! A file from several mirrors: begun at the best, gone on with at the next, judged by its signed digest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +48,45 @@ pub(crate) struct Download<'a> {
 /// Why a mirror's part in a download is over.
 enum Stop {
     Failure(Failure),
+    /// It goes on, so slowly that another is worth asking for the rest.
+    Crawling,
     Disk(std::io::Error),
     Abandoned,
+}
+
+/// Watches whether a mirror is so slow that one that was not asked yet is worth asking for the rest. It is no failure:
+/// where all are that slow, because the line is, each is asked once and the last goes on.
+#[derive(Debug)]
+struct Crawl {
+    since: Instant,
+    from_bytes: u64,
+}
+
+impl Crawl {
+    fn new(received_bytes: u64) -> Self {
+        Self {
+            since: Instant::now(),
+            from_bytes: received_bytes,
+        }
+    }
+
+    /// Looks at one window after the other. What is nearly there is not left.
+    fn is_one(
+        &mut self,
+        limits: &Limits,
+        (received_bytes, left_bytes): (u64, u64),
+        now: Instant,
+    ) -> bool {
+        let took = now.duration_since(self.since);
+        if took < limits.speed_window {
+            return false;
+        }
+        let pace = received_bytes.saturating_sub(self.from_bytes) / took.as_secs().max(1);
+        (self.since, self.from_bytes) = (now, received_bytes);
+        // What is below the least is a failure, which is told elsewhere.
+        (limits.speed_bytes_per_second_min..limits.speed_bytes_per_second_fair).contains(&pace)
+            && left_bytes > pace * limits.speed_window.as_secs()
+    }
 }
 
 impl<'a> Download<'a> {
@@ -111,24 +148,29 @@ impl<'a> Download<'a> {
         took > self.limits.hold_back && gained_bytes / took.as_secs().max(1) < pace
     }
 
-    /// Asks each mirror once, the best first. Tells whether the file is there.
+    /// Asks each mirror once, the best first, and those that were left because they crawled once more at the end. Tells
+    /// whether the file is there.
     async fn one_round(&mut self) -> Result<bool, ClientError> {
-        let ranked = self.mirrors.ranked(Purpose::Steady);
-        for (at, id) in ranked.iter().enumerate() {
-            let patience = if at + 1 < ranked.len() {
-                self.limits.stall
-            } else {
+        let mut waiting = VecDeque::from(self.mirrors.ranked(Purpose::Steady));
+        let mut untried = waiting.len();
+        while let Some(id) = waiting.pop_front() {
+            untried = untried.saturating_sub(1);
+            let patience = if waiting.is_empty() {
                 self.limits.stall_last
+            } else {
+                self.limits.stall
             };
-            let outcome = match self.from(*id, patience).await {
-                Ok(()) => self.judge(*id),
+            let crawl = (untried > 0).then(|| Crawl::new(self.received_bytes));
+            let outcome = match self.from(id, patience, crawl).await {
+                Ok(()) => self.judge(id),
                 Err(stop) => Err(stop),
             };
             match outcome {
                 Ok(()) => return Ok(true),
+                Err(Stop::Crawling) => waiting.push_back(id),
                 Err(Stop::Failure(failure)) => {
-                    self.mirrors.note(*id, &self.file.path, Err(&failure));
-                    let mirror = self.mirrors.mirror(*id).shown().to_owned();
+                    self.mirrors.note(id, &self.file.path, Err(&failure));
+                    let mirror = self.mirrors.mirror(id).shown().to_owned();
                     self.answers.push((mirror, failure));
                 }
                 Err(Stop::Abandoned) => return Err(ClientError::Stopping),
@@ -147,9 +189,14 @@ impl<'a> Download<'a> {
         Ok(false)
     }
 
-    /// Takes what is missing from one mirror.
-    async fn from(&mut self, id: MirrorId, patience: Duration) -> Result<(), Stop> {
-        let started = Instant::now();
+    /// Takes what is missing from one mirror; all of it, unless `crawl` says that another is worth asking.
+    async fn from(
+        &mut self,
+        id: MirrorId,
+        patience: Duration,
+        mut crawl: Option<Crawl>,
+    ) -> Result<(), Stop> {
+        let (started, held_bytes) = (Instant::now(), self.received_bytes);
         let mirror = self.mirrors.mirror(id);
         let failed = |error| Stop::Failure(Failure::of(error));
         let opening = mirror.open(&self.file.path, self.received_bytes, patience);
@@ -188,6 +235,17 @@ impl<'a> Download<'a> {
                     .map_err(Stop::Disk)?;
                 self.received_bytes += chunk.len() as u64;
                 self.givers.insert(id);
+            }
+            let left_bytes = self.file.size_bytes - self.received_bytes;
+            let seen = (self.received_bytes, left_bytes);
+            if crawl
+                .as_mut()
+                .is_some_and(|crawl| crawl.is_one(self.limits, seen, Instant::now()))
+            {
+                let gave_bytes = self.received_bytes - held_bytes;
+                self.mirrors
+                    .note(id, &self.file.path, Ok((gave_bytes, started)));
+                return Err(Stop::Crawling);
             }
         }
         if self.received_bytes < self.file.size_bytes {

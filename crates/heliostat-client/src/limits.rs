@@ -45,6 +45,9 @@ pub struct Limits {
     pub stall_last: Duration,
     /// A file that comes in more slowly than this over `speed_window` is gone on with elsewhere. 4,000 bytes a second.
     pub speed_bytes_per_second_min: u64,
+    /// A file that comes in more slowly than this over `speed_window`, and would for another, is gone on with at a mirror
+    /// that was not asked for it yet, where there is one. 64,000 bytes a second.
+    pub speed_bytes_per_second_fair: u64,
     /// The time over which speed is measured. 8 s.
     pub speed_window: Duration,
     /// How long a file is kept back whole, so that a wrong one can be had elsewhere before a byte was given; twice as
@@ -108,6 +111,7 @@ impl Default for Limits {
             stall: Duration::from_millis(1500),
             stall_last: Duration::from_secs(8),
             speed_bytes_per_second_min: 4_000,
+            speed_bytes_per_second_fair: 64_000,
             speed_window: Duration::from_secs(8),
             hold_back: Duration::from_secs(5),
             hold_back_bytes: 64 * KIB,

@@ -32,6 +32,8 @@ pub enum Twist {
     Endless,
     /// The right bytes, and then more, with the length of all.
     Longer(usize),
+    /// The right bytes, so many every tenth of a second.
+    Drip(usize),
     /// The connection is cut before an answer.
     Reset,
 }
@@ -196,6 +198,14 @@ fn respond(
         }
         Some(Twist::Longer(bytes)) => body.resize(body.len() + bytes, b' '),
         Some(Twist::Endless) => return endless(stream),
+        Some(Twist::Drip(bytes)) => {
+            head_of(stream, &body, from)?;
+            for drop in body.chunks(bytes.max(1)) {
+                stream.write_all(drop)?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            return Ok(true);
+        }
         Some(Twist::Reset) => return Ok(false),
     }
     head_of(stream, &body, from)?;

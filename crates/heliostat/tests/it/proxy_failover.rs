@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use heliostat_testkit::clients::{Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+use heliostat_testkit::universe::{Release, Universe};
 
 use crate::http::{JSON, get, get_with};
 use crate::proxy_install::forty;
 use crate::published_list::Fleet;
+use crate::signed_world::SignedWorld;
 use crate::world::until;
 
 /// Wheels that a mirror was asked for.
@@ -104,4 +106,39 @@ fn twenty_deaths_of_the_mirror_in_use_cost_no_wrong_byte() {
         "after the death of the mirror in use, of 20: p50 {:?}, p95 {:?}, most {:?}",
         waited[9], waited[18], waited[19]
     );
+}
+
+/// A proxy in front of a mirror that gives every byte and takes half a minute for it, which it asks first, and of another;
+/// one file is asked for, and is whole in the end.
+fn crawl(twist_of_other: Option<Twist>) -> (TreeMirror, TreeMirror) {
+    let mut universe = Universe::new();
+    let release = Release::new("1.0").wheel().payload_bytes(800_000);
+    universe.add_project("crawl", &[release]);
+    let signed = SignedWorld::new(universe, 1);
+    let [crawling, other] = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
+    crawling.mutate([Mutation::new("none-any.whl", Twist::Drip(3_000))]);
+    other.mutate(twist_of_other.map(|twist| Mutation::new("none-any.whl", twist)));
+    let pin = signed.client("mirrors").arg("pin").arg(crawling.url());
+    pin.run().assert_code(0);
+    let proxy = signed.proxy(&[&crawling, &other]);
+    let page = get_with(&format!("{}crawl/", proxy.index_url()), &[JSON]);
+    let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+    let path = &url[url.find("packages/").unwrap()..];
+    let answer = get(&format!("{}/{path}", proxy.url));
+    assert_eq!(answer.status, 200);
+    let held = std::fs::read(signed.tree().join(path)).unwrap();
+    assert!(answer.whole && answer.body == held);
+    (crawling, other)
+}
+
+#[test]
+fn a_crawling_mirror_is_left_for_one_that_was_not_asked() {
+    let (crawling, other) = crawl(None);
+    assert_eq!((wheels(&crawling), wheels(&other)), (1, 1));
+}
+
+#[test]
+fn a_crawling_mirror_is_better_than_none() {
+    let (crawling, other) = crawl(Some(Twist::Status(404)));
+    assert_eq!((wheels(&crawling), wheels(&other)), (2, 1));
 }
