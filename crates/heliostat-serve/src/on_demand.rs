@@ -242,6 +242,13 @@ fn problem(error: &OnDemandError, wanted: &dyn std::fmt::Display) -> Problem {
     if matches!(error, OnDemandError::Stopping) {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.");
     }
+    if matches!(error, OnDemandError::Slow { .. }) {
+        tracing::warn!(%wanted, error = cause, "the upstream keeps somebody waiting");
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The upstream has not answered yet. It is still being asked: try again soon.",
+        );
+    }
     if error.is_outage() {
         tracing::warn!(%wanted, error = cause, "the upstream could not answer");
         return Problem::new(

@@ -39,6 +39,8 @@ pub struct OnDemandOptions {
     pub negative_age: Duration,
     /// How long a client waits for a fresh page while an old one is at hand.
     pub patience: Duration,
+    /// How long a client waits for a page that is not at hand; the upstream is asked on, for whoever comes next.
+    pub patience_without_page: Duration,
     /// Bytes of on-demand files to keep; `None` keeps everything.
     pub cache_bytes_max: Option<u64>,
     /// Projects whose files are never evicted.
@@ -52,6 +54,7 @@ impl Default for OnDemandOptions {
             stale_for: None,
             negative_age: Duration::from_mins(1),
             patience: Duration::from_secs(5),
+            patience_without_page: Duration::from_mins(1),
             cache_bytes_max: None,
             pinned: Vec::new(),
         }
@@ -154,6 +157,12 @@ pub enum OnDemandError {
     /// Somebody else's request for the same thing failed.
     #[error("{0}")]
     Shared(Arc<Self>),
+    /// The upstream has not answered yet, and is still asked.
+    #[error("the upstream has not answered within {} s", .waited.as_secs())]
+    Slow {
+        /// How long the client was kept.
+        waited: Duration,
+    },
     /// This server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -163,7 +172,7 @@ impl OnDemandError {
     /// Whether the upstream could not be reached or was not able to answer (502 or 503, never 404).
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Upstream(_) | Self::Stopping => true,
+            Self::Upstream(_) | Self::Slow { .. } | Self::Stopping => true,
             Self::Take(error) => !error.is_integrity(),
             Self::Engine(_) => false,
             Self::Shared(error) => error.is_outage(),

@@ -81,7 +81,12 @@ pub(super) async fn page(
             Err(_) => return Ok(PageState::Stale),
         }
     } else {
-        running.await
+        let waited = inner.options.patience_without_page;
+        // Installers give up by themselves and ask again; a word comes before that.
+        match tokio::time::timeout(waited, running).await {
+            Ok(answer) => answer,
+            Err(_) => return Err(OnDemandError::Slow { waited }),
+        }
     };
     match answer {
         Some(Ok(Refreshed::InTree)) => Ok(PageState::Ready),

@@ -23,6 +23,10 @@ struct Mirror {
 
 impl Mirror {
     fn new() -> Self {
+        Self::with(OnDemandOptions::default())
+    }
+
+    fn with(options: OnDemandOptions) -> Self {
         let mut universe = Universe::new();
         universe.add_project(
             "sample",
@@ -32,17 +36,17 @@ impl Mirror {
         let directory = TempDir::new().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let root = upstream.index_url().parse().unwrap();
-        let mut options = UpstreamOptions::new(root, "heliostat-test");
-        options.limits.tries_max = 1;
+        let mut to_upstream = UpstreamOptions::new(root, "heliostat-test");
+        to_upstream.limits.tries_max = 1;
         let context = Context {
             notary: None,
             attestations: Attestations::default(),
             store: store.clone(),
-            upstream: Upstream::new(options).unwrap(),
+            upstream: Upstream::new(to_upstream).unwrap(),
             events: Events::none(),
             clock: Clock::new(|| NOW),
         };
-        let on_demand = OnDemand::new(context, OnDemandOptions::default());
+        let on_demand = OnDemand::new(context, options);
         let server = start(&store, Limits::default(), None, Some(on_demand));
         Self {
             upstream,
@@ -184,6 +188,26 @@ async fn an_outage_is_never_an_absence() {
         );
     }
     assert_eq!(mirror.page().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_ever_on_an_upstream_that_hangs() {
+    let mirror = Mirror::with(OnDemandOptions {
+        patience_without_page: Duration::from_millis(200),
+        ..OnDemandOptions::default()
+    });
+    let hang = mirror
+        .upstream
+        .misbehave(Rule::new(Fault::Hang).on(Kind::Page));
+    let answer = mirror.page().await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("still being asked"));
+    while mirror.upstream.strikes(hang) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(mirror.page().await.status, 503);
+    // Both waited for the same request, which goes on.
+    assert_eq!(mirror.upstream.strikes(hang), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
