@@ -7,11 +7,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+#[cfg(feature = "directory")]
+use heliostat_client::{ListOptions, Listing};
 use heliostat_pypi::Sha256;
 use heliostat_pypi::client_config::{
     Edited, IndexEdit, Judged, ProxyPlace, Severity, judge, pip_conf_with_index, uv_toml_with_index,
 };
+use heliostat_trust::check::{Check, Limits as CheckLimits};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{UsageError, doctor};
 use crate::cli::SetupArgs;
@@ -80,7 +85,7 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
     let places = places(args)?;
     let before = read_notes(&places)?;
     if args.undo {
-        return undo(before, &places);
+        return undo(args, before, &places);
     }
     let index = match (&args.index, &args.root) {
         (Some(index), _) => index.to_string(),
@@ -89,6 +94,7 @@ pub(super) fn run(args: &SetupArgs) -> anyhow::Result<Outcome> {
     };
     // Read first: they may be the very copies that an earlier setup made, which are taken back now.
     let roots = roots(args)?;
+    would_start(args, &roots)?;
     // A setup over a setup starts from what was there before the first.
     take_back(before, &mut Vec::new())?;
     let mut notes = Notes::default();
@@ -151,7 +157,7 @@ fn write_edit(path: &Path, is_new: bool, edited: Edited, notes: &mut Notes) -> a
     Ok(())
 }
 
-fn undo(notes: Option<Notes>, places: &Places) -> anyhow::Result<Outcome> {
+fn undo(args: &SetupArgs, notes: Option<Notes>, places: &Places) -> anyhow::Result<Outcome> {
     if notes.is_none() {
         reporter::talk(&format!(
             "there is nothing to take back: no setup is noted in `{}`",
@@ -166,9 +172,10 @@ fn undo(notes: Option<Notes>, places: &Places) -> anyhow::Result<Outcome> {
         reporter::print(&format!("left: {line}\n"));
     }
     if left.is_empty() {
-        reporter::talk(
-            "taken back; stop the proxy where it runs: `systemctl --user disable --now heliostat-proxy`",
-        );
+        let scope = scope(args);
+        reporter::talk(&format!(
+            "taken back; stop the proxy where it runs: `systemctl {scope}disable --now heliostat-proxy`"
+        ));
         return Ok(Outcome::Done);
     }
     Ok(Outcome::Findings)
@@ -227,7 +234,7 @@ fn tell(args: &SetupArgs, places: &Places, index: &str, notes: &Notes) {
     for path in written.chain(notes.edited.iter().map(|file| &file.path)) {
         let _always_fits = writeln!(said, "    {}", path.display());
     }
-    let scope = if args.system { "" } else { "--user " };
+    let scope = scope(args);
     match (&args.root, &places.unit) {
         (Some(_), Some(_)) => {
             let _always_fits = write!(
@@ -242,6 +249,11 @@ fn tell(args: &SetupArgs, places: &Places, index: &str, notes: &Notes) {
         "poetry and pdm have no index for everything: see docs/proxy.md. `heliostat setup --undo` takes it back.",
     );
     reporter::talk(&said);
+}
+
+/// Which of systemd's managers has the unit.
+fn scope(args: &SetupArgs) -> &'static str {
+    if args.system { "" } else { "--user " }
 }
 
 /// Whether the proxy is told where to take from.
@@ -288,6 +300,51 @@ fn root(path: Option<&Path>, option: &str) -> anyhow::Result<Option<Vec<u8>>> {
             .with_context(|| format!("cannot read `{option}` `{}`", path.display()))
     })
     .transpose()
+}
+
+/// Refuses what the proxy would refuse at every start, while pip and uv still ask what they asked before.
+fn would_start(args: &SetupArgs, roots: &Roots) -> anyhow::Result<()> {
+    let web = |url: &&Url| matches!(url.scheme(), "http" | "https");
+    let addresses = args.mirror.iter().chain(&args.index);
+    if let Some(url) = addresses.clone().find(|url| !web(url)) {
+        return Err(UsageError(format!("`{url}` is neither http nor https")).into());
+    }
+    let (Some(path), Some(root)) = (&args.root, &roots.notary) else {
+        return Ok(());
+    };
+    Check::begin(root, Timestamp::UNIX_EPOCH, CheckLimits::default()).map_err(|error| {
+        UsageError(format!(
+            "`--root` `{}` is no notary's root: {error}",
+            path.display()
+        ))
+    })?;
+    list_would_be_taken(args, roots)
+}
+
+#[cfg(feature = "directory")]
+fn list_would_be_taken(args: &SetupArgs, roots: &Roots) -> anyhow::Result<()> {
+    let (Some(path), Some(list), Some(notary)) =
+        (&args.list.directory_root, &roots.list, &roots.notary)
+    else {
+        return Ok(());
+    };
+    let options = ListOptions {
+        root: list.clone(),
+        root_name: path.display().to_string(),
+        notary_root: notary.clone(),
+        places: Vec::new(),
+        transport: wire::transport(None, None)?,
+        directory: PathBuf::new(),
+        limits: heliostat_client::Limits::default(),
+    };
+    Listing::open(options, wire::clock())?;
+    Ok(())
+}
+
+#[cfg(not(feature = "directory"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with lists")]
+fn list_would_be_taken(_args: &SetupArgs, _roots: &Roots) -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// What the proxy is told of its list of mirrors. The unit runs elsewhere than here, so paths are whole.

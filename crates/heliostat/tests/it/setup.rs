@@ -223,3 +223,45 @@ fn what_cannot_be_set_up_changes_nothing() {
     setup(&home, &["--undo"]).assert_code(1);
     assert_eq!(everything(&home), before);
 }
+
+#[test]
+fn what_the_proxy_would_refuse_at_every_start_is_not_set_up() {
+    let signed = SignedWorld::new(universe(), 1);
+    let home = signed.world.place("home");
+    write(&home.join("no-root.json"), "{}");
+    let before = everything(&home);
+    let root = signed.notary.root_file().display().to_string();
+    let list = ["--directory", "https://mirrors.example/directory"];
+    let https = "https://mirror.example/";
+    for (arguments, says) in [
+        (
+            &["--root", "no-root.json", "--mirror", https] as &[&str],
+            "no notary's root",
+        ),
+        (
+            &["--root", &root, "--mirror", "ftp://mirror.example/"],
+            "neither http nor https",
+        ),
+        (
+            &["--index", "file:///srv/pypi/simple/"],
+            "neither http nor https",
+        ),
+        (
+            &[
+                &["--root", &root, "--directory-root", "no-root.json"],
+                &list[..],
+            ]
+            .concat(),
+            "no-root.json",
+        ),
+        (
+            &[&["--root", &root, "--directory-root", &root], &list[..]].concat(),
+            "a key in common",
+        ),
+    ] {
+        let refused = setup(&home, arguments);
+        refused.assert_code(2);
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+        assert_eq!(everything(&home), before);
+    }
+}
