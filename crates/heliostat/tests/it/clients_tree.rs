@@ -13,6 +13,8 @@ use crate::http::{Answer, JSON, get, get_json, get_with};
 use crate::notary_world::{begin, copy, root};
 use crate::sync_world::digests;
 use crate::world::World;
+#[cfg(feature = "directory")]
+use crate::world::bare;
 
 fn universe() -> Universe {
     let mut universe = Universe::new();
@@ -149,6 +151,54 @@ pub(crate) fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
     let said = nginx.process().stderr();
     assert!(!said.contains("[warn]"), "{said}");
     Some(nginx)
+}
+
+/// The same with TLS.
+#[cfg(feature = "directory")]
+fn nginx_with_tls(world: &World, authority: &Authority) -> Option<Nginx> {
+    let contrib = contrib().join("nginx");
+    let place = |name: &str, text: &str| {
+        let path = world.place(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let certificate = place("nginx.pem", &authority.certificate_pem);
+    let key = place("nginx.key", &authority.key_pem);
+    let web = world.heliostat.web();
+    or_skip(Nginx::with_http(|port| {
+        format!(
+            "include {contrib}/heliostat-maps.conf;\nserver {{\n  listen 127.0.0.1:{port} ssl http2;\n  \
+             ssl_certificate {certificate};\n  ssl_certificate_key {key};\n  root {web};\n  \
+             set $heliostat_files_upstream \"\";\n  include {contrib}/heliostat-tree.conf;\n}}\n",
+            contrib = contrib.display(),
+            web = web.display(),
+        )
+    }))
+}
+
+#[test]
+#[cfg(feature = "directory")]
+fn the_list_of_mirrors_has_nothing_to_say_against_our_nginx() {
+    let world = World::new(universe());
+    world.sync(&["--all"]).assert_code(0);
+    let authority = Authority::for_names(&["mirror.example.edu"]);
+    let Some(nginx) = nginx_with_tls(&world, &authority) else {
+        return;
+    };
+    let ca = world.place("ca.pem");
+    std::fs::write(&ca, &authority.ca_pem).unwrap();
+    let probed = bare()
+        .args(["directory", "probe", "--class", "d", "--me"])
+        .arg(format!(
+            "https://mirror.example.edu:{}/",
+            nginx.address().port()
+        ))
+        .args(["--resolve", "mirror.example.edu=127.0.0.1"])
+        .args(["--upstream", &world.pypi.index_url(), "--cacert"])
+        .arg(ca)
+        .run();
+    probed.assert_code(0);
+    assert!(!probed.stdout.contains("warning"), "{}", probed.stdout);
 }
 
 fn contrib() -> std::path::PathBuf {
