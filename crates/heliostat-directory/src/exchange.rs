@@ -245,6 +245,13 @@ fn mirrorz(text: &str) -> Result<Vec<Row>, String> {
     }
     let site = list.site;
     let row = |mirror: MirrorzMirror| {
+        // A whole address is another site's than the one that tells of it, as in an aggregate.
+        if mirror.url.parse::<Url>().is_ok() {
+            return Row {
+                base: mirror.url,
+                ..Row::default()
+            };
+        }
         let address = site
             .url
             .parse::<Url>()
@@ -372,6 +379,15 @@ mod tests {
         assert_eq!(
             read(ListForm::Mirrorz, mirrorz),
             [pair("exa", "https://mirrors.example.cn/pypi/web/simple/")]
+        );
+        let aggregate = r#"{"version":1.7,"site":{"url":"","abbr":"LIST","name":"A list"},
+            "mirrors":[{"cname":"pypi","url":"https://one.example/pypi/"},{"cname":"pypi","url":"https://two.example/"}]}"#;
+        assert_eq!(
+            read(ListForm::Mirrorz, aggregate),
+            [
+                pair("one-example", "https://one.example/pypi/simple/"),
+                pair("two-example", "https://two.example/simple/")
+            ]
         );
         let csv = "id,base,operator,country\ncampus,https://m.example/pypi,\"Campus, \"\"the\"\" one\",ch\n\n\
                    campus,https://n.example/,,\n";
