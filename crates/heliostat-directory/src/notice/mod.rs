@@ -154,7 +154,10 @@ struct Of<'a> {
 impl Of<'_> {
     fn causes(&self, replayed: &Replayed) -> Vec<Cause> {
         let (policy, now) = (self.known.policy, self.known.now);
-        let Standing { state, since, rule } = self.standing;
+        let Standing {
+            state, since, rule, ..
+        } = self.standing;
+        let counts_from = self.standing.counts_from();
         let at_once = |kind| Cause {
             kind,
             mark: (since, None),
@@ -164,7 +167,7 @@ impl Of<'_> {
         match state {
             State::Degraded => {
                 causes.push(at_once(NoticeKind::Degraded));
-                let due_at = suspension_notice_at(since, policy);
+                let due_at = suspension_notice_at(counts_from, policy);
                 causes.extend((due_at <= now).then_some(Cause {
                     due_at,
                     ..at_once(NoticeKind::SuspensionNear)
@@ -172,7 +175,7 @@ impl Of<'_> {
             }
             State::Suspended => {
                 causes.push(at_once(NoticeKind::Suspended));
-                let days = retirement_notices(since, policy);
+                let days = retirement_notices(counts_from, policy);
                 let newest = days.into_iter().rfind(|(_, due_at)| *due_at <= now);
                 causes.extend(newest.map(|(day, due_at)| Cause {
                     kind: NoticeKind::RetirementNear,

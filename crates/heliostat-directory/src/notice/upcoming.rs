@@ -50,7 +50,7 @@ pub fn next_actions(
     now: i64,
 ) -> Vec<NextAction> {
     let mut actions = Vec::new();
-    let since = standing.since;
+    let since = standing.counts_from();
     let mut notice = |at: i64, kind: NoticeKind| {
         if at > now {
             actions.push(action(at, Action::Notice, Reason::Notice(kind)));

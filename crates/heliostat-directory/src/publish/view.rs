@@ -13,7 +13,7 @@ use crate::observe::{Count, Outcome, Sample, VantageId};
 use crate::policy::Policy;
 use crate::registry::{CountryCode, Endpoint, Mirror};
 use crate::score::Health;
-use crate::state::{Decided, Replayed, Standing, State, Transition, replay};
+use crate::state::{Decided, Replay, Replayed, Standing, State, Transition};
 use crate::weight::{Weights, weights};
 
 /// Seconds of a day.
@@ -135,7 +135,13 @@ impl<'a> View<'a> {
         let until = published.rounds.partition_point(|round| round.at <= at);
         let rounds = &published.rounds[..until];
         let policy = published.policy;
-        let replayed = replay(&Decided::of_all(published.registry), rounds, policy);
+        let decided = Decided::of_all(published.registry);
+        let mut replay = Replay::begin(&decided, policy);
+        for round in rounds {
+            replay.take(round);
+        }
+        replay.decide(at);
+        let replayed = replay.end();
         let weights = weights(published.registry, &replayed, policy);
         let mut samples: BTreeMap<_, Vec<(i64, &Sample)>> = BTreeMap::new();
         let mut vantages = BTreeSet::new();

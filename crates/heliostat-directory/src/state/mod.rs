@@ -95,6 +95,9 @@ pub struct Standing {
     pub since: i64,
     /// What moved it there.
     pub rule: Rule,
+    /// Seconds since then in which nobody looked, and which bring it nearer to nothing.
+    #[serde(default)]
+    pub unwatched_seconds: i64,
 }
 
 /// One move from a state to another.
@@ -176,6 +179,8 @@ pub struct Braked {
 
 /// The longest declared maintenance that counts.
 const MAINTENANCE_SECONDS_MAX: i64 = 7 * 86_400;
+/// So long a look speaks for: what comes after it, until the next one, is time in which nobody looked.
+const WATCHED_SECONDS: i64 = 6 * 3600;
 /// So many may always leave in one round.
 const LEAVING_ALWAYS: usize = 2;
 
@@ -247,6 +252,16 @@ impl<'a> Replay<'a> {
             if let Some(track) = self.tracks.get_mut(id) {
                 let transition = track.enter(to, rule, round.at);
                 self.replayed.transitions.push((id.clone(), transition));
+            }
+        }
+    }
+
+    /// What people decided by then comes true without waiting for the next round.
+    pub fn decide(&mut self, at: i64) {
+        for (id, track) in &mut self.tracks {
+            if let Some((to, rule)) = track.by_people(at, &self.decided[*id]) {
+                let transition = track.enter(to, rule, at);
+                self.replayed.transitions.push(((*id).clone(), transition));
             }
         }
     }
@@ -333,12 +348,23 @@ impl fmt::Display for Rule {
 }
 
 impl Standing {
+    /// From when the time in this state counts: later by what nobody watched.
+    pub fn counts_from(&self) -> i64 {
+        self.since.saturating_add(self.unwatched_seconds)
+    }
+
     /// What comes next, and when, if nothing changes.
     pub fn next_action(&self, policy: &Policy) -> Option<(i64, State)> {
         let rules = &policy.states;
         match self.state {
-            State::Degraded => Some((self.since + rules.degraded_max_seconds, State::Suspended)),
-            State::Suspended => Some((self.since + rules.suspended_max_seconds, State::Retired)),
+            State::Degraded => Some((
+                self.counts_from() + rules.degraded_max_seconds,
+                State::Suspended,
+            )),
+            State::Suspended => Some((
+                self.counts_from() + rules.suspended_max_seconds,
+                State::Retired,
+            )),
             _ => None,
         }
     }

@@ -12,22 +12,11 @@ impl Track {
         decided: &Decided,
         policy: &Policy,
     ) -> Option<(State, Rule)> {
+        let by_people = self.by_people(at, decided);
+        if by_people.is_some() {
+            return by_people;
+        }
         let state = self.standing.state;
-        match decided.admin_state {
-            AdminState::Vetoed if state != State::Vetoed => {
-                return Some((State::Vetoed, Rule::People));
-            }
-            AdminState::Retired if state != State::Retired => {
-                return Some((State::Retired, Rule::People));
-            }
-            _ => {}
-        }
-        let leaves = decided
-            .retires_at
-            .is_some_and(|retires_at| retires_at <= at);
-        if leaves && !matches!(state, State::Retired | State::Vetoed) {
-            return Some((State::Retired, Rule::People));
-        }
         if matches!(state, State::Vetoed | State::Retired) {
             return None;
         }
@@ -53,6 +42,25 @@ impl Track {
         }
     }
 
+    /// The move that people alone decide.
+    pub(super) fn by_people(&self, at: i64, decided: &Decided) -> Option<(State, Rule)> {
+        let state = self.standing.state;
+        match decided.admin_state {
+            AdminState::Vetoed => {
+                return (state != State::Vetoed).then_some((State::Vetoed, Rule::People));
+            }
+            AdminState::Retired => {
+                return (state != State::Retired).then_some((State::Retired, Rule::People));
+            }
+            AdminState::Listed => {}
+        }
+        let leaves = decided
+            .retires_at
+            .is_some_and(|retires_at| retires_at <= at);
+        (leaves && !matches!(state, State::Retired | State::Vetoed))
+            .then_some((State::Retired, Rule::People))
+    }
+
     fn lifted(&self, at: i64, decided: &Decided) -> Option<(State, Rule)> {
         let is_lifted = decided
             .lifted_at
@@ -71,7 +79,7 @@ impl Track {
     fn proven(&self, at: i64, policy: &Policy) -> Option<(State, Rule)> {
         let rules = &policy.active;
         let health = self.health.as_ref()?;
-        if at - self.standing.since < rules.probation_seconds {
+        if at - self.standing.counts_from() < rules.probation_seconds {
             return None;
         }
         let fresh = self
@@ -110,7 +118,10 @@ impl Track {
         if self.clean >= rules.clean_in_a_row && healthy {
             return Some((State::Active, Rule::CleanInARow));
         }
-        if at - self.standing.since >= rules.degraded_max_seconds {
+        if !self.seen.looked {
+            return None;
+        }
+        if at - self.standing.counts_from() >= rules.degraded_max_seconds {
             return Some((State::Suspended, Rule::DegradedTooLong));
         }
         let episodes = self
@@ -134,7 +145,7 @@ impl Track {
         if clean_for >= rules.suspended_clean_seconds && healthy {
             return Some((State::Active, Rule::CleanAgain));
         }
-        (at - self.standing.since >= rules.suspended_max_seconds)
+        (self.seen.looked && at - self.standing.counts_from() >= rules.suspended_max_seconds)
             .then_some((State::Retired, Rule::SuspendedTooLong))
     }
 }

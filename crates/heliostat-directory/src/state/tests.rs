@@ -155,6 +155,47 @@ fn a_mirror_falls_with_hysteresis_and_comes_back_by_itself() {
 }
 
 #[test]
+fn time_in_which_nobody_looked_moves_nobody() {
+    let unwatched = |mut story: Story, seconds: i64| {
+        story.at += seconds;
+        story
+    };
+    // The prober was off for two days: what fails after that is told, and suspended when a day was watched.
+    let degraded = unwatched(Story::active().down(900), 2 * DAY).down(900);
+    degraded.ends(State::Degraded, Rule::FailsInARow);
+    let standing = degraded.replay().standings[&endpoint("m")];
+    let (at, _) = standing.next_action(&Policy::default()).unwrap();
+    assert!(at > degraded.at + 12 * 3600, "{standing:?}");
+    degraded
+        .down(DAY)
+        .ends(State::Suspended, Rule::DegradedTooLong);
+    // For a month and a half, while a mirror was suspended: nobody was told that it is going to be retired.
+    let suspended = || unwatched(Story::active().down(DAY + 900), 45 * DAY);
+    suspended()
+        .down(2 * DAY)
+        .ends(State::Suspended, Rule::DegradedTooLong);
+    suspended()
+        .up(DAY + 600)
+        .ends(State::Active, Rule::CleanAgain);
+    suspended()
+        .down(31 * DAY)
+        .ends(State::Retired, Rule::SuspendedTooLong);
+    // Two clean looks with a day between them are no clean day, and a week without looks no probation.
+    unwatched(Story::active().down(DAY + 900).up(MINUTES_5), DAY)
+        .up(2 * MINUTES_5)
+        .ends(State::Suspended, Rule::DegradedTooLong);
+    unwatched(Story::begin().up(DAY), 7 * DAY)
+        .up(DAY)
+        .ends(State::Probation, Rule::Admitted);
+    // Whoever looks once in an hour looks all the time.
+    let mut hourly = Story::active();
+    for _ in 0..30 {
+        hourly = unwatched(hourly.down(MINUTES_5), 3300);
+    }
+    hourly.ends(State::Suspended, Rule::DegradedTooLong);
+}
+
+#[test]
 fn what_is_stale_or_about_to_lose_its_certificate_is_degraded() {
     Story::active()
         .then(MINUTES_5, |_| Sample {

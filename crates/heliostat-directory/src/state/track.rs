@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{AdminState, Decided, Rule, Standing, State, Transition};
+use super::{AdminState, Decided, Rule, Standing, State, Transition, WATCHED_SECONDS};
 use crate::observe::{Gate, Outcome, Sample};
 use crate::policy::{Policy, StateRules};
 use crate::score::{Health, Tally};
@@ -20,6 +20,8 @@ pub(super) struct Track {
     pub(super) clean_since: Option<i64>,
     /// Since when its health is low.
     pub(super) low_since: Option<i64>,
+    /// When somebody looked last.
+    looked_at: Option<i64>,
     /// When it was degraded.
     pub(super) episodes: VecDeque<i64>,
     /// What this round showed.
@@ -55,12 +57,14 @@ impl Track {
                 state,
                 since: decided.added_at,
                 rule,
+                unwatched_seconds: 0,
             },
             before_maintenance: state,
             failures: 0,
             clean: 0,
             clean_since: None,
             low_since: None,
+            looked_at: None,
             episodes: VecDeque::new(),
             seen: Seen::default(),
             window: VecDeque::new(),
@@ -76,6 +80,7 @@ impl Track {
         if !self.seen.looked {
             return;
         }
+        self.leave_out_unwatched(at);
         if self.standing.state == State::Maintenance {
             return;
         }
@@ -107,6 +112,19 @@ impl Track {
         self.health = Some(health);
     }
 
+    /// While nobody looked, nobody knew, and nobody could be told: such time is neither good nor bad.
+    fn leave_out_unwatched(&mut self, at: i64) {
+        let looked_at = self.looked_at.replace(at).unwrap_or(at);
+        let unwatched_seconds = at
+            .saturating_sub(looked_at)
+            .saturating_sub(WATCHED_SECONDS)
+            .max(0);
+        self.standing.unwatched_seconds += unwatched_seconds;
+        for since in [&mut self.clean_since, &mut self.low_since] {
+            *since = since.map(|since| since + unwatched_seconds);
+        }
+    }
+
     /// Moves to a state.
     pub(super) fn enter(&mut self, state: State, rule: Rule, at: i64) -> Transition {
         let from = self.standing.state;
@@ -126,6 +144,7 @@ impl Track {
             state,
             since: at,
             rule,
+            unwatched_seconds: 0,
         };
         Transition {
             from,

@@ -111,6 +111,13 @@ fn a_mirror_leaves_with_notice_and_the_file_keeps_what_else_it_says() {
     let lines: Vec<&str> = lines.collect();
     std::fs::write(&path, lines.join("\n")).unwrap();
     verb(&fleet, &["remove", "campus", "--now", "--reason", "gone"]).assert_code(0);
+    // At once is before the next round: nobody may be sent there in the meantime.
+    assert_eq!(state(&fleet), "retired");
+    let published = fleet.world.place("published");
+    verb(&fleet, &["publish", published.to_str().unwrap()]).assert_code(0);
+    let status = std::fs::read_to_string(published.join("v1/status.json")).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["endpoints"][0]["state"], "retired", "{status}");
     fleet.probe(&["--class", "m"]).assert_code(0);
     assert_eq!(state(&fleet), "retired");
     verb(&fleet, &["remove", "nobody", "--reason", "x"]).assert_code(2);

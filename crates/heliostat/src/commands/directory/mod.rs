@@ -206,7 +206,9 @@ fn score(args: &DirectoryScoreArgs) -> anyhow::Result<Outcome> {
 fn replay_own(list: &Path, registry: &Registry, policy: &Policy) -> anyhow::Result<Replayed> {
     let decided = Decided::of_all(registry);
     let mut own = Replay::begin(&decided, policy);
-    history::walk(list, wire::clock().now(), |round| own.take(round))?;
+    let now = wire::clock().now();
+    history::walk(list, now, |round| own.take(round))?;
+    own.decide(now);
     Ok(own.end())
 }
 

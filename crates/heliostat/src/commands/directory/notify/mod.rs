@@ -137,6 +137,7 @@ fn due(
     let decided: BTreeMap<_, _> = Decided::of_all(registry);
     let mut replay = Replay::begin(&decided, policy);
     history::walk(list, now, |round| replay.take(round))?;
+    replay.decide(now);
     Ok(notices(&Known {
         registry,
         policy,
