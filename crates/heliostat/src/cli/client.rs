@@ -54,15 +54,8 @@ pub(crate) enum TufAction {
 pub(crate) struct ProxyArgs {
     #[command(subcommand)]
     pub(crate) action: Option<ProxyAction>,
-    /// The notary's root, against which everything is checked
-    #[arg(long, value_name = "FILE")]
-    pub(crate) root: Option<PathBuf>,
-    /// A mirror: where tuf/, simple/ and packages/ are found; may be given more than once, nobody of them is trusted
-    #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Vec<Url>,
-    #[cfg(feature = "directory")]
     #[command(flatten)]
-    pub(crate) list: MirrorListArgs,
+    pub(crate) source: SourceArgs,
     /// When to ask a plain index beside the mirrors, nothing of which is signed; it decides for a project as a whole
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub(crate) origin: OriginWhen,
@@ -77,12 +70,26 @@ pub(crate) struct ProxyArgs {
     pub(crate) max_staleness: u64,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
+}
+
+/// Where a proxy takes from, what it checks and how it gets there: the same for every command that opens one.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SourceArgs {
+    /// The notary's root, against which everything is checked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    /// A mirror: where tuf/, simple/ and packages/ are found; may be given more than once, nobody of them is trusted
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<Url>,
     /// Trust the certificates in this PEM file, besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
     /// Reach the mirrors through this proxy [default: what the environment's usual variables say]
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<Url>,
+    #[cfg(feature = "directory")]
+    #[command(flatten)]
+    pub(crate) list: MirrorListArgs,
 }
 
 /// Where a list of mirrors is, and which of it may be used.

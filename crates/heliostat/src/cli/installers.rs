@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
-#[cfg(feature = "directory")]
-use super::MirrorListArgs;
-use super::UpstreamArgs;
+use super::{SourceArgs, UpstreamArgs};
 
 /// `heliostat attest …`
 #[derive(Debug, Clone, Subcommand)]
@@ -132,15 +130,8 @@ pub(crate) struct ExecArgs {
     /// The Simple API root of a proxy that runs already [default: one is started for this command]
     #[arg(long, value_name = "URL")]
     pub(crate) index: Option<Url>,
-    /// The notary's root, for the proxy that is started
-    #[arg(long, value_name = "FILE", help_heading = "Proxy")]
-    pub(crate) root: Option<PathBuf>,
-    /// A mirror, for the proxy that is started; may be given more than once
-    #[arg(long, value_name = "URL", help_heading = "Proxy")]
-    pub(crate) mirror: Vec<Url>,
-    #[cfg(feature = "directory")]
-    #[command(flatten)]
-    pub(crate) list: MirrorListArgs,
+    #[command(flatten, next_help_heading = "The proxy that is started")]
+    pub(crate) source: SourceArgs,
     /// A further index that is meant, such as a company's own; may be given more than once
     #[arg(long, value_name = "URL")]
     pub(crate) allow: Vec<Url>,

@@ -1,12 +1,8 @@
 //! Options of `heliostat mirrors`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
-use url::Url;
 
-#[cfg(feature = "directory")]
-use super::MirrorListArgs;
+use super::SourceArgs;
 
 /// `heliostat mirrors …`
 #[derive(Debug, Clone, Subcommand)]
@@ -50,15 +46,8 @@ pub(crate) struct MirrorChoiceArgs {
 /// Options of `heliostat mirrors test`; what is not given is as `heliostat proxy` has it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MirrorsTestArgs {
-    /// The notary's root
-    #[arg(long, value_name = "FILE")]
-    pub(crate) root: Option<PathBuf>,
-    /// A mirror; may be given more than once
-    #[arg(long, value_name = "URL")]
-    pub(crate) mirror: Vec<Url>,
-    #[cfg(feature = "directory")]
     #[command(flatten)]
-    pub(crate) list: MirrorListArgs,
+    pub(crate) source: SourceArgs,
     /// Test no more than the best so many
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) most: u16,

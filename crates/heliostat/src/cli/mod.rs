@@ -40,7 +40,7 @@ pub(crate) use attestations::{AttestationArgs, AttestationsWord, ProofArgs};
 pub(crate) use bundle::{ExportArgs, ImportArgs};
 #[cfg(feature = "directory")]
 pub(crate) use client::MirrorListArgs;
-pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, TufAction, TufClientArgs};
+pub(crate) use client::{OriginWhen, ProxyAction, ProxyArgs, SourceArgs, TufAction, TufClientArgs};
 #[cfg(feature = "directory")]
 pub(crate) use directory::{
     DirectoryCommand, DirectoryInitArgs, DirectoryListArgs, DirectoryPublishArgs,

@@ -109,15 +109,7 @@ async fn with_proxy(
     args: &ExecArgs,
     directory: &Path,
 ) -> anyhow::Result<Outcome> {
-    let (options, list, client) = proxy::open_as_configured(
-        common,
-        &proxy::Typed {
-            root: args.root.as_deref(),
-            mirrors: &args.mirror,
-            #[cfg(feature = "directory")]
-            list: &args.list,
-        },
-    )?;
+    let (options, list, client) = proxy::open_as_configured(common, &args.source)?;
     let _news = list.begin(&client).await?;
     let bound = proxy::bind(options.listen, &client)?;
     let index: Url = format!("http://{}/simple/", bound.local_address())

@@ -116,15 +116,7 @@ fn told(standing: &Standing) -> String {
 
 /// Asks the mirrors now.
 fn test(common: &CommonArgs, args: &MirrorsTestArgs) -> anyhow::Result<Outcome> {
-    let (_options, list, client) = proxy::open_as_configured(
-        common,
-        &proxy::Typed {
-            root: args.root.as_deref(),
-            mirrors: &args.mirror,
-            #[cfg(feature = "directory")]
-            list: &args.list,
-        },
-    )?;
+    let (_options, list, client) = proxy::open_as_configured(common, &args.source)?;
     let runtime = wire::runtime()?;
     let outcome = runtime.block_on(async {
         let _news = list.begin(&client).await?;

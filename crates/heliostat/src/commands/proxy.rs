@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,11 +10,10 @@ use heliostat_client::{
 };
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::{UsageError, attest_memory, signals};
 use crate::cli::{
-    self, AttestationsWord, CommonArgs, OriginWhen, ProofArgs, ProxyAction, ProxyArgs,
+    self, AttestationsWord, CommonArgs, OriginWhen, ProofArgs, ProxyAction, ProxyArgs, SourceArgs,
 };
 use crate::outcome::Outcome;
 use crate::settings::{self, ReadError};
@@ -70,12 +68,12 @@ impl Listed {
     const MISSING: &str = "`--mirror` is missing: give one address or several, or a list of mirrors with `--directory`";
 
     fn is_wanted(args: &ProxyArgs) -> bool {
-        !args.list.directory.is_empty()
+        !args.source.list.directory.is_empty()
     }
 
     /// What the options ask for.
     pub(super) fn of(args: &ProxyArgs, options: &ClientOptions) -> anyhow::Result<Self> {
-        crate::mirror_list::Watched::of(&args.list, options).map(Self)
+        crate::mirror_list::Watched::of(&args.source.list, options).map(Self)
     }
 
     /// Gives the list's mirrors to the client.
@@ -139,36 +137,30 @@ pub(super) fn bind(listen: SocketAddr, client: &Client) -> anyhow::Result<Bound>
     Ok(ProxyServer::new(options, client.clone()).bind()?)
 }
 
-/// What another command was told of its proxy.
-pub(super) struct Typed<'a> {
-    pub(super) root: Option<&'a Path>,
-    pub(super) mirrors: &'a [Url],
-    #[cfg(feature = "directory")]
-    pub(super) list: &'a cli::MirrorListArgs,
-}
-
 /// The proxy's options as `heliostat proxy` would have them: typed, from the environment or the file. It listens at a
 /// place of its own, not at that of a proxy that stays.
 fn as_configured(
     common: &CommonArgs,
-    typed: &Typed<'_>,
+    typed: &SourceArgs,
 ) -> anyhow::Result<(CommonArgs, ProxyArgs)> {
     let mut words: Vec<OsString> = vec!["heliostat".into(), "proxy".into()];
     let paths = [
         ("--config", common.config.as_deref()),
         ("--data", common.data.as_deref()),
-        ("--root", typed.root),
+        ("--root", typed.root.as_deref()),
+        ("--cacert", typed.cacert.as_deref()),
     ];
     for (option, path) in paths {
         if let Some(path) = path {
             words.extend([option.into(), path.into()]);
         }
     }
-    for mirror in typed.mirrors {
-        words.extend(["--mirror".into(), mirror.as_str().into()]);
+    let addresses = typed.mirror.iter().map(|mirror| ("--mirror", mirror));
+    for (option, url) in addresses.chain(typed.proxy.iter().map(|proxy| ("--proxy", proxy))) {
+        words.extend([option.into(), url.as_str().into()]);
     }
     #[cfg(feature = "directory")]
-    words.extend(crate::mirror_list::words(typed.list));
+    words.extend(crate::mirror_list::words(&typed.list));
     let listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
     words.extend(["--listen".into(), listen.into()]);
     let settings = settings::read(&words).map_err(ReadError::into_anyhow)?;
@@ -181,7 +173,7 @@ fn as_configured(
 /// The client of another command, with the options of [`as_configured`].
 pub(super) fn open_as_configured(
     common: &CommonArgs,
-    typed: &Typed<'_>,
+    typed: &SourceArgs,
 ) -> anyhow::Result<(ProxyArgs, Listed, Client)> {
     let (common, args) = as_configured(common, typed)?;
     let (list, client) = open(&common, &args)?;
@@ -196,25 +188,26 @@ fn open(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<(Listed, Client
 }
 
 fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOptions> {
-    let Some(path) = &args.root else {
+    let source = &args.source;
+    let Some(path) = &source.root else {
         return Err(UsageError(
             "`--root` is missing: the file that the notary gave you".to_owned(),
         )
         .into());
     };
-    if args.mirror.is_empty() && !Listed::is_wanted(args) {
+    if source.mirror.is_empty() && !Listed::is_wanted(args) {
         return Err(UsageError(Listed::MISSING.to_owned()).into());
     }
     let root = wire::read_small(path)
         .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
-    let transport = wire::transport(args.cacert.as_deref(), args.proxy.as_ref())?;
+    let transport = wire::transport(source.cacert.as_deref(), source.proxy.as_ref())?;
     Ok(ClientOptions {
         root_name: path.display().to_string(),
         root,
         origin: origin(args, &transport),
         proof: proof(&args.proof)?,
         mirrors: MirrorOptions {
-            mirrors: args.mirror.clone(),
+            mirrors: source.mirror.clone(),
             transport,
         },
         directory: wire::data_directory(common).join("proxy"),
