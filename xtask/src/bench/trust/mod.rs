@@ -6,6 +6,7 @@ mod install;
 mod log;
 mod peers;
 mod proxy;
+mod rank;
 mod tree;
 
 use anyhow::Result;
@@ -37,6 +38,8 @@ enum Part {
     Install,
     /// The mirror in use killed in the middle of that.
     Failover,
+    /// 10,000 listed mirrors put in order.
+    Rank,
     /// The same tree signed and read by python-tuf.
     Peers,
 }
@@ -54,6 +57,12 @@ struct Goal {
 pub(super) fn run(ground: &mut Ground<'_>, arguments: &Arguments) -> Result<()> {
     ground.prepare(&["heliostat", "heliostat-testkit"])?;
     let wants = |part| arguments.part.is_empty() || arguments.part.contains(&part);
+    if wants(Part::Rank) {
+        rank::run(ground, arguments.rounds)?;
+    }
+    if arguments.part == [Part::Rank] {
+        return Ok(());
+    }
     // Only what was measured in one run may stand side by side.
     let tree = if wants(Part::Sign) || wants(Part::Peers) {
         Tree::make(ground, arguments.projects)?
