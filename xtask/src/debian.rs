@@ -17,7 +17,7 @@ pub(crate) struct Tool {
 }
 
 /// What `cargo xtask test` uses.
-pub(crate) const FOR_TESTS: [Tool; 3] = [
+pub(crate) const FOR_TESTS: [Tool; 4] = [
     Tool {
         program: "nginx",
         package: "nginx",
@@ -32,6 +32,11 @@ pub(crate) const FOR_TESTS: [Tool; 3] = [
         program: "chromium",
         package: "chromium",
         wanted_for: "looking at the home page",
+    },
+    Tool {
+        program: "ip",
+        package: "iproute2",
+        wanted_for: "installing from hosts that lose their network",
     },
 ];
 

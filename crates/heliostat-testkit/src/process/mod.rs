@@ -91,6 +91,31 @@ impl Invocation {
         self
     }
 
+    /// Has another program start it: `program arguments… this`, in the same environment and directory.
+    #[must_use]
+    pub fn started_by(
+        self,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Self {
+        let inner = &self.command;
+        let mut outer = Self::new(program).args(arguments);
+        outer
+            .command
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => outer.command.env(name, value),
+                None => outer.command.env_remove(name),
+            };
+        }
+        if let Some(directory) = inner.get_current_dir() {
+            outer.command.current_dir(directory);
+        }
+        outer.patience(self.patience)
+    }
+
     /// How long it may take to end, or to say what is waited for.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {

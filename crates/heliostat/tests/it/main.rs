@@ -56,6 +56,8 @@ mod proxy_answers;
 mod proxy_attestations;
 #[cfg(feature = "directory")]
 mod proxy_failover;
+#[cfg(feature = "directory")]
+mod proxy_hosts;
 mod proxy_install;
 #[cfg(feature = "directory")]
 mod proxy_list;
