@@ -38,7 +38,8 @@ pub use failure::{Attack, Failure, Refusal, Verdict};
 pub use limits::Limits;
 pub use listing::{ListOptions, ListPlace, Listing, VerifiedList};
 pub use mirrors::{
-    Advice, Candidate, Choices, Circuit, JournalEntry, MirrorOptions, Prior, Standing, Transport,
+    Advice, Candidate, Carries, Choices, Circuit, JournalEntry, MirrorOptions, Prior, Standing,
+    Transport,
 };
 pub use origin::{OriginOptions, OriginOrder};
 pub use pages::SignedPage;

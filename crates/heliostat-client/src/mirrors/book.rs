@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::choices::Carries;
 use super::rank::{self, Circuit, Judged, Measured, Prior, RankPolicy, Rated, Seed};
 use crate::Limits;
 use crate::failure::Verdict;
@@ -45,6 +46,8 @@ pub(crate) struct Profile {
     pub(crate) id: Option<String>,
     /// Who runs it, as the list says.
     pub(crate) operator: Option<String>,
+    /// What it is asked for.
+    pub(crate) carries: Carries,
     /// What the list expects of it.
     pub(crate) prior: Prior,
 }
@@ -77,6 +80,8 @@ pub struct Standing {
     pub pinned: bool,
     /// Whether the user wants it not to be asked.
     pub banned: bool,
+    /// What it is asked for.
+    pub carries: Carries,
     /// Whether it is asked.
     pub circuit: Circuit,
     /// The time that an answer is expected to take, failures counted in.
@@ -174,10 +179,10 @@ impl Book {
         given.map(|entry| entry.profile.name.as_str())
     }
 
-    /// Whether there is nobody to ask.
+    /// Whether there is nobody to ask for what is signed.
     pub(crate) fn is_empty(&self) -> bool {
         let mut entries = self.entries.iter();
-        !entries.any(|entry| entry.is_known() && !entry.is_banned)
+        !entries.any(|entry| entry.may_be_asked(Carries::SignedTree))
     }
 
     /// Takes over what was measured earlier.
@@ -255,7 +260,7 @@ impl Book {
     /// The mirrors to ask, the best first, as `rank` has them. Mirrors that lied are left out, unless there is no other:
     /// everything is verified, so asking a liar costs time only.
     pub(crate) fn ranked(&self, now: i64) -> Vec<MirrorId> {
-        self.in_order(now, None)
+        self.in_order(now, Carries::SignedTree, None)
             .into_iter()
             .map(|(id, _)| id)
             .collect()
@@ -265,8 +270,10 @@ impl Book {
     /// request only.
     pub(crate) fn draw(&mut self, now: i64, purpose: Purpose) -> Vec<MirrorId> {
         self.draws = self.draws.wrapping_add(1);
-        let draw = (purpose == Purpose::Document).then_some(self.draws);
-        let ranked = self.in_order(now, draw);
+        let ranked = match purpose {
+            Purpose::Document => self.in_order(now, Carries::SignedTree, Some(self.draws)),
+            Purpose::Steady => self.in_order(now, Carries::Files, None),
+        };
         if let Some((id, judged)) = ranked.first()
             && judged.circuit == Circuit::HalfOpen
         {
@@ -278,7 +285,7 @@ impl Book {
     /// Whom to ask for what all of them know: everybody that the user gave, and of those that are listed the best of
     /// several operators, and one by chance.
     pub(crate) fn draw_round(&mut self, now: i64) -> Vec<MirrorId> {
-        let ranked = self.in_order(now, None);
+        let ranked = self.in_order(now, Carries::SignedTree, None);
         let fit = |id: MirrorId, judged: &Judged| {
             self.entries[id.0].profile.is_given || judged.circuit != Circuit::Open
         };
@@ -322,11 +329,12 @@ impl Book {
         round
     }
 
-    fn in_order(&self, now: i64, draw: Option<u64>) -> Vec<(MirrorId, Judged)> {
+    /// Those that have what is wanted.
+    fn in_order(&self, now: i64, wanted: Carries, draw: Option<u64>) -> Vec<(MirrorId, Judged)> {
         let known = || {
             let entries = self.entries.iter().enumerate();
             entries
-                .filter(|(_, entry)| entry.is_known() && !entry.is_banned)
+                .filter(|(_, entry)| entry.may_be_asked(wanted))
                 .map(|(at, _)| MirrorId(at))
         };
         let mut ids: Vec<MirrorId> = known().filter(|id| !self.is_dropped(*id, now)).collect();
@@ -355,7 +363,7 @@ impl Book {
 
     /// How each mirror stands: those that are asked in their order, then those that are not.
     pub(crate) fn standings(&self, now: i64) -> Vec<Standing> {
-        let mut ranked = self.in_order(now, None);
+        let mut ranked = self.in_order(now, Carries::Files, None);
         let placed: BTreeSet<MirrorId> = ranked.iter().map(|(id, _)| *id).collect();
         let others = (0..self.entries.len())
             .map(MirrorId)
@@ -386,6 +394,7 @@ impl Book {
             given: profile.is_given,
             pinned: entry.is_pinned,
             banned: entry.is_banned,
+            carries: profile.carries,
             circuit: judged.circuit,
             expected_milliseconds: judged.cost_milliseconds.round(),
             prior: profile.prior,
@@ -427,6 +436,12 @@ impl Book {
 impl Entry {
     const fn is_known(&self) -> bool {
         self.profile.is_given || self.profile.is_listed
+    }
+
+    /// Whether it has what is wanted, and nobody forbids to ask.
+    fn may_be_asked(&self, wanted: Carries) -> bool {
+        let has_it = wanted == Carries::Files || self.profile.carries == Carries::SignedTree;
+        self.is_known() && !self.is_banned && has_it
     }
 
     fn rated(&self) -> Rated<'_> {
@@ -534,6 +549,20 @@ mod tests {
         answers(&mut book, 1, 90);
         answers(&mut book, 0, 10);
         assert_eq!(ids(&book.ranked(0)), [1, 0]);
+    }
+
+    #[test]
+    fn a_plain_mirror_is_asked_for_files_only() {
+        let mut book = book(2);
+        book.profile_mut(MirrorId(0)).carries = Carries::Files;
+        assert_eq!(ids(&book.ranked(0)), [1]);
+        assert_eq!(ids(&book.draw(0, Purpose::Document)), [1]);
+        assert_eq!(ids(&book.draw_round(0)), [1]);
+        assert_eq!(ids(&book.draw(0, Purpose::Steady)), [0, 1]);
+        assert_eq!(book.standings(0).len(), 2);
+        book.choose(|_| false, |mirror| mirror.contains("1.example"));
+        assert!(book.is_empty(), "nobody is left who has what is signed");
+        assert_eq!(ids(&book.draw(0, Purpose::Steady)), [0]);
     }
 
     #[test]

@@ -16,6 +16,17 @@ const BYTES_MAX: u64 = 32_000_000;
 /// What was measured longer ago than this says nothing any more: seven days.
 const REMEMBERED_SECONDS: i64 = 7 * 86_400;
 
+/// What a mirror is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carries {
+    /// Everything: the signed tree and its files.
+    #[default]
+    SignedTree,
+    /// Files only, each of which a signed page tells the digest of.
+    Files,
+}
+
 /// A mirror that may be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -25,6 +36,9 @@ pub struct Candidate {
     pub id: Option<String>,
     /// Who runs it, as the list says.
     pub operator: Option<String>,
+    /// What it is asked for.
+    #[serde(default)]
+    pub carries: Carries,
     /// What the list expects of it.
     #[serde(default)]
     pub prior: Prior,

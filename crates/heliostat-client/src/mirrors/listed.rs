@@ -11,7 +11,7 @@ use heliostat_upstream::redacted;
 use tokio::time::Instant;
 
 use super::book::{Book, Profile};
-use super::choices::{self, Candidate, Choices, Known, Rating, Ratings};
+use super::choices::{self, Candidate, Carries, Choices, Known, Rating, Ratings};
 use super::evidence::Evidence;
 use super::{Mirror, MirrorId, Mirrors, Standing, with_slash};
 use crate::{ClientError, Limits};
@@ -149,6 +149,9 @@ impl Mirrors {
                 profile.id.clone_from(&candidate.id);
                 profile.operator.clone_from(&candidate.operator);
                 profile.prior = candidate.prior;
+                if !profile.is_given {
+                    profile.carries = candidate.carries;
+                }
             }
         }
         {
@@ -281,6 +284,10 @@ pub(crate) fn as_kept(
             is_listed: true,
             id: candidate.id,
             operator: candidate.operator,
+            carries: match is_given {
+                Some(_) => Carries::SignedTree,
+                None => candidate.carries,
+            },
             prior: candidate.prior,
         };
         match is_given {

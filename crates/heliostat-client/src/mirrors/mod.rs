@@ -23,7 +23,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 pub use book::Standing;
-pub use choices::{Candidate, Choices};
+pub use choices::{Candidate, Carries, Choices};
 pub use journal::JournalEntry;
 pub use mirror::{MirrorOptions, Transport};
 pub use rank::{Advice, Circuit, Prior};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use heliostat_client::{
-    Circuit, Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, Standing,
+    Carries, Circuit, Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, Standing,
 };
 use heliostat_pypi::page::{Format, render_page};
 use heliostat_pypi::{ProjectName, TreePath};
@@ -200,7 +200,10 @@ fn state_of(standing: &Standing) -> String {
         Circuit::Open => "left alone, because it failed often",
     };
     let pinned = if standing.pinned { "pinned, " } else { "" };
-    format!("{pinned}{words}, timestamp {}", standing.timestamp)
+    match standing.carries {
+        Carries::SignedTree => format!("{pinned}{words}, timestamp {}", standing.timestamp),
+        Carries::Files => format!("{pinned}{words}, files only"),
+    }
 }
 
 /// `/readyz`

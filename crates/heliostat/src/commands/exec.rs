@@ -110,7 +110,7 @@ async fn with_proxy(
     directory: &Path,
 ) -> anyhow::Result<Outcome> {
     let (options, list, client) = proxy::open_as_configured(common, &args.source)?;
-    let _news = list.begin(&client).await?;
+    let list = list.begin(&client).await?;
     let bound = proxy::bind(options.listen, &client)?;
     let index: Url = format!("http://{}/simple/", bound.local_address())
         .parse()
@@ -119,7 +119,11 @@ async fn with_proxy(
     let stopped = cancel.clone();
     let (_drained, outcome) =
         tokio::join!(bound.run(async move { stopped.cancelled().await }), async {
-            let outcome = with_index(index, args, directory).await;
+            // A command may take longer than its list is in force.
+            let outcome = tokio::select! {
+                outcome = with_index(index, args, directory) => outcome,
+                never = list.go_on(&client) => match never {},
+            };
             cancel.cancel();
             outcome
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use heliostat_client::{Advice, Choices, Circuit, Client, Standing};
+use heliostat_client::{Advice, Carries, Choices, Circuit, Client, Standing};
 
 use super::{UsageError, proxy};
 use crate::cli::{CommonArgs, MirrorChoiceArgs, MirrorsCommand, MirrorsTestArgs};
@@ -71,6 +71,9 @@ fn told(standing: &Standing) -> String {
     }
     if standing.pinned {
         words.push("pinned by you".to_owned());
+    }
+    if standing.carries == Carries::Files {
+        words.push("asked for files only".to_owned());
     }
     match standing.circuit {
         Circuit::Closed => {}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heliostat_client::{Advice, Candidate, Prior};
+use heliostat_client::{Advice, Candidate, Carries, Prior};
 use heliostat_directory::{
     AdminState, Endpoint, EndpointStatus, Layout, Mirror, MirrorList, State, StatusList,
 };
@@ -24,9 +24,17 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// Those that carry the signed tree.
+    pub(super) fn signed(&self) -> impl Iterator<Item = &Candidate> {
+        let mut candidates = self.candidates.iter();
+        std::iter::from_fn(move || {
+            candidates.find(|candidate| candidate.carries == Carries::SignedTree)
+        })
+    }
+
     /// Whom to ask for the list itself: those of different operators first, and before them those that do well.
     pub(super) fn carriers(&self) -> Vec<Url> {
-        let mut ordered: Vec<&Candidate> = self.candidates.iter().collect();
+        let mut ordered: Vec<&Candidate> = self.signed().collect();
         ordered.sort_by_key(|candidate| candidate.prior.advice == Advice::Avoid);
         let mut operators = BTreeSet::new();
         let (first, others): (Vec<&Candidate>, Vec<&Candidate>) = ordered
@@ -94,9 +102,13 @@ pub(super) fn choose(
             operators.insert(&mirror.operator.name);
             let status = known.get(endpoint.id.as_str()).copied();
             chosen.candidates.push(Candidate {
-                url: endpoint.base.clone(),
+                url: root(endpoint),
                 id: Some(endpoint.id.as_str().to_owned()),
                 operator: Some(mirror.operator.name.clone()),
+                carries: match endpoint.layout {
+                    Layout::Heliostat => Carries::SignedTree,
+                    Layout::Bandersnatch | Layout::Pep503 => Carries::Files,
+                },
                 prior: status.map(prior).unwrap_or_default(),
             });
         }
@@ -119,8 +131,10 @@ fn off_the_list(mirror: &Mirror, now: Timestamp) -> Option<String> {
 
 /// Whether an endpoint can be asked at all.
 fn unfit(endpoint: &Endpoint) -> Option<String> {
-    if endpoint.layout != Layout::Heliostat {
-        return Some("it carries no signed tree".to_owned());
+    if endpoint.layout == Layout::Pep503 {
+        return Some(
+            "only its own pages, which nobody signed, tell where its files are".to_owned(),
+        );
     }
     let base = &endpoint.base;
     let is_loopback = match base.host() {
@@ -131,6 +145,21 @@ fn unfit(endpoint: &Endpoint) -> Option<String> {
     // What is asked for stays between the client and the mirror.
     (base.scheme() != "https" && !is_loopback)
         .then(|| format!("`{base}` does not begin with `https://`"))
+}
+
+/// Where `packages/` is found: beside the Simple API.
+fn root(endpoint: &Endpoint) -> Url {
+    let base = &endpoint.base;
+    let beside = match endpoint.layout {
+        Layout::Heliostat => None,
+        Layout::Bandersnatch | Layout::Pep503 => {
+            let simple = base.join(&endpoint.simple).ok();
+            simple.and_then(|simple| simple.join("..").ok())
+        }
+    };
+    // What an entry says of its layout must not lead elsewhere.
+    let beside = beside.filter(|url| url.as_str().starts_with(base.as_str()));
+    beside.unwrap_or_else(|| base.clone())
 }
 
 /// What a list's status says, as far as ranking cares.
@@ -164,11 +193,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_of_an_endpoint_follows_from_its_layout() {
+        let list: MirrorList = serde_json::from_value(serde_json::json!({
+            "schema": "heliostat.directory.mirrors/1", "policy-version": 1, "policy-sha256": "",
+            "mirrors": [{
+                "id": "campus", "operator": {"name": "Campus"}, "inception": "2026-10-01",
+                "endpoints": [
+                    {"id": "campus-signed", "base": "https://a.example/"},
+                    {"id": "campus-tree", "base": "https://b.example/pypi/", "layout": "bandersnatch"},
+                    {"id": "campus-web", "base": "https://c.example/", "layout": "bandersnatch", "simple": "web/simple/"},
+                    {"id": "campus-api", "base": "https://d.example/", "layout": "pep503"},
+                ],
+            }],
+        }))
+        .unwrap();
+        let rules = Rules {
+            only: &[],
+            never: &[],
+            addresses: &Addresses::default(),
+        };
+        let chosen = choose(&list, None, rules, Timestamp::UNIX_EPOCH);
+        let found: Vec<(&str, Carries)> = chosen
+            .candidates
+            .iter()
+            .map(|candidate| (candidate.url.as_str(), candidate.carries))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("https://a.example/", Carries::SignedTree),
+                ("https://b.example/pypi/", Carries::Files),
+                ("https://c.example/web/", Carries::Files),
+            ]
+        );
+        assert_eq!(chosen.left_out[0].0, "campus-api");
+        assert_eq!(chosen.signed().count(), 1);
+    }
+
+    #[test]
     fn the_list_is_asked_for_at_mirrors_in_turn_and_of_different_operators() {
         let candidate = |host: &str, operator: &str, advice| Candidate {
             url: url(host),
             id: Some(host.to_owned()),
             operator: Some(operator.to_owned()),
+            carries: Carries::SignedTree,
             prior: Prior {
                 advice,
                 ..Prior::default()

@@ -290,6 +290,14 @@ impl Watching {
                 "how they do is not known ({reason}): they are ranked by what is measured here"
             ));
         }
+        let plain = count - chosen.signed().count();
+        if plain > 0 {
+            notes.push(format!(
+                "{plain} of them {} no signed tree and {} asked for files only",
+                if plain == 1 { "carries" } else { "carry" },
+                if plain == 1 { "is" } else { "are" },
+            ));
+        }
         if chosen.operators < OPERATORS_MIN && count > 0 {
             notes.push(format!(
                 "they are run by {} only: whoever runs them sees all that is installed, and can hold back together; \
@@ -297,8 +305,13 @@ impl Watching {
                 render::plural(chosen.operators as u64, "operator")
             ));
         }
-        let refusal = (count == 0).then(|| {
-            let reasons: Vec<String> = (chosen.left_out.iter().take(5))
+        let is_signed = chosen.signed().next().is_some();
+        let refusal = (!is_signed).then(|| {
+            let plain = (chosen.candidates.iter())
+                .filter_map(|candidate| candidate.id.clone())
+                .map(|id| (id, "it has files only, and no signed tree".to_owned()));
+            let left_out = chosen.left_out.iter().cloned().chain(plain).take(5);
+            let reasons: Vec<String> = left_out
                 .map(|(id, reason)| format!("{id}: {reason}"))
                 .collect();
             format!(

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use heliostat_testkit::clients::{Tool, or_skip};
+use heliostat_testkit::front::Front;
 use heliostat_testkit::mirror::{Mutation, Twist};
 use heliostat_testkit::process::Finished;
+use heliostat_testkit::pypi::Authority;
 use serde_json::Value;
 
+use crate::alpha_app::{assert_installed, universe};
 use crate::http::{JSON, get, get_with};
 use crate::published_list::Fleet;
+use crate::signed_world::SignedWorld;
 use crate::world::assert_says;
 
 /// A running proxy looks for decisions each second.
@@ -106,6 +111,42 @@ fn a_running_proxy_obeys_what_is_pinned_and_banned() {
             .iter()
             .all(|line| line["mirror"] == fleet.mirrors[1].url())
     );
+}
+
+#[test]
+fn mirrors_are_reached_as_the_proxy_reaches_them() {
+    let signed = SignedWorld::new(universe(), 4);
+    let authority = Authority::new();
+    let front = Front::serve(signed.tree(), &authority);
+    let own = signed.world.place("ca.pem");
+    std::fs::write(&own, &authority.ca_pem).unwrap();
+    let own = own.display().to_string();
+    let root = signed.notary.root_file().display().to_string();
+    let mirror = format!("https://localhost:{}/", front.port());
+    let test = |words: &[&str]| {
+        let test = signed.client("mirrors test");
+        let test = test.args(["--root", &root, "--mirror", &mirror]);
+        test.args(words).run()
+    };
+    let stranger = test(&[]);
+    stranger.assert_code(1);
+    assert_says(&stranger.stdout, &[&mirror, "ertificate"]);
+    let known = test(&["--cacert", &own]);
+    known.assert_code(0);
+    assert_says(&known.stdout, &["timestamp 1"]);
+    let before = front.requests().len();
+    let nowhere = ["--cacert", &own, "--proxy", "http://127.0.0.1:9/"];
+    test(&nowhere).assert_code(1);
+    assert_eq!(front.requests().len(), before);
+    let exec = signed
+        .client("exec")
+        .args(["--root", &root, "--mirror", &mirror]);
+    if let Some(uv) = or_skip(Tool::Uv.find()) {
+        let target = signed.world.place("by-exec");
+        let install = ["pip", "install", "--no-cache", "alpha-app", "--target"];
+        let exec = exec.args(["--cacert", &own, "--"]).arg(&uv).args(install);
+        assert_installed(&exec.arg(&target).run(), &target);
+    }
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use heliostat_testkit::clients::{Tool, Uv, or_skip};
-use heliostat_testkit::mirror::TreeMirror;
+use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
 use heliostat_testkit::pypi::FakePyPi;
 use heliostat_testkit::universe::{Release, Universe};
 
 use crate::alpha_app::assert_installed;
 use crate::http::{JSON, get, get_with};
 use crate::published_list::Fleet;
-use crate::world::assert_says;
+use crate::world::{assert_says, until};
 
 #[test]
 fn a_list_alone_suffices_from_a_folder_or_a_server() {
@@ -187,6 +187,61 @@ fn a_mirror_of_the_users_own_has_the_list_too() {
 }
 
 #[test]
+fn a_plain_mirror_gives_files_whose_digests_are_signed() {
+    let mut fleet = Fleet::new();
+    let plain = fleet.signed.world.place("plain");
+    std::fs::create_dir_all(&plain).unwrap();
+    std::os::unix::fs::symlink(fleet.signed.tree().join("packages"), plain.join("packages"))
+        .unwrap();
+    fleet.mirrors[1].move_to(plain);
+    fleet.list.entries[1].layout = "bandersnatch";
+    fleet.list.publish();
+    let proxy = fleet.proxy(&[]);
+    // It comes first wherever it may.
+    let pinned = fleet.signed.client("mirrors").args(["pin", "east-main"]);
+    pinned.run().assert_code(0);
+    std::thread::sleep(Duration::from_millis(1_200));
+    let file = |project: &str| {
+        let page = get_with(&format!("{}{project}/", proxy.index_url()), &[JSON]);
+        assert_eq!(page.status, 200, "{page:?}");
+        let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+        let path = url[url.find("packages/").unwrap()..].to_owned();
+        let answer = get(&format!("{}/{path}", proxy.url));
+        assert_eq!(answer.status, 200, "{path}");
+        let held = std::fs::read(fleet.signed.tree().join(&path)).unwrap();
+        assert!(answer.whole && answer.body == held, "{path}");
+        path
+    };
+    let path = file("alpha-app");
+    assert_eq!(fleet.mirrors[1].requests(), [format!("/{path}")]);
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &[
+            "3 of 3 endpoints",
+            "1 of them carries no signed tree and is asked for files only",
+            "files only",
+        ],
+    );
+    // What it gives is believed no more than what others give.
+    fleet.mirrors[1].mutate([Mutation::new("/packages/", Twist::FlipLastByte)]);
+    file("delta");
+    assert_eq!(fleet.mirrors[1].requests().len(), 2);
+    assert_says(get(&format!("{}/", proxy.url)).text(), &["its sha256 is"]);
+    let ranked = fleet.signed.client("mirrors").arg("rank").run();
+    assert_says(&ranked.stdout, &["asked for files only"]);
+    proxy.stop().assert_code(0);
+    // Without anybody who has what is signed there is nothing to hold its files against.
+    fleet.list.entries = vec![fleet.list.entries[1].clone()];
+    fleet.list.publish();
+    let refused = fleet.refused(&[]);
+    refused.assert_code(2);
+    assert_says(
+        &refused.stderr,
+        &["leaves none", "east-main", "no signed tree"],
+    );
+}
+
+#[test]
 fn a_list_needs_a_root_of_its_own() {
     let fleet = Fleet::new();
     let folder = fleet.list.folder.display().to_string();
@@ -218,13 +273,14 @@ fn a_list_that_cannot_be_had_is_no_reason_to_stop_where_mirrors_were_given() {
 #[test]
 fn a_running_proxy_uses_a_list_until_its_time_is_over() {
     let mut fleet = Fleet::new();
-    fleet.list.registry_seconds = Some(5);
+    // Long enough for both to begin, also where much runs beside.
+    fleet.list.registry_seconds = Some(15);
     fleet.list.publish();
     let proxy = fleet.proxy(&[]);
     let with_own = fleet.proxy_beside(&[fleet.mirrors[0].url()], &[]);
     let ask = |proxy: &str| get_with(&format!("{proxy}/simple/alpha-app/"), &[JSON]);
     assert_eq!(ask(&proxy.url).status, 200);
-    std::thread::sleep(Duration::from_secs(8));
+    until("the list's time is over", || ask(&proxy.url).status != 200);
     let refused = ask(&proxy.url);
     assert_eq!(refused.status, 422, "{refused:?}");
     assert_says(
@@ -232,11 +288,46 @@ fn a_running_proxy_uses_a_list_until_its_time_is_over() {
         &["no mirror to ask", "list of mirrors", "expired"],
     );
     assert_eq!(ask(&with_own.url).status, 200);
-    assert_says(
-        get(&format!("{}/", with_own.url)).text(),
-        &[&fleet.mirrors[0].url(), "expired"],
-    );
+    let page = || get(&format!("{}/", with_own.url)).text().to_owned();
+    until("the other has seen it too", || page().contains("expired"));
+    assert_says(&page(), &[&fleet.mirrors[0].url()]);
     assert_says(&proxy.stop().stderr, &["cannot be renewed"]);
+}
+
+/// Asks the index of its environment until it refuses, and prints what it says.
+const UNTIL_REFUSED: &str = "
+import os, time, urllib.error, urllib.request
+end = time.monotonic() + 100
+while time.monotonic() < end:
+    try:
+        urllib.request.urlopen(os.environ['PIP_INDEX_URL'].rstrip('/') + '/alpha-app/').read()
+    except urllib.error.HTTPError as refused:
+        print(refused.code, refused.read().decode())
+        raise SystemExit(0)
+    time.sleep(0.2)
+raise SystemExit(1)
+";
+
+#[test]
+fn a_command_outlives_its_list_and_is_refused_then() {
+    let Some(uv) = or_skip(Tool::Uv.find()) else {
+        return;
+    };
+    let mut fleet = Fleet::new();
+    fleet.list.registry_seconds = Some(15);
+    fleet.list.publish();
+    let folder = fleet.list.folder.display().to_string();
+    let root = fleet.signed.notary.root_file().display().to_string();
+    let done = fleet
+        .signed
+        .client("exec")
+        .args(fleet.arguments(&folder, &["--root", &root]))
+        .arg("--")
+        .arg(uv.with_file_name("python"))
+        .args(["-c", UNTIL_REFUSED])
+        .run();
+    done.assert_code(0);
+    assert_says(&done.stdout, &["422", "no mirror to ask", "expired"]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) struct Entry {
     pub(crate) url: String,
     pub(crate) state: &'static str,
     pub(crate) health: f64,
+    pub(crate) layout: &'static str,
 }
 
 /// The list, in a folder.
@@ -56,6 +57,7 @@ pub(crate) fn entry(id: &str, operator: &str, url: &str) -> Entry {
         url: url.to_owned(),
         state: "active",
         health: 99.0,
+        layout: "heliostat",
     }
 }
 
@@ -147,6 +149,7 @@ impl PublishedList {
                     "inception": "2026-10-01",
                     "endpoints": [{
                         "id": format!("{}-main", entry.id), "base": entry.url, "asn": 64_500,
+                        "layout": entry.layout,
                         "country": entry.country,
                     }],
                 })
