@@ -51,6 +51,16 @@ struct Document<'a> {
     schema: &'static str,
     #[serde(flatten)]
     proof: &'a Proof<'a>,
+    #[serde(flatten)]
+    given: Given,
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+struct Given {
+    /// Who gave it, where that is not said of the whole document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<IpAddr>,
     url: String,
     status: u16,
     headers: Vec<(String, String)>,
@@ -58,6 +68,42 @@ struct Document<'a> {
     body_sha256: String,
     /// The body, or as much of it as is kept.
     body_base64: String,
+}
+
+impl Given {
+    fn of((by, reply): (Option<IpAddr>, &Reply), body_bytes_max: usize) -> Self {
+        let headers = reply.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        });
+        let kept = &reply.body[..reply.body.len().min(body_bytes_max)];
+        Self {
+            by,
+            url: reply.url.to_string(),
+            status: reply.status.as_u16(),
+            headers: headers.collect(),
+            body_size_bytes: reply.body.len(),
+            body_sha256: Sha256::of(&reply.body).to_hex(),
+            body_base64: STANDARD.encode(kept),
+        }
+    }
+}
+
+/// What is proved by no answer to a request.
+#[derive(Debug, Serialize)]
+struct Observation<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    proof: &'a Proof<'a>,
+    seen: serde_json::Value,
+}
+
+#[derive(Debug, Serialize)]
+struct Pair<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    proof: &'a Proof<'a>,
+    answers: [Given; 2],
 }
 
 #[derive(Debug, Serialize)]
@@ -71,22 +117,34 @@ struct Contradiction<'a> {
 impl Evidence {
     /// The evidence that an answer gives; of its body at most so many bytes are kept.
     pub(crate) fn of(proof: &Proof<'_>, reply: &Reply, body_bytes_max: usize) -> Self {
-        let headers = reply.headers.iter().map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.to_string(), value)
-        });
-        let kept = &reply.body[..reply.body.len().min(body_bytes_max)];
-        let document = Document {
+        Self::written(&Document {
             schema: SCHEMA,
             proof,
-            url: reply.url.to_string(),
-            status: reply.status.as_u16(),
-            headers: headers.collect(),
-            body_size_bytes: reply.body.len(),
-            body_sha256: Sha256::of(&reply.body).to_hex(),
-            body_base64: STANDARD.encode(kept),
-        };
-        Self::written(&document)
+            given: Given::of((None, reply), body_bytes_max),
+        })
+    }
+
+    /// The evidence that two answers give which cannot both be right, each with who gave it.
+    pub(crate) fn of_pair(
+        proof: &Proof<'_>,
+        answers: [(IpAddr, &Reply); 2],
+        body_bytes_max: usize,
+    ) -> Self {
+        let given = |(by, reply)| Given::of((Some(by), reply), body_bytes_max);
+        Self::written(&Pair {
+            schema: SCHEMA,
+            proof,
+            answers: answers.map(given),
+        })
+    }
+
+    /// The evidence of what was seen without an answer to a request.
+    pub(crate) fn of_observation(proof: &Proof<'_>, seen: serde_json::Value) -> Self {
+        Self::written(&Observation {
+            schema: SCHEMA,
+            proof,
+            seen,
+        })
     }
 
     /// The evidence that two receipts give which cannot both be honest, the older first. Signed ones prove it to

@@ -5,11 +5,13 @@
 //! nothing: what follows from a round is `heliostat_directory`'s business. Writes no files.
 
 mod agents;
+mod certificates;
 mod checks;
 mod error;
 mod evidence;
 mod line;
 mod look;
+mod memory;
 mod notes;
 mod options;
 mod reference;
@@ -20,6 +22,7 @@ mod walk;
 
 pub use error::ProbeError;
 pub use evidence::Evidence;
+pub use memory::Memory;
 pub use options::{Limits, ProberOptions, Target};
 pub use reference::Reference;
 pub use round::{Probed, Prober};

@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::{Position, Url};
-use x509_cert::der::Decode as _;
 
+use crate::certificates::{Recorder, Shown, certificate};
 use crate::options::Limits;
 use crate::reply::Reply;
 use crate::trouble::Trouble;
@@ -312,6 +312,23 @@ impl Line {
         Ok(stream)
     }
 
+    /// The certificates that the server shows, whoever signed them; nothing but the beginning of TLS is sent for that.
+    pub(crate) async fn shown_certificates(&self) -> Vec<Shown> {
+        let Some(tls) = &self.tls else {
+            return Vec::new();
+        };
+        let recorder = Arc::new(Recorder::new(tls.crypto_provider()));
+        let bare = self.host.trim_matches(['[', ']']).to_owned();
+        let (Ok(config), Ok(name)) = (recorder.config(), ServerName::try_from(bare)) else {
+            return Vec::new();
+        };
+        if let Ok(stream) = self.dial().await {
+            let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+            let _refused_always = timeout(self.limits.connect_timeout, connecting).await;
+        }
+        recorder.into_shown()
+    }
+
     async fn dial(&self) -> Result<TcpStream, Trouble> {
         let stream = timeout(
             self.limits.connect_timeout,
@@ -342,23 +359,6 @@ fn refused(error: &io::Error) -> Trouble {
         || Trouble::Broken(error.to_string()),
         |inner| Trouble::Tls(inner.to_string()),
     )
-}
-
-/// What a certificate says, where it can be read; clients have accepted it by then.
-fn certificate(leaf: &[u8], protocol: Option<rustls::ProtocolVersion>) -> Option<Certificate> {
-    let read = x509_cert::Certificate::from_der(leaf).ok()?;
-    let fields = read.tbs_certificate;
-    let not_after = fields.validity.not_after.to_unix_duration().as_secs();
-    let protocol = match protocol {
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
-        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
-        other => format!("{other:?}"),
-    };
-    Some(Certificate {
-        not_after: i64::try_from(not_after).unwrap_or(i64::MAX),
-        issuer: fields.issuer.to_string().chars().take(200).collect(),
-        protocol,
-    })
 }
 
 /// A span in milliseconds.

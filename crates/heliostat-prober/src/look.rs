@@ -6,10 +6,11 @@ use std::sync::Arc;
 use heliostat_directory::{
     Certificate, Check, Class, Count, Gate, Outcome, Sample, forbidden_name,
 };
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::checks;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Proof};
 use crate::line::Line;
 use crate::notes::{Notes, faults, warnings};
 use crate::options::{ProberOptions, Target};
@@ -56,7 +57,11 @@ pub(crate) async fn look(
     let host = target.base.host_str().unwrap_or_default().to_owned();
     if let Some(domain) = forbidden_name(&host, options.own_domain.as_deref()) {
         let text = format!("`{host}` is under `{domain}` (PEP 449)");
-        notes.close(Check::Names, Gate::Names, None, text);
+        let kind = (Check::Names, Gate::Names);
+        let expected = json!({"not-under": domain, "source": "PEP 449"});
+        let proof = checks::proof(&sample, kind, (&text, expected), now);
+        let evidence = Evidence::of_observation(&proof, json!({"base": target.base}));
+        notes.prove(kind, None, text, evidence);
     }
     let mut all = Vec::new();
     for address in addresses(&host, target, options, &mut notes).await {
@@ -161,8 +166,8 @@ async fn visit(
         checks::all(&mut visit, reference),
     );
     let looked = looked.await.unwrap_or(Err(Trouble::Slow));
-    let certificate = visit.line.certificate().cloned();
-    let seen = visit.seen;
+    let Visit { line, seen, .. } = visit;
+    let certificate = line.certificate().cloned();
     let ip = Some(address.ip());
     let did = match looked {
         Ok(()) => Did::Answered,
@@ -172,7 +177,22 @@ async fn visit(
             Did::Unknown
         }
         Err(trouble @ Trouble::Tls(_)) => {
-            notes.close(Check::Tls, Gate::Tls, ip, trouble.to_string());
+            let kind = (Check::Tls, Gate::Tls);
+            let text = trouble.to_string();
+            let proof = Proof {
+                endpoint: &target.endpoint,
+                vantage: &options.vantage,
+                at: now,
+                check: kind.0,
+                gate: kind.1,
+                address: ip,
+                agent: "",
+                text: &text,
+                expected: json!({"name": host, "valid-at": now}),
+            };
+            let shown = line.shown_certificates().await;
+            let evidence = Evidence::of_observation(&proof, json!({"certificates": shown}));
+            notes.prove(kind, ip, text, evidence);
             Did::Failed
         }
         Err(trouble) => {

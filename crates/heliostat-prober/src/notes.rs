@@ -48,30 +48,20 @@ impl<'a> Notes<'a> {
     }
 
     pub(crate) fn note(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
-        self.push(check, Level::Note, None, (address, text.into()));
+        let _known_or_new = self.push(check, Level::Note, None, (address, text.into()));
     }
 
     pub(crate) fn warn(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
-        self.push(check, Level::Warning, None, (address, text.into()));
+        let _known_or_new = self.push(check, Level::Warning, None, (address, text.into()));
     }
 
     /// Something keeps people from using it.
     pub(crate) fn fault(&mut self, check: Check, address: Option<IpAddr>, text: impl Into<String>) {
-        self.push(check, Level::Fault, None, (address, text.into()));
+        let _known_or_new = self.push(check, Level::Fault, None, (address, text.into()));
     }
 
-    /// A gate is not passed.
-    pub(crate) fn close(
-        &mut self,
-        check: Check,
-        gate: Gate,
-        address: Option<IpAddr>,
-        text: impl Into<String>,
-    ) {
-        self.push(check, Level::Fault, Some(gate), (address, text.into()));
-    }
-
-    /// A gate is not passed, and this proves it.
+    /// A gate is not passed, and this proves it. There is no other way to close one. Where the last round found the same,
+    /// its proof stands.
     pub(crate) fn prove(
         &mut self,
         (check, gate): (Check, Gate),
@@ -79,29 +69,37 @@ impl<'a> Notes<'a> {
         text: String,
         evidence: Evidence,
     ) {
-        self.push(check, Level::Fault, Some(gate), (address, text));
-        if let Some(last) = self.findings.last_mut()
-            && last.check == check
-            && last.evidence.is_none()
-        {
-            last.evidence = Some(evidence.sha256.to_hex());
-            self.evidence.push(evidence);
+        let is_new = self.push(check, Level::Fault, Some(gate), (address, text));
+        let Some(last) = self.findings.last_mut().filter(|_| is_new) else {
+            return;
+        };
+        let same = |finding: &&Finding| {
+            (finding.check, finding.address) == (last.check, last.address)
+                && finding.text == last.text
+        };
+        let known = self.before.iter().find(same);
+        if let Some(known) = known.and_then(|finding| finding.evidence.clone()) {
+            last.evidence = Some(known);
+            return;
         }
+        last.evidence = Some(evidence.sha256.to_hex());
+        self.evidence.push(evidence);
     }
 
+    /// Whether it was not noted already.
     fn push(
         &mut self,
         check: Check,
         level: Level,
         gate: Option<Gate>,
         (address, text): (Option<IpAddr>, String),
-    ) {
+    ) -> bool {
         let text: String = text.chars().take(FINDING_CHARS_MAX).collect();
         let known = self.findings.iter().any(|finding| {
             finding.check == check && finding.address == address && finding.text == text
         });
         if known || self.findings.len() >= FINDINGS_MAX {
-            return;
+            return false;
         }
         self.findings.push(Finding {
             check,
@@ -113,6 +111,7 @@ impl<'a> Notes<'a> {
             project: None,
             evidence: None,
         });
+        true
     }
 
     /// Says which project the last finding is about.
@@ -139,7 +138,7 @@ impl<'a> Notes<'a> {
             .collect()
     }
 
-    /// The findings of a round of this class, with those of slower checks, which were not made, as they were.
+    /// The findings of a round of this class, with those of slower checks, which were not made.
     pub(crate) fn into_findings(self, class: Class) -> (Vec<Finding>, Vec<Evidence>) {
         let mut findings = self.findings;
         let judged = &self.judged;
@@ -147,10 +146,15 @@ impl<'a> Notes<'a> {
             let project = finding.project.as_deref();
             project.is_some_and(|project| judged.iter().any(|name| name.as_str() == project))
         };
-        let kept = self.before.iter().filter(|finding| {
-            finding.check.class() > class && finding.gate.is_none() && !is_old(finding)
-        });
-        findings.extend(kept.cloned());
+        let kept = (self.before.iter())
+            .filter(|finding| finding.check.class() > class && !is_old(finding))
+            .cloned();
+        // What closed a gate is remembered with its age and its proof, and closes it again when it is seen again.
+        findings.extend(kept.map(|finding| Finding {
+            level: finding.gate.map_or(finding.level, |_| Level::Note),
+            gate: None,
+            ..finding
+        }));
         findings.truncate(FINDINGS_MAX);
         (findings, self.evidence)
     }
@@ -180,17 +184,37 @@ pub(crate) fn warnings(findings: &[Finding]) -> u32 {
 mod tests {
     use super::*;
 
+    fn prove(notes: &mut Notes<'_>, text: &str) {
+        let evidence = Evidence {
+            sha256: heliostat_pypi::Sha256::of(format!("{text} at {}", notes.now).as_bytes()),
+            bytes: Vec::new(),
+        };
+        let kind = (Check::Deletions, Gate::Deletions);
+        notes.prove(kind, None, text.to_owned(), evidence);
+    }
+
+    #[test]
+    fn what_is_found_again_is_proved_once() {
+        let mut first = Notes::new(1000, &[]);
+        prove(&mut first, "serves one");
+        prove(&mut first, "serves one");
+        let (before, evidence) = first.into_findings(Class::Hourly);
+        assert_eq!((before.len(), evidence.len()), (1, 1));
+        let mut second = Notes::new(1300, &before);
+        prove(&mut second, "serves one");
+        prove(&mut second, "serves another");
+        let (after, evidence) = second.into_findings(Class::Hourly);
+        assert_eq!((after.len(), evidence.len()), (2, 1));
+        assert_eq!(after[0].evidence, before[0].evidence);
+        assert_eq!(after[1].evidence, Some(evidence[0].sha256.to_hex()));
+    }
+
     #[test]
     fn what_slower_checks_found_stays_and_keeps_its_age() {
         let mut first = Notes::new(1000, &[]);
         first.warn(Check::Hsts, None, "no header");
         first.warn(Check::LastModified, None, "in the future");
-        first.close(
-            Check::Deletions,
-            Gate::Deletions,
-            None,
-            "offers what was deleted",
-        );
+        prove(&mut first, "offers what was deleted");
         let (before, _) = first.into_findings(Class::Daily);
         let mut second = Notes::new(1300, &before);
         second.warn(Check::LastModified, None, "still in the future");
@@ -199,7 +223,21 @@ mod tests {
             .iter()
             .map(|finding| (finding.check, finding.since))
             .collect();
-        assert_eq!(seen, [(Check::LastModified, 1000), (Check::Hsts, 1000)]);
+        assert_eq!(
+            seen,
+            [
+                (Check::LastModified, 1000),
+                (Check::Hsts, 1000),
+                (Check::Deletions, 1000)
+            ]
+        );
         assert_eq!(warnings(&after), 2);
+        assert_eq!((after[2].level, after[2].gate), (Level::Note, None));
+        // Seen again, it is as old as it is, and its proof is the first.
+        let mut third = Notes::new(4000, &after);
+        prove(&mut third, "offers what was deleted");
+        let (last, evidence) = third.into_findings(Class::Hourly);
+        assert_eq!((last[0].since, evidence.len()), (1000, 0));
+        assert_eq!(last[0].evidence, after[2].evidence);
     }
 }

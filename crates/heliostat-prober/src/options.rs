@@ -62,6 +62,10 @@ pub struct Limits {
     pub pages: usize,
     /// Files sampled every hour. 4.
     pub files: usize,
+    /// Files that upstream took away which are asked for every hour. 4.
+    pub withdrawn: usize,
+    /// Remembered projects whose pages are asked the reference for again in one round, because they changed. 32.
+    pub remembered: usize,
     /// The largest body kept as evidence. 256 KB.
     pub evidence_bytes_max: usize,
 }
@@ -82,6 +86,8 @@ impl Default for Limits {
             changes_back_max: 4096,
             pages: 32,
             files: 4,
+            withdrawn: 4,
+            remembered: 32,
             evidence_bytes_max: 256_000,
         }
     }

@@ -1,17 +1,20 @@
 //! What is right: the index that mirrors are compared with, its newest changes and its pages, each asked for once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use heliostat_client::{Carried, Client, PageAnswer, SignedPage};
-use heliostat_pypi::page::ProjectPage;
+use heliostat_directory::EndpointId;
+use heliostat_pypi::page::{PageFile, ProjectPage};
 use heliostat_pypi::{ProjectName, Serial};
 use heliostat_upstream::{Answer, Caches, Upstream, Validators};
 use tokio::sync::OnceCell;
 
 use crate::checks::CANARY;
 use crate::error::ProbeError;
+use crate::memory::{Memory, Withdrawn};
+use crate::options::Limits;
 
 type Known = Arc<OnceCell<Right>>;
 
@@ -25,6 +28,8 @@ pub struct Reference {
     changes: Vec<(Serial, ProjectName)>,
     projects: Vec<ProjectName>,
     pages: Mutex<BTreeMap<ProjectName, Known>>,
+    /// What was seen of it before.
+    memory: Mutex<Memory>,
 }
 
 /// What the reference says of one project.
@@ -89,6 +94,7 @@ impl Reference {
             changes,
             projects,
             pages: Mutex::default(),
+            memory: Mutex::default(),
         })
     }
 
@@ -101,6 +107,58 @@ impl Reference {
             .map_err(ProbeError::VerifyReference)?;
         self.signed = Some(client);
         Ok(self)
+    }
+
+    /// The same, that goes on from what was seen of it before. What was seen of another reference is forgotten.
+    #[must_use]
+    pub fn remembering(self, memory: Memory) -> Self {
+        *self.memory() = memory;
+        self
+    }
+
+    /// Takes what this round saw into the memory, with what changed of what is remembered, and gives it as it then is.
+    pub(crate) async fn learn(&self, limits: &Limits, now: i64) -> Memory {
+        let newest = limits.changes_back_max.min(self.changes.len());
+        let mut changed = (self.memory()).changed(&self.projects, &self.changes[..newest]);
+        changed.truncate(limits.remembered);
+        for project in &changed {
+            self.right(project).await;
+        }
+        let seen: Vec<(ProjectName, Right)> = {
+            let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen =
+                |(name, cell): (&ProjectName, &Known)| Some((name.clone(), cell.get()?.clone()));
+            pages.iter().filter_map(seen).collect()
+        };
+        let mut memory = self.memory();
+        for (project, right) in seen {
+            match right {
+                Right::Page(right) => memory.see(&project, Some(right.page()), now),
+                Right::Gone => memory.see(&project, None, now),
+                Right::Unknown => {}
+            }
+        }
+        memory.trim(now);
+        memory.clone()
+    }
+
+    /// What an endpoint can be asked for, though upstream took it away.
+    pub(crate) fn withdrawn_for(&self, endpoint: &EndpointId) -> Vec<Withdrawn> {
+        self.memory().withdrawn_for(endpoint)
+    }
+
+    /// Remembers what a mirror offers that is not there.
+    pub(crate) fn offered(
+        &self,
+        (project, file): (&ProjectName, &PageFile),
+        endpoint: &EndpointId,
+        now: i64,
+    ) {
+        self.memory().offered((project, file), endpoint, now);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A look at what a mirror carries of the reference's signed state; `None` where that is not known.

@@ -15,6 +15,7 @@ use url::Url;
 use crate::evidence::Evidence;
 use crate::line::{Ask, Line};
 use crate::look::look;
+use crate::memory::Memory;
 use crate::options::{ProberOptions, Target};
 use crate::reference::Reference;
 use crate::reply::Reply;
@@ -33,6 +34,8 @@ pub struct Probed {
     pub round: Round,
     /// What proves what the round says.
     pub evidence: Vec<Evidence>,
+    /// What was seen of the reference, for the next round; nothing where it could not be asked.
+    pub memory: Option<Memory>,
 }
 
 impl Prober {
@@ -71,6 +74,7 @@ impl Prober {
                 samples: Vec::new(),
             },
             evidence: Vec::new(),
+            memory: Some(reference.learn(&self.options.limits, now).await),
         };
         for one in looked {
             probed.round.samples.push(one.sample);

@@ -53,7 +53,7 @@ pub(crate) struct Seen {
     pub(crate) pause_until: Option<i64>,
     pub(crate) receipt: Option<heliostat_directory::Receipt>,
     /// The canary's page, to be compared with what other addresses give.
-    pub(crate) canary: Option<ProjectPage>,
+    pub(crate) canary: Option<(ProjectPage, Reply)>,
 }
 
 /// Whether caches on the way may answer.
@@ -198,18 +198,6 @@ impl Visit<'_, '_> {
     /// Notes something about a project.
     pub(crate) fn note_of(&mut self, check: Check, project: &ProjectName, text: String) {
         self.notes.note(check, Some(self.line.address()), text);
-        self.notes.about(project);
-    }
-
-    /// Closes a gate because of a project.
-    pub(crate) fn close_of(
-        &mut self,
-        (check, gate): (Check, Gate),
-        project: &ProjectName,
-        text: String,
-    ) {
-        self.notes
-            .close(check, gate, Some(self.line.address()), text);
         self.notes.about(project);
     }
 

@@ -3,11 +3,16 @@
 use std::net::IpAddr;
 
 use heliostat_directory::{Check, Gate, Sample};
+use serde_json::json;
 
 use super::compare::listed;
-use super::receipt::{close, contradiction};
+use super::receipt::{close, contradiction, proof};
+use crate::evidence::Evidence;
 use crate::notes::Notes;
 use crate::walk::Seen;
+
+/// Bytes of each of two pages that are kept to prove that they differ.
+const BODY_BYTES_MAX: usize = 128_000;
 
 /// Notes where two addresses of a name say different things.
 pub(crate) fn compare_addresses<D>(
@@ -26,7 +31,7 @@ pub(crate) fn compare_addresses<D>(
                 let found = ((one, other), now);
                 close(sample, notes, (Check::Equivocation, text), found);
             }
-            if let (Some(one), Some(other)) = (&seen.canary, &other.canary)
+            if let (Some((one, reply)), Some((other, other_reply))) = (&seen.canary, &other.canary)
                 && one.serial.is_some()
                 && one.serial == other.serial
                 && listed(one) != listed(other)
@@ -35,7 +40,12 @@ pub(crate) fn compare_addresses<D>(
                     "{pair} give different pages of `{}` at the same serial",
                     one.name
                 );
-                notes.close(Check::Equivocation, Gate::Integrity, None, text);
+                let kind = (Check::Equivocation, Gate::Integrity);
+                let expected = json!({"project": one.name, "serial": one.serial});
+                let proof = proof(sample, kind, (&text, expected), now);
+                let pair = [(*address, reply), (*other_address, other_reply)];
+                let evidence = Evidence::of_pair(&proof, pair, BODY_BYTES_MAX);
+                notes.prove(kind, None, text, evidence);
             }
             if let (Some(one), Some(other)) = (seen.serial_proved, other.serial_proved)
                 && one != other

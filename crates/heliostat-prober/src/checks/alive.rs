@@ -34,7 +34,7 @@ pub(super) async fn check(visit: &mut Visit<'_, '_>, reference: &Reference) -> R
     }
     match reply.page(&canary, visit.options.limits.page_bytes_max) {
         Ok(page) => {
-            visit.seen.canary = Some(page);
+            visit.seen.canary = Some((page, reply));
             Ok(())
         }
         Err(fault) => Err(Trouble::Answer(format!("`{}` {fault}", reply.url.path()))),

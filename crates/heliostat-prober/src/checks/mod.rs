@@ -9,12 +9,13 @@ mod receipt;
 mod samples;
 mod serial;
 mod signed;
+mod withdrawn;
 
 use heliostat_directory::Check;
 
 pub(crate) use addresses::compare_addresses;
 pub(crate) use alive::CANARY;
-pub(crate) use receipt::judge_receipt;
+pub(crate) use receipt::{judge_receipt, proof};
 
 use crate::look::is_due;
 use crate::reference::Reference;
@@ -35,6 +36,7 @@ pub(crate) async fn all(visit: &mut Visit<'_, '_>, reference: &Reference) -> Res
         installers::check(visit, reference).await?;
         manners::missing_page(visit).await?;
         samples::check(visit, reference).await?;
+        withdrawn::check(visit, reference).await?;
     }
     if is_due(Check::Negotiation, class) {
         manners::check(visit, reference).await?;

@@ -179,19 +179,31 @@ pub(super) fn close(
     (check, text): (Check, String),
     (pair, now): ((&Receipt, &Receipt), i64),
 ) {
-    let proof = Proof {
+    let kind = (check, Gate::Receipts);
+    let expected = json!("one state after the other");
+    let proof = proof(sample, kind, (&text, expected), now);
+    let evidence = Evidence::of_receipts(&proof, pair);
+    notes.prove(kind, None, text, evidence);
+}
+
+/// What is proved of a mirror in all its addresses.
+pub(crate) fn proof<'a>(
+    sample: &'a Sample,
+    (check, gate): (Check, Gate),
+    (text, expected): (&'a str, serde_json::Value),
+    now: i64,
+) -> Proof<'a> {
+    Proof {
         endpoint: &sample.endpoint,
         vantage: &sample.vantage,
         at: now,
         check,
-        gate: Gate::Receipts,
+        gate,
         address: None,
         agent: "",
-        text: &text,
-        expected: json!("one state after the other"),
-    };
-    let evidence = Evidence::of_receipts(&proof, pair);
-    notes.prove((check, Gate::Receipts), None, text, evidence);
+        text,
+        expected,
+    }
 }
 
 /// Why two receipts of one mirror cannot both be honest, where that is so: by what was signed where both are, else by

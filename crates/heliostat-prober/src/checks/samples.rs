@@ -23,7 +23,7 @@ use crate::walk::{Freshness, Visit};
 /// A file that is younger may be on its way; how late a mirror is, is told by its lag.
 const YOUNG_SECONDS: i64 = 6 * 3600;
 /// What was deleted or yanked must be so here within this.
-const DELETIONS_SECONDS_MAX: i64 = 24 * 3600;
+pub(super) const DELETIONS_SECONDS_MAX: i64 = 24 * 3600;
 /// Files on a page that is worth its bytes in a sample.
 const FILES_MAX: usize = 1500;
 /// Bytes from which a speed can be told.
@@ -121,7 +121,7 @@ async fn judge(
 ) -> Result<Judged, Trouble> {
     let right = match reference.right(project).await {
         Right::Page(right) => right,
-        Right::Gone => return gone(visit, project).await,
+        Right::Gone => return gone(visit, reference, project).await,
         Right::Unknown => return Ok(Judged::Unknown),
     };
     let agent = if visit.random.bool() { PIP } else { UV };
@@ -206,7 +206,10 @@ async fn compared(
         let address = Some(visit.address());
         visit.notes.note(Check::SampleIndex, address, text);
     }
-    deletions(visit, project, &found);
+    if let Some(file) = found.extra.first() {
+        reference.offered((project, file), &visit.target.endpoint, visit.now);
+    }
+    deletions(visit, reference, (project, &found), (reply, agent)).await;
     if found.hashed > 0 {
         visit.seen.intact.n += 1;
         if found.altered.is_empty() {
@@ -289,7 +292,10 @@ async fn altered(
 }
 
 /// What is signed of the page of a project, where the reference is.
-async fn signed_proof(reference: &Reference, project: &ProjectName) -> Option<serde_json::Value> {
+pub(super) async fn signed_proof(
+    reference: &Reference,
+    project: &ProjectName,
+) -> Option<serde_json::Value> {
     let Right::Page(right) = reference.right(project).await else {
         return None;
     };
@@ -298,44 +304,65 @@ async fn signed_proof(reference: &Reference, project: &ProjectName) -> Option<se
 }
 
 /// What upstream took away or yanked must be so here, after a day.
-fn deletions(visit: &mut Visit<'_, '_>, project: &ProjectName, found: &Differences<'_>) {
-    let text = if let Some(file) = found.extra.first() {
+async fn deletions(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    (project, found): (&ProjectName, &Differences<'_>),
+    asked: (&Reply, &Agent),
+) {
+    let (text, filename) = if let Some(file) = found.extra.first() {
         let filename = file.path.filename();
-        format!("the page of `{project}` offers `{filename}`, which is not there upstream")
+        let text =
+            format!("the page of `{project}` offers `{filename}`, which is not there upstream");
+        (text, filename)
     } else if let Some(file) = found.not_yanked.first() {
         let filename = file.path.filename();
-        format!("the page of `{project}` does not say that `{filename}` is yanked")
+        let text = format!("the page of `{project}` does not say that `{filename}` is yanked");
+        (text, filename)
     } else {
         return;
     };
-    undeleted(visit, project, text);
+    undeleted(visit, reference, (project, text, Some(filename)), asked).await;
 }
 
-fn undeleted(visit: &mut Visit<'_, '_>, project: &ProjectName, text: String) {
+async fn undeleted(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    (project, text, filename): (&ProjectName, String, Option<&str>),
+    (reply, agent): (&Reply, &Agent),
+) {
     let since = visit
         .notes
         .since(Check::Deletions, Some(visit.line.address()));
-    if visit.now - since > DELETIONS_SECONDS_MAX {
-        let text = format!("{text}, for more than a day");
-        visit.close_of((Check::Deletions, Gate::Deletions), project, text);
-    } else {
+    if visit.now - since <= DELETIONS_SECONDS_MAX {
         visit.warn_of(Check::Deletions, project, text);
+        return;
     }
+    let expected = json!({
+        "filename": filename,
+        "since": since,
+        "signed": signed_proof(reference, project).await,
+    });
+    let text = format!("{text}, for more than a day");
+    let kind = (Check::Deletions, Gate::Deletions);
+    visit.prove(kind, text, (reply, agent.header), expected);
+    visit.notes.about(project);
 }
 
 /// A project that is gone upstream.
-async fn gone(visit: &mut Visit<'_, '_>, project: &ProjectName) -> Result<Judged, Trouble> {
+async fn gone(
+    visit: &mut Visit<'_, '_>,
+    reference: &Reference,
+    project: &ProjectName,
+) -> Result<Judged, Trouble> {
     let Ok(reply) = passable(visit.page(project, &PIP, Freshness::Any).await)? else {
         return Ok(Judged::Unknown);
     };
     let page = reply.page(project, visit.options.limits.page_bytes_max);
     let offers = reply.status == StatusCode::OK && page.is_ok_and(|page| !page.files.is_empty());
     if offers {
-        undeleted(
-            visit,
-            project,
-            format!("has a page of `{project}`, which is gone upstream"),
-        );
+        let text = format!("has a page of `{project}`, which is gone upstream");
+        undeleted(visit, reference, (project, text, None), (&reply, &PIP)).await;
         return Ok(Judged::Lacking(None));
     }
     Ok(Judged::Visible)

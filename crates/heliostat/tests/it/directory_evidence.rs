@@ -67,6 +67,9 @@ fn what_was_deleted_or_yanked_must_be_so_after_a_day() {
         (Some(1), vec!["deletions"]),
         "{sample:#}"
     );
+    let proof = fleet.proof(&sample, "deletions");
+    assert_says(proof["url"].as_str().unwrap(), &["/simple/beta/"]);
+    assert_eq!(proof["expected"]["filename"], "beta-1.0-py3-none-any.whl");
     pypi.unyank("beta", "1.0");
     pypi.delete_file("alpha", "alpha-2.0-py3-none-any.whl");
     let (sample, _) = fleet.sample(&["--class", "h"]);
@@ -79,6 +82,48 @@ fn what_was_deleted_or_yanked_must_be_so_after_a_day() {
         (Some(0), 0),
         "{sample:#}"
     );
+}
+
+#[test]
+fn what_a_cache_still_serves_though_no_page_names_it_closes_the_gate_after_a_day() {
+    let fleet = Fleet::new(small());
+    let filename = "alpha-2.0-py3-none-any.whl";
+    let file = fleet.world.file(filename);
+    let front = fleet.mirror("campus");
+    assert_eq!(fleet.sample(&["--class", "h"]).1, Some(0));
+    fleet.world.pypi.delete_file("alpha", filename);
+    fleet.world.sync(&["--all"]).assert_code(0);
+    // The cache before the mirror has the file; the mirror's own page is clean.
+    let cache = fleet.frozen("cache");
+    let cached = cache.join(file.path());
+    std::fs::create_dir_all(cached.parent().unwrap()).unwrap();
+    std::fs::write(&cached, &file.bytes).unwrap();
+    front.move_to(&cache);
+    // This round sees that upstream has it no more, and the next asks for it.
+    assert_eq!(fleet.sample(&["--class", "h"]).1, Some(0));
+    let (sample, code) = fleet.sample(&["--class", "h"]);
+    assert_eq!((code, gates(&sample)), (Some(1), vec![]), "{sample:#}");
+    assert_found(&sample, ("deletions", "warning"), "still serves");
+    let memory = fleet.list().join("reference/remembered.json");
+    let mut remembered: Value = serde_json::from_slice(&std::fs::read(&memory).unwrap()).unwrap();
+    for one in remembered["withdrawn"].as_array_mut().unwrap() {
+        one["since"] = json!(one["since"].as_i64().unwrap() - DAY - 60);
+    }
+    std::fs::write(&memory, remembered.to_string()).unwrap();
+    let (sample, code) = fleet.sample(&["--class", "h"]);
+    assert_eq!((code, gates(&sample)), (Some(1), vec!["deletions"]));
+    assert_found(&sample, ("deletions", "fault"), "more than a day ago");
+    let proof = fleet.proof(&sample, "deletions");
+    assert_eq!(proof["body_sha256"], file.sha256);
+    assert_eq!(proof["expected"]["filename"], filename);
+    // A page for people that says it is gone is not the file, and what is brought back may be served.
+    std::fs::write(&cached, "<html>gone</html>").unwrap();
+    assert_eq!(fleet.sample(&["--class", "h"]).1, Some(0));
+    std::fs::write(&cached, &file.bytes).unwrap();
+    std::fs::write(&memory, "no JSON").unwrap();
+    let anew = fleet.probe(&["--class", "h"]);
+    anew.assert_code(0);
+    assert_says(&anew.stderr, &["remembered.json", "begun anew"]);
 }
 
 #[test]
@@ -194,6 +239,29 @@ fn two_addresses_that_say_different_things_of_one_snapshot_close_a_gate() {
     let proof = std::fs::read(fleet.list().join(format!("evidence/{digest}.json"))).unwrap();
     let proof: Value = serde_json::from_slice(&proof).unwrap();
     assert_eq!(proof["receipts"][1]["snapshot-sha256"], "b".repeat(64));
+}
+
+#[test]
+fn two_addresses_that_give_two_pages_of_one_serial_are_proved_by_both() {
+    let mut fleet = Fleet::new(small());
+    let second = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let good = fleet.mirror("campus");
+    let other = Front::at((second.into(), good.port()), fleet.tree(), &fleet.authority);
+    fleet.resolve_to(&[std::net::Ipv4Addr::LOCALHOST.into(), second.into()]);
+    assert_eq!(fleet.sample(&["--class", "m"]).1, Some(0));
+    let twist = FrontTwist::Replace(">=3".to_owned(), ">=2".to_owned());
+    other.spoil([Wrong::new("/simple/", twist)]);
+    let (sample, code) = fleet.sample(&["--class", "m"]);
+    assert_eq!(
+        (code, gates(&sample)),
+        (Some(4), vec!["integrity"]),
+        "{sample:#}"
+    );
+    assert_found(&sample, ("equivocation", "fault"), "different pages of");
+    let answers = &fleet.proof(&sample, "integrity")["answers"];
+    assert_eq!(answers[0]["by"], "127.0.0.1");
+    assert_eq!(answers[1]["by"], "127.0.0.2");
+    assert_ne!(answers[0]["body_sha256"], answers[1]["body_sha256"]);
 }
 
 #[test]

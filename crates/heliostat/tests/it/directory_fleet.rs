@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use heliostat_testkit::fixture::sha256_hex;
 use heliostat_testkit::front::Front;
 use heliostat_testkit::process::{Finished, Invocation};
 use heliostat_testkit::pypi::Authority;
@@ -141,6 +142,18 @@ impl Fleet {
         let (mut samples, code) = self.samples(words);
         assert_eq!(samples.len(), 1, "{samples:?}");
         (samples.remove(0), code)
+    }
+
+    /// The document that proves why a gate of a sample is closed; it has the name that it must have.
+    pub(crate) fn proof(&self, sample: &Value, gate: &str) -> Value {
+        let mut findings = sample["findings"].as_array().unwrap().iter();
+        let finding = findings.find(|finding| finding["gate"] == gate).unwrap();
+        let digest = finding["evidence"].as_str();
+        let digest = digest.unwrap_or_else(|| panic!("no evidence of {gate}: {finding:#}"));
+        let path = self.list().join(format!("evidence/{digest}.json"));
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(sha256_hex(&bytes), digest);
+        serde_json::from_slice(&bytes).unwrap()
     }
 
     /// Every round of the history.

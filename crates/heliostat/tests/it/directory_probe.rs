@@ -77,6 +77,17 @@ fn what_is_seen_is_told_in_words_and_one_address_can_be_looked_at_alone() {
     me.assert_code(0);
     assert_says(&me.stdout, &["me ", "alive"]);
     assert_eq!(fleet.history().len(), before);
+    let named = bare()
+        .args(["directory", "probe", "--class", "m", "--json", "--me"])
+        .arg(format!("https://mirror.python.org:{}", front.port()))
+        .args(["--resolve", "mirror.python.org=127.0.0.1"])
+        .args(["--upstream", &fleet.world.pypi.index_url()])
+        .run();
+    named.assert_code(1);
+    assert_says(
+        &named.stdout,
+        &["`mirror.python.org` is under `python.org`", "\"names\""],
+    );
     front.kill();
     let dead = fleet.probe(&["--class", "m"]);
     dead.assert_code(1);
@@ -146,6 +157,14 @@ fn certificates_that_end_ended_or_are_of_another_name_are_told_apart() {
     assert_eq!(gates(misnamed), ["tls"]);
     assert_eq!(misnamed["outcome"], "failed");
     assert_found(misnamed, ("tls", "fault"), "not valid for name");
+    // Both show what was refused, for whoever does not believe it.
+    let proof = |sample| fleet.proof(sample, "tls")["seen"]["certificates"][0].clone();
+    let (refused, stranger) = (proof(expired), proof(misnamed));
+    assert_eq!(refused["names"], json!([host]));
+    let now = jiff::Timestamp::now().as_second();
+    assert!(refused["not_after"].as_i64() < Some(now), "{refused:#}");
+    assert_eq!(stranger["names"], json!(["other.example.edu"]));
+    assert!(stranger["der_base64"].as_str().unwrap().len() > 100);
     assert_eq!(gates(near), [""; 0]);
     assert_found(near, ("tls", "warning"), "ends in");
     let days = near["certificate-days"].as_i64().unwrap();
@@ -344,6 +363,7 @@ fn every_fault_of_a_mirror_is_found_by_its_check() {
             );
         } else {
             assert!(gates(&sample).contains(&gate), "{shown}: {sample:#}");
+            assert_eq!(fleet.proof(&sample, gate)["gate"], gate, "{shown}");
             let proven = said(&sample, check);
             assert!(
                 proven.iter().any(|(_, closed, _)| closed == gate),

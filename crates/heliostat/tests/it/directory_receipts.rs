@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use heliostat_pypi::Sha256;
-use heliostat_testkit::fixture::sha256_hex;
 use heliostat_testkit::front::{Front, FrontTwist, Wrong};
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::{Passphrase, SigningKey};
@@ -49,17 +48,6 @@ fn say(fleet: &Fleet, tree: &Path, (generation, version, bytes): (u64, u64, &str
     let statement = Statement::new(None, generation, serial, Some(snapshot));
     about["receipt"] = json!(statement.sign(&key));
     std::fs::write(tree.join(PATH), about.to_string()).unwrap();
-}
-
-/// The document that proves the only finding of a gate.
-fn proof(fleet: &Fleet, sample: &Value, gate: &str) -> Value {
-    let mut findings = sample["findings"].as_array().unwrap().iter();
-    let finding = findings.find(|finding| finding["gate"] == gate).unwrap();
-    let digest = finding["evidence"].as_str().unwrap();
-    let path = fleet.list().join(format!("evidence/{digest}.json"));
-    let bytes = std::fs::read(path).unwrap();
-    assert_eq!(sha256_hex(&bytes), digest);
-    serde_json::from_slice(&bytes).unwrap()
 }
 
 /// Whoever has the proof can verify it: both signed, by one key, and never both honest.
@@ -109,7 +97,7 @@ fn a_mirror_signs_what_it_says_with_a_key_of_its_own() {
             "{sample:#}"
         );
         assert_found(&sample, ("receipt", "fault"), part);
-        let body = proof(&fleet, &sample, "receipts");
+        let body = fleet.proof(&sample, "receipts");
         assert!(body["body_base64"].as_str().unwrap().len() > 100);
     }
 }
@@ -132,12 +120,12 @@ fn two_signed_receipts_that_contradict_each_other_prove_it_to_everybody() {
         ("receipt", "fault"),
         "two things of the snapshot 6",
     );
-    assert_transferable(&proof(&fleet, &sample, "receipts"));
+    assert_transferable(&fleet.proof(&sample, "receipts"));
     say(&fleet, &tree, (13, 4, "back"));
     let (sample, code) = fleet.sample(&["--class", "m"]);
     assert_eq!((code, gates(&sample)), (Some(4), vec!["receipts"]));
     assert_found(&sample, ("receipt", "fault"), "went back");
-    assert_transferable(&proof(&fleet, &sample, "receipts"));
+    assert_transferable(&fleet.proof(&sample, "receipts"));
 }
 
 #[test]
@@ -162,7 +150,7 @@ fn two_addresses_whose_receipts_contradict_each_other_are_proved_too() {
         ("equivocation", "fault"),
         "two things of the snapshot",
     );
-    assert_transferable(&proof(&fleet, &sample, "receipts"));
+    assert_transferable(&fleet.proof(&sample, "receipts"));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use heliostat_prober::{Limits, Probed, Prober, ProberOptions, Reference, Target}
 use heliostat_upstream::tls_client_config;
 use url::Url;
 
-use super::history;
 use super::reference::Opening;
+use super::{history, reference};
 use crate::cli::{DirectoryProbeArgs, ProberArgs};
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -64,6 +64,9 @@ fn probe_and_keep(
 
 pub(super) fn keep(list: &Path, probed: &mut Probed) -> anyhow::Result<()> {
     history::keep_evidence(list, &probed.evidence)?;
+    if let Some(memory) = &probed.memory {
+        reference::remember(list, memory)?;
+    }
     history::append(list, &mut probed.round)
 }
 
@@ -121,6 +124,7 @@ fn unknown(now: i64) -> Probed {
             samples: Vec::new(),
         },
         evidence: Vec::new(),
+        memory: None,
     }
 }
 

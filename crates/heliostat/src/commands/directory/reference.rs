@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use heliostat_client::{Client, ClientOptions, MirrorOptions};
-use heliostat_prober::Reference;
+use heliostat_prober::{Memory, Reference};
 use url::Url;
 
+use super::history;
 use crate::cli::ProberArgs;
 use crate::commands::UsageError;
-use crate::wire;
+use crate::{reporter, wire};
 
 /// Where the signed state that was last seen is kept, below the list's folder.
 const STATE: &str = "reference";
+/// What was seen of the reference over time, in that folder.
+const MEMORY: &str = "remembered.json";
 
 /// How the reference is opened.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(super) struct Opening<'a> {
     client: Option<Client>,
     /// A state that nobody goes on from.
     passing: Option<PathBuf>,
+    /// What earlier rounds saw of it.
+    memory: Option<PathBuf>,
 }
 
 impl<'a> Opening<'a> {
@@ -28,8 +34,9 @@ impl<'a> Opening<'a> {
         let state = args.place.registry.join(STATE);
         Ok(Self {
             client: client(args, &state)?,
-            args,
             passing: None,
+            memory: Some(state.join(MEMORY)),
+            args,
         })
     }
 
@@ -40,6 +47,7 @@ impl<'a> Opening<'a> {
         Ok(Self {
             client: client(args, &state)?,
             passing: args.root.is_some().then_some(state),
+            memory: None,
             args,
         })
     }
@@ -48,6 +56,10 @@ impl<'a> Opening<'a> {
     pub(super) async fn open(&self) -> anyhow::Result<Reference> {
         let upstream = wire::upstream(&self.args.upstream, None)?;
         let reference = Reference::open(upstream).await?;
+        let reference = match &self.memory {
+            Some(path) => reference.remembering(remembered(path, &self.args.upstream.upstream)),
+            None => reference,
+        };
         Ok(match &self.client {
             Some(client) => reference.signed_by(client.clone()).await?,
             None => reference,
@@ -65,6 +77,33 @@ impl Drop for Opening<'_> {
             let _left_for_the_system_to_remove = std::fs::remove_dir_all(state);
         }
     }
+}
+
+/// What was seen of this reference before; nothing where that was of another, or cannot be read.
+fn remembered(path: &Path, upstream: &Url) -> Memory {
+    let fresh = Memory::of(upstream.as_str());
+    if !path.exists() {
+        return fresh;
+    }
+    let read = super::read_text(path)
+        .and_then(|text| serde_json::from_str::<Memory>(&text).map_err(anyhow::Error::from));
+    match read {
+        Ok(memory) if memory.reference == fresh.reference => memory,
+        Ok(_) => fresh,
+        Err(error) => {
+            let path = path.display();
+            reporter::talk(&format!(
+                "`{path}` cannot be used, and is begun anew: {error:#}"
+            ));
+            fresh
+        }
+    }
+}
+
+/// Keeps what was seen of the reference.
+pub(super) fn remember(list: &Path, memory: &Memory) -> anyhow::Result<()> {
+    let bytes = serde_json::to_vec(memory).context("cannot write what is remembered as JSON")?;
+    history::put(&list.join(STATE).join(MEMORY), &bytes)
 }
 
 fn client(args: &ProberArgs, directory: &Path) -> anyhow::Result<Option<Client>> {
