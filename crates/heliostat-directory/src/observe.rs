@@ -66,6 +66,9 @@ pub struct Sample {
     /// How fast the bytes of one file came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodput_bytes_per_second: Option<u64>,
+    /// Bytes of all bodies that it sent for this sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_bytes: Option<u64>,
     /// Until when it asked not to be asked again, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_until: Option<i64>,
@@ -145,6 +148,7 @@ impl Sample {
             serial_proved: None,
             faults: Vec::new(),
             goodput_bytes_per_second: None,
+            received_bytes: None,
             pause_until: None,
             certificate: None,
             addresses: Vec::new(),

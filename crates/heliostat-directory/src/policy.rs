@@ -13,6 +13,8 @@ pub struct Policy {
     /// The directory's own registrable domain, under which no mirror may stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_domain: Option<String>,
+    /// What probes may cost a mirror.
+    pub probes: ProbeRules,
     /// When a round counts.
     pub rounds: RoundRules,
     /// How health is made.
@@ -25,6 +27,14 @@ pub struct Policy {
     pub notices: NoticeRules,
     /// What one operator or one network may have of all clients.
     pub caps: CapRules,
+}
+
+/// What probes may cost a mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeRules {
+    /// Bytes of bodies that one vantage takes from one endpoint in 24 hours.
+    pub daily_bytes_max: u64,
 }
 
 /// When a round of probes is thrown away.
@@ -128,12 +138,21 @@ impl Default for Policy {
         Self {
             version: 1,
             own_domain: None,
+            probes: ProbeRules::default(),
             rounds: RoundRules::default(),
             score: ScoreRules::default(),
             states: StateRules::default(),
             active: ActiveRules::default(),
             notices: NoticeRules::default(),
             caps: CapRules::default(),
+        }
+    }
+}
+
+impl Default for ProbeRules {
+    fn default() -> Self {
+        Self {
+            daily_bytes_max: 50_000_000,
         }
     }
 }
@@ -283,6 +302,10 @@ impl Policy {
                 ));
             }
         }
+        if self.probes.daily_bytes_max == 0 {
+            let text = "must be more than 0; without probes there is no list".to_owned();
+            return Err(fault("probes.daily_bytes_max", text));
+        }
         self.judge_counts()
     }
 
@@ -353,6 +376,7 @@ mod tests {
                 "notices.retirement_days",
             ),
             ("[notices]\ncontact_days = 0", "notices.contact_days"),
+            ("[probes]\ndaily_bytes_max = 0", "probes.daily_bytes_max"),
         ] {
             match Policy::read(text) {
                 Err(DirectoryError::JudgePolicy { key: found, .. }) => assert_eq!(found, key),

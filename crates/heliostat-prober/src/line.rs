@@ -65,6 +65,7 @@ pub(crate) struct Line {
     open: Option<Open>,
     /// What this line may still cost.
     budget_bytes: usize,
+    received_bytes: usize,
     certificate: Option<Certificate>,
 }
 
@@ -110,12 +111,18 @@ impl Line {
             limits: limits.clone(),
             open: None,
             budget_bytes,
+            received_bytes: 0,
             certificate: None,
         }
     }
 
     pub(crate) const fn address(&self) -> IpAddr {
         self.address.ip()
+    }
+
+    /// Bytes of all bodies so far.
+    pub(crate) const fn received_bytes(&self) -> usize {
+        self.received_bytes
     }
 
     /// The certificate of the last connection.
@@ -183,6 +190,7 @@ impl Line {
             };
             bytes.extend_from_slice(&data);
             self.budget_bytes = self.budget_bytes.saturating_sub(data.len());
+            self.received_bytes = self.received_bytes.saturating_add(data.len());
             if bytes.len() > ask.limit_bytes {
                 return Err(Trouble::TooLarge);
             }

@@ -1,5 +1,6 @@
 //! One endpoint: its name, every address behind it, and what all of them come to.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use crate::checks;
 use crate::evidence::{Evidence, Proof};
 use crate::line::Line;
+use crate::names::{addresses_of, is_wildcard};
 use crate::notes::{Notes, faults, warnings};
 use crate::options::{ProberOptions, Target};
 use crate::reference::Reference;
@@ -64,15 +66,28 @@ pub(crate) async fn look(
         notes.prove(kind, None, text, evidence);
     }
     let mut all = Vec::new();
+    let mut received_bytes = 0;
     for address in addresses(&host, target, options, &mut notes).await {
-        let (did, seen, certificate) =
-            visit((target, address), options, reference, &mut notes, now).await;
+        // One page is always asked for, or else an address that costs nothing more would count as dead.
+        let left_bytes = (options.left_bytes(&target.endpoint))
+            .saturating_sub(received_bytes)
+            .max(1);
+        let (did, seen, certificate) = visit(
+            (target, address, left_bytes),
+            options,
+            reference,
+            &mut notes,
+            now,
+        )
+        .await;
+        received_bytes += seen.received_bytes;
         if did != Did::Unknown {
             sample.addresses.push(address.ip());
             all.push((address.ip(), did, seen));
         }
         sample.certificate = first_to_end(sample.certificate.take(), certificate);
     }
+    sample.received_bytes = Some(received_bytes);
     checks::compare_addresses(&sample, &all, &mut notes, now);
     sample.outcome = outcome(&all, &mut notes);
     sum_up(&mut sample, all);
@@ -95,33 +110,25 @@ async fn addresses(
     notes: &mut Notes<'_>,
 ) -> Vec<SocketAddr> {
     let port = target.base.port_or_known_default().unwrap_or(443);
-    let mut found: Vec<IpAddr> = if let Some(given) = options.resolve.get(host) {
-        given.clone()
-    } else {
-        let asked = timeout(
-            options.limits.connect_timeout,
-            tokio::net::lookup_host((host, port)),
-        );
-        match asked.await {
-            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
-            Ok(Err(error)) => {
-                notes.fault(
-                    Check::Alive,
-                    None,
-                    format!("`{host}` has no address: {error}"),
-                );
-                Vec::new()
-            }
-            Err(_) => {
-                notes.fault(
-                    Check::Alive,
-                    None,
-                    format!("nobody says in time where `{host}` is"),
-                );
-                Vec::new()
-            }
+    let mut found = match addresses_of((host, port), options).await {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let text = format!("nobody says in time where `{host}` is");
+            notes.fault(Check::Alive, None, text);
+            Vec::new()
+        }
+        Err(error) => {
+            let text = format!("`{host}` has no address: {error}");
+            notes.fault(Check::Alive, None, text);
+            Vec::new()
         }
     };
+    if options.class >= Class::Hourly && is_wildcard((host, port), options, options.seed).await {
+        let text = format!(
+            "any name beside `{host}` leads to the same address (wildcard DNS), so that the name alone says nothing"
+        );
+        notes.note(Check::Dns, None, text);
+    }
     found.sort();
     found.dedup();
     let max = options.limits.addresses_max;
@@ -141,7 +148,7 @@ async fn addresses(
 
 /// Looks at one address.
 async fn visit(
-    (target, address): (&Target, SocketAddr),
+    (target, address, left_bytes): (&Target, SocketAddr, u64),
     options: &ProberOptions,
     reference: &Reference,
     notes: &mut Notes<'_>,
@@ -149,7 +156,8 @@ async fn visit(
 ) -> (Did, Seen, Option<Certificate>) {
     let host = target.base.host_str().unwrap_or_default();
     let tls = (target.base.scheme() == "https").then(|| Arc::clone(&options.tls));
-    let budget_bytes = options.limits.budget_bytes_of(options.class);
+    let left = usize::try_from(left_bytes).unwrap_or(usize::MAX);
+    let budget_bytes = options.limits.budget_bytes_of(options.class).min(left);
     let line = Line::new((address, host), tls, &options.limits, budget_bytes);
     let mut visit = Visit {
         target,
@@ -166,7 +174,8 @@ async fn visit(
         checks::all(&mut visit, reference),
     );
     let looked = looked.await.unwrap_or(Err(Trouble::Slow));
-    let Visit { line, seen, .. } = visit;
+    let Visit { line, mut seen, .. } = visit;
+    seen.received_bytes = line.received_bytes() as u64;
     let certificate = line.certificate().cloned();
     let ip = Some(address.ip());
     let did = match looked {

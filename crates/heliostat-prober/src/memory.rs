@@ -277,7 +277,7 @@ mod tests {
             memory.see(
                 &name(project),
                 Some(&page(project, 5, &["f.whl"])),
-                index as i64,
+                i64::try_from(index).unwrap(),
             );
         }
         let all = [name("alpha"), name("beta")];

@@ -28,6 +28,10 @@ pub struct ProberOptions {
     pub plain_port: u16,
     /// What samples are drawn by; the same seed draws the same samples.
     pub seed: u64,
+    /// What one endpoint may cost in a day, in bytes; one that has cost so much is not looked at.
+    pub day_bytes_max: u64,
+    /// What endpoints have cost in the last day.
+    pub spent_bytes: BTreeMap<EndpointId, u64>,
     /// Everything that bounds what a mirror may do to us, and we to it.
     pub limits: Limits,
 }
@@ -141,6 +145,14 @@ impl Limits {
             Class::Hourly => hourly,
             Class::Daily => daily,
         }
+    }
+}
+
+impl ProberOptions {
+    /// What an endpoint may still cost today, in bytes.
+    pub fn left_bytes(&self, endpoint: &EndpointId) -> u64 {
+        let spent = self.spent_bytes.get(endpoint).copied().unwrap_or(0);
+        self.day_bytes_max.saturating_sub(spent)
     }
 }
 

@@ -8,14 +8,13 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use heliostat_directory::{EndpointId, Outcome, Round, Sample};
 use http::StatusCode;
-use tokio::net::lookup_host;
-use tokio::time::timeout;
 use url::Url;
 
 use crate::evidence::Evidence;
 use crate::line::{Ask, Line};
 use crate::look::look;
 use crate::memory::Memory;
+use crate::names::{addresses_of, is_wildcard};
 use crate::options::{ProberOptions, Target};
 use crate::reference::Reference;
 use crate::reply::Reply;
@@ -44,7 +43,7 @@ impl Prober {
         Self { options }
     }
 
-    /// Looks at every target but those that asked for a pause that is not over. `before` is the last sample that this vantage took of each, `control` whether the sites
+    /// Looks at every target but those that asked for a pause that is not over, or have cost enough today. `before` is the last sample that this vantage took of each, `control` whether the sites
     /// that are no mirrors answered.
     pub async fn round(
         &self,
@@ -57,7 +56,9 @@ impl Prober {
             let before = before.get(&target.endpoint);
             before.is_some_and(|before| before.pause_until > Some(now))
         };
-        let wanted = targets.iter().filter(|target| !paused(target));
+        let affordable = |target: &&Target| self.options.left_bytes(&target.endpoint) > 0;
+        let wanted = targets.iter().filter(affordable);
+        let wanted = wanted.filter(|target| !paused(target));
         let looks = wanted.map(|target| {
             let before = before.get(&target.endpoint);
             look(target, &self.options, reference, before, now)
@@ -85,11 +86,19 @@ impl Prober {
 }
 
 impl Prober {
-    /// The first of these sites that does not answer; a site that answers an error is there.
-    pub async fn silent_control<'u>(&self, sites: &'u [Url]) -> Option<&'u Url> {
+    /// The first of these sites that is no control, and why: it does not answer, or any name beside it would. A site
+    /// that answers an error is there.
+    pub async fn failed_control<'u>(&self, sites: &'u [Url]) -> Option<(&'u Url, &'static str)> {
         for site in sites {
             if !self.answers(site).await {
-                return Some(site);
+                return Some((site, "does not answer"));
+            }
+            let host = site.host_str().unwrap_or_default();
+            let port = site.port_or_known_default().unwrap_or(443);
+            if is_wildcard((host, port), &self.options, self.options.seed).await {
+                let text = "proves nothing, for any name beside it leads to the same address, as where a network \
+                            answers for all names";
+                return Some((site, text));
             }
         }
         None
@@ -112,15 +121,11 @@ impl Prober {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(443);
         let limits = &self.options.limits;
-        let addresses: Vec<SocketAddr> = match self.options.resolve.get(host) {
-            Some(given) => given.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
-            None => match timeout(limits.connect_timeout, lookup_host((host, port))).await {
-                Ok(Ok(found)) => found.take(limits.addresses_max).collect(),
-                _ => Vec::new(),
-            },
-        };
+        let found = addresses_of((host, port), &self.options).await;
+        let addresses = found.unwrap_or_default().into_iter();
+        let addresses = addresses.map(|ip| SocketAddr::new(ip, port));
         let mut last = None;
-        for address in addresses {
+        for address in addresses.take(limits.addresses_max) {
             let tls = (url.scheme() == "https").then(|| Arc::clone(&self.options.tls));
             let mut line = Line::new((address, host), tls, limits, limit_bytes.max(1));
             let ask = Ask::get(url, &self.options.user_agent, limit_bytes);

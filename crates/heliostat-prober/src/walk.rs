@@ -51,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) first_byte_milliseconds: Option<u32>,
     pub(crate) goodput_bytes_per_second: Option<u64>,
     pub(crate) pause_until: Option<i64>,
+    /// Bytes of all bodies.
+    pub(crate) received_bytes: u64,
     pub(crate) receipt: Option<heliostat_directory::Receipt>,
     /// The canary's page, to be compared with what other addresses give.
     pub(crate) canary: Option<(ProjectPage, Reply)>,

@@ -15,7 +15,7 @@ use heliostat_directory::Check;
 
 pub(crate) use addresses::compare_addresses;
 pub(crate) use alive::CANARY;
-pub(crate) use receipt::{judge_receipt, proof};
+pub(crate) use receipt::{judge_receipt, proof, states};
 
 use crate::look::is_due;
 use crate::reference::Reference;

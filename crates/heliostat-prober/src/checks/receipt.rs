@@ -124,7 +124,8 @@ fn signed(
     None
 }
 
-fn states(statement: &Statement, shown: &Receipt) -> bool {
+/// Whether a statement is of the state that is shown.
+pub(crate) fn states(statement: &Statement, shown: &Receipt) -> bool {
     let snapshot = statement.snapshot.as_ref();
     Some(statement.generation) == shown.generation
         && statement.serial == shown.serial

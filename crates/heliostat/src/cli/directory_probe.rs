@@ -40,7 +40,8 @@ pub(crate) struct ProberArgs {
     /// A site that is no mirror and always answers; where it does not, the round does not count
     #[arg(long, value_name = "URL")]
     pub(crate) control: Vec<Url>,
-    /// Ask these addresses for a host, instead of those that its name has; may be given more than once
+    /// Ask these addresses for a host, instead of those that its name has; `*.example.edu` is any name beside it; may be
+    /// given more than once
     #[arg(long, value_name = "HOST=ADDRESS[,ADDRESS…]")]
     pub(crate) resolve: Vec<Resolve>,
     /// Give up on one request to a mirror after so long

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::directory_fleet::{Fleet, assert_found, gates, said};
 use crate::sync_world::small;
-use crate::world::bare;
+use crate::world::{assert_says, bare};
 
 #[test]
 fn content_without_tls_is_told_and_a_closed_port_is_best() {
@@ -193,4 +193,65 @@ fn where_two_vantages_look_one_alone_moves_nobody() {
     front.spoil([Wrong::new("/simple/", FrontTwist::Status(500))]);
     both();
     assert_eq!(state(), "degraded");
+}
+
+#[test]
+fn a_mirror_costs_no_more_in_a_day_than_the_policy_says_over_all_runs() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    let policy = fleet.list().join("policy.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let less = text.replace("daily_bytes_max = 50000000", "daily_bytes_max = 3000");
+    assert_ne!(text, less);
+    std::fs::write(&policy, less).unwrap();
+    let (sample, _) = fleet.sample(&["--class", "h"]);
+    let received = sample["received-bytes"].as_u64().unwrap();
+    assert!((3000..60_000).contains(&received), "{received}");
+    let asked = front.requests().len();
+    let over = fleet.probe(&["--class", "m"]);
+    over.assert_code(1);
+    assert_says(&over.stderr, &["campus-main", "daily_bytes_max"]);
+    let words = ["--every", "1", "--rounds", "1"];
+    let run = fleet.command("run", &words).run();
+    assert_says(&run.stderr, &["campus-main", "daily_bytes_max"]);
+    assert_eq!(front.requests().len(), asked);
+    // Another vantage, and another day, are asked again.
+    let far = fleet.probe(&["--class", "m", "--vantage", "far"]);
+    assert_says(&far.stdout, &["campus-main", "alive"]);
+    let file = fleet.list().join("reference/spent.json");
+    let spent: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let hours = spent["here"]["campus-main"].as_object().unwrap();
+    let (hour, bytes) = hours.iter().next().unwrap();
+    let hour: i64 = hour.parse().unwrap();
+    let aged = json!({"here": {"campus-main": {(hour - 24).to_string(): bytes}}});
+    std::fs::write(&file, aged.to_string()).unwrap();
+    let tomorrow = fleet.probe(&["--class", "m"]);
+    assert_says(&tomorrow.stdout, &["campus-main", "alive"]);
+}
+
+#[test]
+fn where_every_name_leads_to_one_address_a_name_proves_nothing() {
+    let fleet = Fleet::new(small());
+    let _front = fleet.mirror("campus");
+    let any = ["--class", "h", "--resolve", "*.example.edu=127.0.0.1"];
+    let (sample, code) = fleet.sample(&any);
+    assert_eq!(code, Some(0), "{sample:#}");
+    assert_found(&sample, ("dns", "note"), "wildcard DNS");
+    let (sample, _) = fleet.sample(&["--class", "h"]);
+    assert!(said(&sample, "dns").is_empty(), "{sample:#}");
+    // A network that answers for all names, as one does that wants a login, is no control.
+    let index = fleet.world.pypi.index_url();
+    let control = index.replace("127.0.0.1", "control.example.org");
+    assert_ne!(control, index);
+    let probe = |resolve: &str| {
+        let words = ["--class", "m", "--control", &control, "--resolve", resolve];
+        fleet.probe(&words)
+    };
+    probe("control.example.org=127.0.0.1").assert_code(0);
+    let captive = probe("*.example.org=127.0.0.1");
+    captive.assert_code(3);
+    assert_says(
+        &captive.stderr,
+        &["control.example.org", "proves nothing", "does not count"],
+    );
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::directory_fleet::{Fleet, assert_found, gates};
 use crate::notary_world;
 use crate::sync_world::small;
+use crate::world::{assert_says, bare};
 
 const PATH: &str = ".well-known/heliostat-mirror.json";
 
@@ -151,6 +152,58 @@ fn two_addresses_whose_receipts_contradict_each_other_are_proved_too() {
         "two things of the snapshot",
     );
     assert_transferable(&fleet.proof(&sample, "receipts"));
+}
+
+#[test]
+fn what_two_vantages_were_told_is_held_together_when_it_is_merged() {
+    let fleet = signed();
+    let (one, other) = (fleet.frozen("one"), fleet.frozen("other"));
+    say(&fleet, &one, (10, 5, "one"));
+    say(&fleet, &other, (11, 5, "other"));
+    let front = fleet.mirror("campus");
+    front.move_to(&one);
+    let far = fleet.world.place("far");
+    notary_world::copy(&fleet.list(), &far);
+    let look = |list: &Path, vantage: &str| {
+        let words = ["--class", "m", "--vantage", vantage];
+        fleet.command_in(list, "probe", &words).run().assert_code(0);
+    };
+    let merge = || {
+        let words = ["directory", "merge", "--from", "far", "--registry"];
+        bare().args(words).arg(fleet.list()).arg(&far).run()
+    };
+    look(&fleet.list(), "here");
+    look(&far, "far");
+    // Both were told the same.
+    merge().assert_code(0);
+    // Told another thing, nobody sees it who looks from one place.
+    std::fs::remove_dir_all(far.join("history")).unwrap();
+    front.move_to(&other);
+    look(&far, "far");
+    let merged = merge();
+    merged.assert_code(4);
+    assert_says(&merged.stderr, &["two vantages", "evidence"]);
+    let rounds = fleet.history();
+    let mut samples = rounds
+        .iter()
+        .flat_map(|round| round["samples"].as_array().unwrap());
+    let charged = samples
+        .find(|sample| sample["gates"] == json!(["receipts"]))
+        .unwrap();
+    assert_eq!(charged["vantage"], "far");
+    assert_found(
+        charged,
+        ("equivocation", "fault"),
+        "two things of the snapshot 5",
+    );
+    assert_transferable(&fleet.proof(charged, "receipts"));
+    let words = ["directory", "show", "campus", "--json", "--registry"];
+    let shown = bare().args(words).arg(fleet.list()).run().json();
+    assert_eq!(shown["standings"][0]["state"], "quarantined");
+    // The same again is known.
+    let again = merge();
+    again.assert_code(0);
+    assert_says(&again.stderr, &["0 rounds added", "1 known"]);
 }
 
 #[test]

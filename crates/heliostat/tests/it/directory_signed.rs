@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use heliostat_testkit::fixture::sha256_hex;
 use heliostat_testkit::front::{FrontTwist, Wrong};
 use heliostat_testkit::process::Serving;
-use heliostat_testkit::universe::Release;
+use heliostat_testkit::universe::{Release, Universe};
 use serde_json::Value;
 
 use crate::directory_fleet::{Fleet, assert_found, gates};
@@ -21,7 +21,11 @@ struct Signed {
 
 impl Signed {
     fn new() -> Self {
-        let fleet = Fleet::new(small());
+        Self::of(small())
+    }
+
+    fn of(universe: Universe) -> Self {
+        let fleet = Fleet::new(universe);
         notary_world::begin(&fleet.world.heliostat, 4);
         let reference = fleet.world.serve(&[]);
         Self { fleet, reference }
@@ -135,6 +139,44 @@ fn a_file_made_for_pip_and_its_metadata_are_held_against_signed_digests() {
         ("sample-file", "fault"),
         ".metadata` has wrong bytes",
     );
+}
+
+#[test]
+fn a_provenance_that_is_not_the_one_that_the_signed_page_names_is_proved() {
+    let mut universe = Universe::new();
+    for project in ["alpha", "beta"] {
+        universe.add_project(project, &[Release::simple("1.0").provenance()]);
+    }
+    let signed = Signed::of(universe);
+    let front = signed.fleet.mirror("campus");
+    let (sample, code) = signed.sample(&["--class", "h"]);
+    assert_eq!(code, Some(0), "{sample:#}");
+    let asked = front.requests();
+    assert!(
+        asked.iter().any(|line| line.contains("/provenance")),
+        "{asked:?}"
+    );
+    front.spoil([Wrong::new("/provenance", FrontTwist::FlipLastByte)]);
+    let (sample, code) = signed.sample(&["--class", "h"]);
+    assert_eq!(
+        (code, gates(&sample)),
+        (Some(4), vec!["integrity"]),
+        "{sample:#}"
+    );
+    assert_found(
+        &sample,
+        ("sample-file", "fault"),
+        ".provenance` has wrong bytes",
+    );
+    let proof = signed.proof(&sample, "integrity");
+    let named = proof["expected"]["filename"].as_str().unwrap();
+    let page = document(&proof, "index.v1_json");
+    let mut files = page["files"].as_array().unwrap().iter();
+    let file = files
+        .find(|file| named.starts_with(file["filename"].as_str().unwrap()))
+        .unwrap();
+    assert_eq!(file["_provenance-sha256"], proof["expected"]["sha256"]);
+    assert_ne!(proof["body_sha256"], proof["expected"]["sha256"]);
 }
 
 #[test]

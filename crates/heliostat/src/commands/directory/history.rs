@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use heliostat_directory::{EndpointId, HistoryReader, Merged, Receipt, Round, Sample, VantageId};
 use heliostat_prober::Evidence;
+use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -158,7 +159,7 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     clippy::disallowed_methods,
     reason = "a list is a person's folder under git, not the store's"
 )]
-fn lock(list: &Path) -> anyhow::Result<File> {
+pub(super) fn lock(list: &Path) -> anyhow::Result<File> {
     let path = list.join(HISTORY).join(LOCK);
     let locking = || format!("cannot lock `{}`", path.display());
     std::fs::create_dir_all(list.join(HISTORY)).with_context(locking)?;
@@ -277,12 +278,16 @@ pub(super) fn append(list: &Path, round: &mut Round) -> anyhow::Result<()> {
 /// Puts evidence where findings say it is.
 pub(super) fn keep_evidence(list: &Path, evidence: &[Evidence]) -> anyhow::Result<()> {
     for one in evidence {
-        let path = list
-            .join(EVIDENCE)
-            .join(format!("{}.json", one.sha256.to_hex()));
+        let path = evidence_path(list, &one.sha256);
         if !path.exists() {
             put(&path, &one.bytes)?;
         }
     }
     Ok(())
+}
+
+/// Where the document of this digest is.
+pub(super) fn evidence_path(list: &Path, sha256: &Sha256) -> PathBuf {
+    list.join(EVIDENCE)
+        .join(format!("{}.json", sha256.to_hex()))
 }

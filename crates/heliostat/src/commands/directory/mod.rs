@@ -13,6 +13,7 @@ mod registry;
 mod run;
 mod serve;
 mod sign;
+mod spending;
 mod verify;
 
 use std::fmt::Write as _;

@@ -15,7 +15,7 @@ use heliostat_upstream::tls_client_config;
 use url::Url;
 
 use super::reference::Opening;
-use super::{history, reference};
+use super::{history, reference, spending};
 use crate::cli::{DirectoryProbeArgs, ProberArgs};
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -38,7 +38,9 @@ pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let paused = targets.len() - probed.round.samples.len().min(targets.len());
     if paused > 0 && probed.round.control == Answered::Alive {
         let paused = render::plural(paused as u64, "endpoint");
-        reporter::talk(&format!("{paused} asked for a pause that is not over"));
+        reporter::talk(&format!(
+            "{paused} asked for a pause that is not over, or cost enough today"
+        ));
         return Ok(Outcome::Findings);
     }
     if let Some(reason) = probed.round.discarded(&policy.rounds) {
@@ -67,6 +69,7 @@ pub(super) fn keep(list: &Path, probed: &mut Probed) -> anyhow::Result<()> {
     if let Some(memory) = &probed.memory {
         reference::remember(list, memory)?;
     }
+    spending::spend(list, &probed.round.samples, probed.round.at)?;
     history::append(list, &mut probed.round)
 }
 
@@ -79,12 +82,28 @@ fn looked(
     before: &BTreeMap<EndpointId, Sample>,
 ) -> anyhow::Result<Probed> {
     let now = wire::clock().now();
-    let prober = Prober::new(options(args, policy, (class, now))?);
+    let options = options(args, policy, (class, now))?;
+    tell_too_dear(&options, targets);
+    let prober = Prober::new(options);
     let runtime = wire::runtime()?;
     let work = (&prober, targets, now);
     let seen = runtime.block_on(look(args, work, (opening, &mut None), before));
     wire::end(runtime);
     seen
+}
+
+/// Says of which endpoints a day's bytes are taken.
+pub(super) fn tell_too_dear(options: &ProberOptions, targets: &[Target]) {
+    for target in targets {
+        let endpoint = &target.endpoint;
+        if options.left_bytes(endpoint) == 0 {
+            let max = options.day_bytes_max;
+            reporter::talk(&format!(
+                "`{endpoint}` is not looked at: it has sent the {max} bytes that the policy lets a day cost \
+                 (`daily_bytes_max` of `[probes]`)"
+            ));
+        }
+    }
 }
 
 /// Makes one round, with the reference of an earlier one where there is one.
@@ -103,10 +122,10 @@ pub(super) async fn look(
     let Some(reference) = reference else {
         return Ok(unknown(now));
     };
-    let control = match prober.silent_control(&args.control).await {
+    let control = match prober.failed_control(&args.control).await {
         None => Answered::Alive,
-        Some(url) => {
-            reporter::talk(&format!("the control site `{url}` does not answer"));
+        Some((url, why)) => {
+            reporter::talk(&format!("the control site `{url}` {why}"));
             Answered::Failed
         }
     };
@@ -139,10 +158,18 @@ pub(super) fn options(
         let addresses = resolve.entry(given.host.clone()).or_default();
         addresses.extend(&given.addresses);
     }
+    let vantage = VantageId(args.vantage.clone());
+    let day_bytes_max = policy.map_or(u64::MAX, |policy| policy.probes.daily_bytes_max);
+    let spent_bytes = match policy {
+        Some(_) => spending::spent(&args.place.registry, &vantage, now),
+        None => BTreeMap::new(),
+    };
     let drawn = u64::try_from(now).unwrap_or_default() ^ u64::from(std::process::id()) << 32;
     Ok(ProberOptions {
-        vantage: VantageId(args.vantage.clone()),
+        vantage,
         class,
+        day_bytes_max,
+        spent_bytes,
         tls: Arc::new(tls_client_config(&certificates)?),
         resolve,
         own_domain: policy.and_then(|policy| policy.own_domain.clone()),

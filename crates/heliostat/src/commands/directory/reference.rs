@@ -13,7 +13,7 @@ use crate::commands::UsageError;
 use crate::{reporter, wire};
 
 /// Where the signed state that was last seen is kept, below the list's folder.
-const STATE: &str = "reference";
+pub(super) const STATE: &str = "reference";
 /// What was seen of the reference over time, in that folder.
 const MEMORY: &str = "remembered.json";
 

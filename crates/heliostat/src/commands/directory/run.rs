@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_directory::{Class, Merged, Round, VantageId, merge};
-use heliostat_prober::{Prober, Reference, Target};
+use heliostat_prober::{Evidence, Prober, Reference, Target, compare_vantages};
 use heliostat_pypi::Sha256;
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +102,9 @@ async fn one_round(
     let now = wire::clock().now();
     let vantage = VantageId(args.vantage.clone());
     let before = history::last_samples(&args.place.registry, &vantage, now)?;
-    let prober = Prober::new(probe::options(args, Some(&policy), (class, now))?);
+    let options = probe::options(args, Some(&policy), (class, now))?;
+    probe::tell_too_dear(&options, &targets);
+    let prober = Prober::new(options);
     let work = (&prober, targets.as_slice(), now);
     let mut seen = probe::look(args, work, reference, &before).await?;
     probe::keep(&args.place.registry, &mut seen)?;
@@ -169,6 +171,12 @@ pub(super) fn merge_files(args: &DirectoryMergeArgs) -> anyhow::Result<Outcome> 
     for file in &evidence {
         take_evidence(list, file)?;
     }
+    let now = wire::clock().now();
+    let proofs = compare_vantages(&history::recent(list, now)?, &mut theirs);
+    let new: Vec<Evidence> = (proofs.into_iter())
+        .filter(|one| !history::evidence_path(list, &one.sha256).exists())
+        .collect();
+    history::keep_evidence(list, &new)?;
     let joined = history::join(list, theirs, |ours, theirs| {
         merge(ours, theirs, &policy.rounds)
     })?;
@@ -181,7 +189,17 @@ pub(super) fn merge_files(args: &DirectoryMergeArgs) -> anyhow::Result<Outcome> 
     reporter::talk(&format!(
         "{added} rounds added, {joined} joined with rounds of other vantages, {known} known already"
     ));
-    Ok(Outcome::Done)
+    for one in &new {
+        reporter::talk(&format!(
+            "a mirror signed different things for two vantages: `{}`",
+            history::evidence_path(list, &one.sha256).display()
+        ));
+    }
+    Ok(if new.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Distrusted
+    })
 }
 
 /// Files of one kind in a folder, which need not be there.
