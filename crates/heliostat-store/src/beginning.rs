@@ -12,7 +12,7 @@ use crate::store::Store;
 /// What was missing of a data directory before it was opened.
 #[derive(Debug, Clone)]
 pub struct Beginning {
-    /// The innermost first, `state` and `web` among them.
+    /// The innermost first, `state` and `web/packages` among them.
     missing: Vec<PathBuf>,
 }
 
@@ -20,7 +20,7 @@ impl Beginning {
     /// Looks at a data directory that is about to be opened.
     pub fn look(data: &Path) -> Self {
         let layout = Layout::new(data);
-        let inside = [layout.state(), layout.web()];
+        let inside = [layout.state(), layout.packages(), layout.web()];
         let above = data.ancestors().map(Path::to_owned);
         let missing = inside
             .into_iter()
@@ -30,12 +30,11 @@ impl Beginning {
         Self { missing }
     }
 
-    /// Takes away what opening the store made, where the directory was new, nothing was ever committed or noted, and
-    /// nobody else has it open; tells whether it did. The caller holds the sync lock.
+    /// Takes away what opening the store made, where there was no private state before, nothing was ever committed or
+    /// noted, and nobody else has it open; tells whether it did. The caller holds the sync lock.
     pub fn undo(&self, store: &Store) -> Result<bool, StoreError> {
         let layout = &store.inner.layout;
-        let (state, web) = (layout.state(), layout.web());
-        if !self.missing.contains(&state) || !self.missing.contains(&web) {
+        if !self.missing.contains(&layout.state()) {
             return Ok(false);
         }
         let _guard = store.inner.commit_lock.hold()?;
@@ -50,7 +49,7 @@ impl Beginning {
         ] {
             gone(&file, fs::remove_file(&file))?;
         }
-        let inside = [layout.packages(), layout.incoming(), layout.keys()];
+        let inside = [layout.incoming(), layout.keys()];
         for directory in inside.iter().chain(&self.missing) {
             gone(directory, fs::remove_dir(directory))?;
         }

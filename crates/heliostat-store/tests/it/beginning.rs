@@ -24,16 +24,24 @@ fn what_opening_made_is_taken_away() {
 fn what_anybody_wrote_stays() {
     let directory = TempDir::new().unwrap();
     let data = directory.path().join("data");
-    let beginning = Beginning::look(&data);
-    let store = Store::open(&data).unwrap();
-    std::fs::write(data.join("web/robots.txt"), "mine").unwrap();
-    assert!(beginning.undo(&store).unwrap());
-    drop(store);
-    assert_eq!(std::fs::read(data.join("web/robots.txt")).unwrap(), b"mine");
-    assert!(!data.join("state").exists());
-    // It was there by now.
-    let store = Store::open(&data).unwrap();
+    let undo = |packages_were_there: bool| {
+        let beginning = Beginning::look(&data);
+        let store = Store::open(&data).unwrap();
+        std::fs::write(data.join("web/robots.txt"), "mine").unwrap();
+        assert!(beginning.undo(&store).unwrap());
+        drop(store);
+        assert_eq!(std::fs::read(data.join("web/robots.txt")).unwrap(), b"mine");
+        assert!(!data.join("state").exists());
+        assert_eq!(data.join("web/packages").exists(), packages_were_there);
+    };
+    undo(false);
+    // The tree is there by now, and what stands in it.
+    std::fs::create_dir(data.join("web/packages")).unwrap();
+    undo(true);
+    // Private state that was there before is somebody's.
+    drop(Store::open(&data).unwrap());
     let later = Beginning::look(&data);
+    let store = Store::open(&data).unwrap();
     assert!(!later.undo(&store).unwrap());
     assert!(data.join("state/catalog.sqlite").exists());
 }

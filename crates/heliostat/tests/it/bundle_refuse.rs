@@ -299,7 +299,8 @@ fn a_refused_first_import_leaves_no_data_directory() {
         }
         assert!(!gap.near.place("not").exists(), "{bundle} {argument}");
         assert!(below(&empty).is_empty(), "{bundle} {argument}");
-        assert!(standing.join("web/robots.txt").exists());
+        let left = [standing.join("web"), standing.join("web/robots.txt")];
+        assert_eq!(below(&standing), left, "{bundle} {argument}");
     }
     // A mirror that holds nothing yet, and has begun, is one.
     let begun = crate::world::heliostat(&empty);
