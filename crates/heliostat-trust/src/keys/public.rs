@@ -130,6 +130,12 @@ impl PublicKey {
         Ok(self)
     }
 
+    /// The key alone, as it stands in metadata.
+    pub(crate) fn without_label(mut self) -> Self {
+        self.label = None;
+        self
+    }
+
     /// Its id.
     pub const fn id(&self) -> KeyId {
         self.id

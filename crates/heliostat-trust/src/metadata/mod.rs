@@ -30,5 +30,9 @@ pub const EXTENSION_FIELD: &str = "x-heliostat";
 /// than the one they asked for; `sigstore_tuf` keeps the field in `Targets::extra`.
 pub const ROLE_FIELD: &str = "x-heliostat-role";
 
+/// The field of a root or a targets role that has the labels of its keys, by key id. They do not stand in the key objects:
+/// a key's id is the digest of its object, and clients that compute it from all that stands there refuse another.
+pub(crate) const LABELS_FIELD: &str = "x-heliostat-labels";
+
 #[cfg(test)]
 mod tests;

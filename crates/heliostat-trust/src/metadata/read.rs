@@ -51,7 +51,8 @@ impl Readable for Root {
             let role = parsed
                 .role(name)
                 .ok_or_else(|| fault("root", &format!("it has no role `{name}`")))?;
-            authority("root", &parsed.keys, &role.keyids, role.threshold)
+            let known = (&parsed.keys, parsed.extra.get(super::LABELS_FIELD));
+            authority("root", known, &role.keyids, role.threshold)
         };
         Ok(Self {
             version: version("root", parsed.version)?,
@@ -74,12 +75,13 @@ impl Readable for Targets {
             let size_bytes = file.length;
             targets.insert(path.clone(), TargetFile { sha256, size_bytes });
         }
+        let labels = parsed.extra.get(super::LABELS_FIELD);
         let delegations = match &parsed.delegations {
             None => Vec::new(),
             Some(some) => some
                 .roles
                 .iter()
-                .map(|role| delegation(&some.keys, role))
+                .map(|role| delegation((&some.keys, labels), role))
                 .collect::<Result<_, _>>()?,
         };
         let role = parsed
@@ -141,10 +143,7 @@ impl Readable for Timestamp {
     }
 }
 
-fn delegation(
-    keys: &BTreeMap<String, Key>,
-    role: &tuf::DelegatedRole,
-) -> Result<Delegation, TrustError> {
+fn delegation(known: Known<'_>, role: &tuf::DelegatedRole) -> Result<Delegation, TrustError> {
     let scope = match (&role.paths, &role.path_hash_prefixes) {
         (Some(paths), None) => Scope::Paths(paths.clone()),
         (None, Some(prefixes)) => Scope::HashPrefixes(prefixes.clone()),
@@ -157,16 +156,19 @@ fn delegation(
     };
     Ok(Delegation {
         name: role.name.parse()?,
-        authority: authority("targets", keys, &role.keyids, role.threshold)?,
+        authority: authority("targets", known, &role.keyids, role.threshold)?,
         scope,
         terminating: role.terminating,
     })
 }
 
+/// The keys of a document, and the labels that it gives them.
+type Known<'a> = (&'a BTreeMap<String, Key>, Option<&'a Value>);
+
 /// The keys of a role, each under the id that it has: another id would let one key count twice.
 fn authority(
     kind: &'static str,
-    keys: &BTreeMap<String, Key>,
+    (keys, labels): Known<'_>,
     ids: &[String],
     threshold: usize,
 ) -> Result<Authority, TrustError> {
@@ -183,7 +185,13 @@ fn authority(
                 &format!("the key {} stands under another id", key.id().short()),
             ));
         }
-        found.push(key);
+        let label = labels
+            .and_then(|labels| labels.get(id))
+            .and_then(Value::as_str);
+        found.push(match label {
+            Some(label) => key.with_label(label)?,
+            None => key,
+        });
     }
     Authority::new(found, u32::try_from(threshold).unwrap_or(u32::MAX))
 }

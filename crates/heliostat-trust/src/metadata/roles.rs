@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp as Instant;
-use serde::ser::SerializeMap as _;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::canonical::canonical;
@@ -186,6 +186,7 @@ impl Serialize for Root {
         map.serialize_entry("roles", &roles)?;
         map.serialize_entry("spec_version", SPEC_VERSION)?;
         map.serialize_entry("version", &self.version)?;
+        serialize_labels(&mut map, self.roles().map(|(_, authority)| authority))?;
         map.end()
     }
 }
@@ -227,7 +228,7 @@ impl Serialize for Targets {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Delegations<'a> {
-            keys: BTreeMap<String, &'a PublicKey>,
+            keys: BTreeMap<String, PublicKey>,
             roles: &'a [Delegation],
         }
         let mut map = serializer.serialize_map(None)?;
@@ -243,6 +244,7 @@ impl Serialize for Targets {
         map.serialize_entry("spec_version", SPEC_VERSION)?;
         map.serialize_entry("targets", &self.targets)?;
         map.serialize_entry("version", &self.version)?;
+        serialize_labels(&mut map, self.delegations.iter().map(|one| &one.authority))?;
         map.serialize_entry(super::ROLE_FIELD, &self.role)?;
         map.end()
     }
@@ -356,13 +358,26 @@ fn whole_seconds(time: Instant) -> Instant {
     Instant::from_second(time.as_second()).expect("a second of a time that is one")
 }
 
-/// Every key of some authorities, each once, by id.
-fn keys<'a>(
-    authorities: impl IntoIterator<Item = &'a Authority>,
-) -> BTreeMap<String, &'a PublicKey> {
+/// Every key of some authorities, each once, by id, without its label.
+fn keys<'a>(authorities: impl IntoIterator<Item = &'a Authority>) -> BTreeMap<String, PublicKey> {
     authorities
         .into_iter()
         .flat_map(Authority::keys)
-        .map(|key| (key.id().to_string(), key))
+        .map(|key| (key.id().to_string(), key.clone().without_label()))
         .collect()
+}
+
+/// The labels of these keys, where one has any.
+fn serialize_labels<'a, M: SerializeMap>(
+    map: &mut M,
+    authorities: impl IntoIterator<Item = &'a Authority>,
+) -> Result<(), M::Error> {
+    let keys = authorities.into_iter().flat_map(Authority::keys);
+    let labels: BTreeMap<String, &str> = keys
+        .filter_map(|key| Some((key.id().to_string(), key.label()?)))
+        .collect();
+    if labels.is_empty() {
+        return Ok(());
+    }
+    map.serialize_entry(super::LABELS_FIELD, &labels)
 }

@@ -7,7 +7,7 @@ use sigstore_tuf::TrustedMetadataSet;
 
 use super::*;
 use crate::bins::BinCount;
-use crate::keys::SigningKey;
+use crate::keys::{PublicKey, SigningKey};
 
 fn key(number: u8) -> SigningKey {
     SigningKey::from_seed(&[number; 32])
@@ -208,6 +208,35 @@ fn a_key_under_two_ids_is_refused() {
     let twice = file.replace(&id, &"0".repeat(64));
     let error = Signed::<Root>::read(twice.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("under another id"), "{error}");
+}
+
+/// A key's id is the digest of its object; clients that compute it from all that stands there must come to the same.
+#[test]
+fn labels_stand_beside_the_keys_and_not_in_them() {
+    let alice = key(1).public().clone().with_label("alice").unwrap();
+    let mut root = root();
+    root.root = Authority::new([alice, key(2).public().clone()], 2).unwrap();
+    let file = root.unsigned().to_file();
+    let document: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    let keys = document["signed"]["keys"].as_object().unwrap();
+    for (id, key) in keys {
+        let canonical = crate::metadata::canonical(key);
+        assert_eq!(*id, heliostat_pypi::Sha256::of(&canonical).to_string());
+    }
+    let id = key(1).id().to_string();
+    assert_eq!(document["signed"]["x-heliostat-labels"][&id], "alice");
+    let again = Signed::<Root>::read(&file).unwrap().value;
+    let labels: Vec<_> = again.root.keys().map(PublicKey::label).collect();
+    assert!(labels.contains(&Some("alice")) && labels.contains(&None));
+    assert_eq!(again.root, root.root);
+    // So it was before.
+    let text = String::from_utf8(file).unwrap();
+    let inside = text.replacen(
+        "\"scheme\":\"ed25519\"",
+        "\"scheme\":\"ed25519\",\"x-heliostat-label\":\"old\"",
+        1,
+    );
+    Signed::<Root>::read(inside.as_bytes()).unwrap();
 }
 
 #[test]
