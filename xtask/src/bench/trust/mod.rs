@@ -1,5 +1,5 @@
 //! `cargo xtask bench trust`: what signing costs a notary, and what checking costs those who install; beside
-//! python-tuf, and with the goals beside the figures.
+//! python-tuf and tough, and with the goals beside the figures.
 
 mod failover;
 mod install;
@@ -7,6 +7,7 @@ mod log;
 mod peers;
 mod proxy;
 mod rank;
+mod tough;
 mod tree;
 
 use anyhow::Result;
@@ -42,6 +43,8 @@ enum Part {
     Rank,
     /// The same tree signed and read by python-tuf.
     Peers,
+    /// A page of it had by tough, where that is asked for by name: its build takes minutes.
+    Tough,
 }
 
 /// A figure beside what it should be.
@@ -80,6 +83,9 @@ pub(super) fn run(ground: &mut Ground<'_>, arguments: &Arguments) -> Result<()> 
     }
     if wants(Part::Peers) {
         peers::run(ground, &tree)?;
+    }
+    if arguments.part.contains(&Part::Tough) {
+        tough::run(ground, &tree)?;
     }
     Ok(())
 }

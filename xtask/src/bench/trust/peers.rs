@@ -52,20 +52,8 @@ fn read(ground: &Ground<'_>, tree: &Tree, peer: &PythonTuf) -> Result<()> {
     let url = format!("{}/", mirror.server.address);
     let names = packages();
     let (first, second) = (page(&names[0]), page(&names[1]));
-    let (ours, theirs) = (place(ground, "state-ours")?, place(ground, "state-theirs")?);
-    let heliostat = |words: &[&str]| {
-        let mut client = Command::new(&ground.heliostat);
-        client
-            .args(["tuf-client", "--log", "warn", "--metadata-dir"])
-            .arg(ours.join("metadata"))
-            .args(["--metadata-url", &format!("{url}tuf/")])
-            .args(["--target-base-url", &url, "--target-dir"])
-            .arg(ours.join("targets"))
-            .args(words);
-        client
-    };
-    let mut init = heliostat(&["init"]);
-    measure::run(init.arg(tree.root()))?;
+    let ours = Ours::begin(ground, tree, &url)?;
+    let theirs = place(ground, "state-theirs")?;
     let python = |target: &str| {
         let mut client = peer.command();
         client
@@ -78,10 +66,7 @@ fn read(ground: &Ground<'_>, tree: &Tree, peer: &PythonTuf) -> Result<()> {
     let mut table = Table::new(&["heliostat".to_owned(), peer.title.clone()]);
     for (what, target) in [("first target", &first), ("one more", &second)] {
         let costs = [
-            asked(
-                &mirror,
-                &mut heliostat(&["--target-name", target, "download"]),
-            )?,
+            asked(&mirror, &mut ours.download(target))?,
             asked(&mirror, &mut python(target))?,
         ];
         let mut row = |unit: &str, number: fn(&(Cost, f64)) -> f64| {
@@ -97,8 +82,46 @@ fn read(ground: &Ground<'_>, tree: &Tree, peer: &PythonTuf) -> Result<()> {
     Ok(())
 }
 
+/// Our client, with a state of its own.
+pub(super) struct Ours<'a> {
+    ground: &'a Ground<'a>,
+    state: PathBuf,
+    url: String,
+}
+
+impl<'a> Ours<'a> {
+    /// One that knows the root, and nothing else.
+    pub(super) fn begin(ground: &'a Ground<'_>, tree: &Tree, url: &str) -> Result<Self> {
+        let ours = Self {
+            ground,
+            state: place(ground, "state-ours")?,
+            url: url.to_owned(),
+        };
+        measure::run(ours.command().arg("init").arg(tree.root()))?;
+        Ok(ours)
+    }
+
+    /// Refreshes and downloads a target.
+    pub(super) fn download(&self, target: &str) -> Command {
+        let mut command = self.command();
+        command.args(["--target-name", target, "download"]);
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut client = Command::new(&self.ground.heliostat);
+        client
+            .args(["tuf-client", "--log", "warn", "--metadata-dir"])
+            .arg(self.state.join("metadata"))
+            .args(["--metadata-url", &format!("{}tuf/", self.url)])
+            .args(["--target-base-url", &self.url, "--target-dir"])
+            .arg(self.state.join("targets"));
+        client
+    }
+}
+
 /// What a client cost, and the metadata that it was given.
-fn asked(mirror: &Speaking, client: &mut Command) -> Result<(Cost, f64)> {
+pub(super) fn asked(mirror: &Speaking, client: &mut Command) -> Result<(Cost, f64)> {
     let before = mirror.log.lines()?.len();
     let cost = measure::run(client)?;
     let lines = mirror.log.lines()?;
@@ -107,7 +130,8 @@ fn asked(mirror: &Speaking, client: &mut Command) -> Result<(Cost, f64)> {
     Ok((cost, kb))
 }
 
-fn page(name: &str) -> String {
+/// The target of a project's page.
+pub(super) fn page(name: &str) -> String {
     format!("simple/{name}/index.v1_json")
 }
 
