@@ -28,6 +28,8 @@ const LOG_LINES_MAX: usize = 20;
 const LOG_CHARS_MAX: usize = 300;
 /// People say so long before that a mirror leaves.
 const LEAVING_SECONDS: i64 = 14 * DAY;
+/// What came and went longer ago is no news to anybody.
+const PASSED_SECONDS: i64 = 7 * DAY;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
@@ -79,6 +81,8 @@ pub struct Notice {
     pub state: Option<State>,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// Until when, where it is over already: what came and went before anybody could be told.
+    pub until: Option<Timestamp>,
     /// What moved it there, in words.
     pub reason: Option<String>,
     /// What comes next, and when, if nothing changes.
@@ -102,12 +106,15 @@ pub struct Known<'a> {
     pub replay: &'a Replay<'a>,
     /// Ids of notices that reached somebody.
     pub told: &'a BTreeSet<String>,
+    /// Until when everybody was told everything, in seconds since 1970; nothing before the first time.
+    pub told_until: Option<i64>,
     /// Now, in seconds since 1970.
     pub now: i64,
 }
 
-/// Every notice whose time has come and whose cause still holds, also those that were told already: whom each of them
-/// still has to reach is known only to who carries them. Of several of one kind about one cause, only the newest.
+/// Every notice whose time has come and whose cause still holds, or came and went since everybody was told everything,
+/// in the order in which things happened to an endpoint; also those that were told already: whom each of them still has
+/// to reach is known only to who carries them. Of several of one kind about one cause, only the newest.
 pub fn notices(known: &Known<'_>) -> Vec<Notice> {
     let replayed = known.replay.end();
     let mut due = Vec::new();
@@ -121,13 +128,18 @@ pub fn notices(known: &Known<'_>) -> Vec<Notice> {
                 mirror,
                 endpoint,
                 standing: *standing,
+                until: None,
                 known,
             };
-            due.extend(
-                of.causes(&replayed)
-                    .iter()
-                    .map(|cause| of.notice(cause, &replayed)),
-            );
+            let passed = of.passed(&replayed);
+            let told: BTreeSet<&str> = (known.told.iter().map(String::as_str))
+                .chain(passed.iter().map(|notice| notice.id.as_str()))
+                .collect();
+            let causes = of.causes(&replayed, &told);
+            let now: Vec<Notice> = (causes.iter())
+                .map(|cause| of.notice(cause, &replayed))
+                .collect();
+            due.extend(passed.into_iter().chain(now));
         }
     }
     due
@@ -148,21 +160,65 @@ struct Of<'a> {
     mirror: &'a Mirror,
     endpoint: &'a Endpoint,
     standing: Standing,
+    /// When it came to stand otherwise, where it does.
+    until: Option<i64>,
     known: &'a Known<'a>,
 }
 
 impl Of<'_> {
-    fn causes(&self, replayed: &Replayed) -> Vec<Cause> {
+    /// What came and went since everybody was told everything, the oldest first.
+    fn passed(&self, replayed: &Replayed) -> Vec<Notice> {
+        let Some(told_until) = self.known.told_until else {
+            return Vec::new();
+        };
+        let from = told_until.max(self.known.now - PASSED_SECONDS);
+        let own: Vec<Standing> = (replayed.transitions.iter())
+            .filter(|(id, _)| *id == self.endpoint.id)
+            .map(|(_, moved)| moved.to)
+            .collect();
+        let mut passed: Vec<Notice> = Vec::new();
+        for (index, pair) in own.windows(2).enumerate() {
+            let [standing, next] = pair else { continue };
+            let of = Of {
+                standing: *standing,
+                until: Some(next.since),
+                ..*self
+            };
+            let told: BTreeSet<&str> = (self.known.told.iter().map(String::as_str))
+                .chain(passed.iter().map(|notice| notice.id.as_str()))
+                .collect();
+            let kind = match standing.state {
+                State::Degraded => NoticeKind::Degraded,
+                State::Suspended => NoticeKind::Suspended,
+                State::Quarantined => NoticeKind::Quarantined,
+                State::Active if self.was_told_it_is_out(&own[..index], &told) => {
+                    NoticeKind::Recovered
+                }
+                _ => continue,
+            };
+            if standing.since > from {
+                passed.push(of.notice(&of.at_once(kind), replayed));
+            }
+        }
+        passed
+    }
+
+    /// What is told as soon as it is so.
+    const fn at_once(&self, kind: NoticeKind) -> Cause {
+        Cause {
+            kind,
+            mark: (self.standing.since, None),
+            due_at: self.standing.since,
+        }
+    }
+
+    fn causes(&self, replayed: &Replayed, told: &BTreeSet<&str>) -> Vec<Cause> {
         let (policy, now) = (self.known.policy, self.known.now);
         let Standing {
             state, since, rule, ..
         } = self.standing;
         let counts_from = self.standing.counts_from();
-        let at_once = |kind| Cause {
-            kind,
-            mark: (since, None),
-            due_at: since,
-        };
+        let at_once = |kind| self.at_once(kind);
         let mut causes = Vec::new();
         match state {
             State::Degraded => {
@@ -187,8 +243,14 @@ impl Of<'_> {
             State::Retired if rule == Rule::SuspendedTooLong => {
                 causes.push(at_once(NoticeKind::Retired));
             }
-            State::Active if self.was_told_it_is_out(replayed) => {
-                causes.push(at_once(NoticeKind::Recovered));
+            State::Active => {
+                let own: Vec<Standing> = (replayed.transitions.iter())
+                    .filter(|(id, _)| *id == self.endpoint.id)
+                    .map(|(_, moved)| moved.to)
+                    .collect();
+                let before = own.split_last().map_or(&[][..], |(_, before)| before);
+                let back = self.was_told_it_is_out(before, told);
+                causes.extend(back.then(|| at_once(NoticeKind::Recovered)));
             }
             _ => {}
         }
@@ -199,23 +261,15 @@ impl Of<'_> {
         causes
     }
 
-    /// Whether its operator heard of what it has recovered from.
-    fn was_told_it_is_out(&self, replayed: &Replayed) -> bool {
-        let own = replayed.transitions.iter().rev();
-        let mut own = own
-            .filter(|(id, _)| *id == self.endpoint.id)
-            .map(|(_, moved)| moved);
-        let _back = own.next();
-        let out =
-            own.take_while(|moved| matches!(moved.to.state, State::Degraded | State::Suspended));
-        out.into_iter().any(|moved| {
-            let kind = match moved.to.state {
+    /// Whether its operator heard, or is about to, of what it has recovered from; `before` is how it stood before.
+    fn was_told_it_is_out(&self, before: &[Standing], told: &BTreeSet<&str>) -> bool {
+        let is_out = |one: &&Standing| matches!(one.state, State::Degraded | State::Suspended);
+        before.iter().rev().take_while(is_out).any(|standing| {
+            let kind = match standing.state {
                 State::Suspended => NoticeKind::Suspended,
                 _ => NoticeKind::Degraded,
             };
-            self.known
-                .told
-                .contains(&self.id(kind, (moved.to.since, None)))
+            told.contains(self.id(kind, (standing.since, None)).as_str())
         })
     }
 
@@ -277,8 +331,13 @@ impl Of<'_> {
             due_at: time(cause.due_at),
             state: Some(self.standing.state),
             since: Some(time(self.standing.since)),
+            until: self.until.map(time),
             reason: Some(self.standing.rule.to_string()),
-            next: self.next(),
+            next: if self.until.is_none() {
+                self.next()
+            } else {
+                Vec::new()
+            },
             log: if fails { self.log() } else { Vec::new() },
             check: (fails || cause.kind == NoticeKind::CertificateNear)
                 .then(|| format!("heliostat directory probe --me {}", self.endpoint.base)),
@@ -307,7 +366,7 @@ impl Of<'_> {
         let mut order: Vec<(VantageId, String)> = Vec::new();
         let mut seen: BTreeMap<(VantageId, String), (i64, i64, usize)> = BTreeMap::new();
         for (at, sample) in self.known.replay.window(&self.endpoint.id).rev() {
-            if !is_bad(sample) {
+            if !is_bad(sample) || self.until.is_some_and(|until| at > until) {
                 continue;
             }
             let key = (sample.vantage.clone(), what(sample));
@@ -418,6 +477,7 @@ fn contact_old(mirror: &Mirror, known: &Known<'_>) -> Option<Notice> {
         due_at: time(due_at),
         state: None,
         since: None,
+        until: None,
         reason: None,
         next: Vec::new(),
         log: Vec::new(),

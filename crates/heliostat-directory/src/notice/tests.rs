@@ -49,6 +49,15 @@ fn history(after: &[(bool, i64)]) -> Vec<Round> {
 }
 
 fn due(registry: &Registry, rounds: &[Round], told: &BTreeSet<String>, now: i64) -> Vec<Notice> {
+    due_after(registry, rounds, (told, None), now)
+}
+
+fn due_after(
+    registry: &Registry,
+    rounds: &[Round],
+    (told, told_until): (&BTreeSet<String>, Option<i64>),
+    now: i64,
+) -> Vec<Notice> {
     let policy = policy();
     let decided: BTreeMap<EndpointId, Decided> = Decided::of_all(registry);
     let mut replay = Replay::begin(&decided, &policy);
@@ -60,6 +69,7 @@ fn due(registry: &Registry, rounds: &[Round], told: &BTreeSet<String>, now: i64)
         policy: &policy,
         replay: &replay,
         told,
+        told_until,
         now,
     })
 }
@@ -147,6 +157,56 @@ fn who_heard_that_it_was_out_hears_that_it_is_back_and_nobody_else() {
 }
 
 #[test]
+fn what_came_and_went_between_two_looks_is_told_in_order() {
+    let registry = registry("");
+    let nobody = BTreeSet::new();
+    let rounds = history(&[
+        (false, 4 * ROUND),
+        (true, 6 * ROUND),
+        (false, 4 * ROUND),
+        (true, DAY),
+    ]);
+    let before = ADDED + 8 * DAY;
+    let now = before + DAY;
+    let found = due_after(&registry, &rounds, (&nobody, Some(before)), now);
+    let all = [
+        NoticeKind::Degraded,
+        NoticeKind::Recovered,
+        NoticeKind::Degraded,
+        NoticeKind::Recovered,
+    ];
+    assert_eq!(kinds(&found), all);
+    let spans: Vec<_> = found.iter().map(|one| (one.since, one.until)).collect();
+    for pair in spans.windows(2) {
+        assert_eq!(pair[0].1, pair[1].0, "each ends where the next begins");
+    }
+    assert_eq!(spans[3].1, None, "the last still holds");
+    assert!(found[0].log[0].contains("connection refused"));
+    assert_eq!(
+        found[0].text.lines().next().unwrap(),
+        "Your PyPI mirror campus-main (https://mirror.example.edu/pypi/) was degraded from 2026-11-09 01:30 UTC until \
+         2026-11-09 03:30 UTC: too many rounds in a row failed."
+    );
+    // Told, it stays the same and is told to nobody again; of what was before the last look, nothing.
+    let told: BTreeSet<String> = found.iter().map(|notice| notice.id.clone()).collect();
+    let again = due_after(&registry, &rounds, (&told, Some(before)), now);
+    assert_eq!(again, found);
+    let later = due_after(&registry, &rounds, (&told, Some(now)), now);
+    assert_eq!(kinds(&later), [NoticeKind::Recovered]);
+    // Nor of what is long ago.
+    let late = before + 30 * DAY;
+    assert_eq!(
+        kinds(&due_after(
+            &registry,
+            &rounds,
+            (&nobody, Some(before)),
+            late
+        )),
+        []
+    );
+}
+
+#[test]
 fn what_people_decide_and_what_runs_out_is_told_too() {
     let now = ADDED + 9 * DAY;
     let leaving = registry("retires = { at = \"2026-11-20T00:00:00Z\", reason = \"it moves\" }");
@@ -195,7 +255,7 @@ proptest! {
         for round in &rounds {
             replay.take(round);
             let ids: BTreeSet<String> = told.keys().cloned().collect();
-            let found = notices(&Known { registry: &registry, policy: &policy, replay: &replay, told: &ids, now: round.at });
+            let found = notices(&Known { registry: &registry, policy: &policy, replay: &replay, told: &ids, told_until: None, now: round.at });
             for notice in found {
                 let id = notice.id.clone();
                 prop_assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')));

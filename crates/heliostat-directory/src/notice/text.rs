@@ -12,7 +12,10 @@ pub(super) fn moment(seconds: i64) -> String {
 }
 
 pub(super) fn of(notice: &Notice, of: &Of<'_>, replayed: &Replayed) -> String {
-    let mut text = opening(notice.kind, of);
+    let mut text = match of.until {
+        Some(until) => passed(notice.kind, of, until),
+        None => opening(notice.kind, of),
+    };
     text.push('\n');
     if let Some(warning) = again(of, replayed).filter(|_| notice.kind == NoticeKind::Degraded) {
         let _infallible = writeln!(text, "{warning}");
@@ -39,6 +42,18 @@ pub(super) fn of(notice: &Notice, of: &Of<'_>, replayed: &Replayed) -> String {
         );
     }
     text
+}
+
+/// What came and went.
+fn passed(kind: NoticeKind, of: &Of<'_>, until: i64) -> String {
+    let about = format!("Your PyPI mirror {} ({})", of.endpoint.id, of.endpoint.base);
+    let since = moment(of.standing.since);
+    let what = match kind {
+        NoticeKind::Recovered => "active again",
+        kind => kind.words(),
+    };
+    let (why, until) = (of.standing.rule, moment(until));
+    format!("{about} was {what} from {since} until {until}: {why}.")
 }
 
 fn opening(kind: NoticeKind, of: &Of<'_>) -> String {

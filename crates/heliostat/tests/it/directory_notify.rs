@@ -97,12 +97,16 @@ impl Desk {
     }
 
     fn command(&self, words: &[&str]) -> Invocation {
+        self.command_at(ENDS_TEXT, words)
+    }
+
+    fn command_at(&self, at: &str, words: &[&str]) -> Invocation {
         bare()
             .args(["directory", "notify", "--registry"])
             .arg(self.path("list"))
             .args([
                 "--at",
-                ENDS_TEXT,
+                at,
                 "--webhook",
                 self.keepers.url(),
                 "--webhook-key",
@@ -328,6 +332,45 @@ fn ways_that_lead_nowhere_are_refused_before_anybody_is_told() {
     let words = ["--mail-command", "cat", "--mail-addresses", &bad];
     refuse(&words, &["line 2", "is no address"]);
     assert_eq!(desk.record().len(), 0);
+}
+
+#[test]
+fn what_came_and_went_between_two_looks_is_told_in_order() {
+    let desk = Desk::new();
+    // Kestrel was down for four hours on the 16th.
+    let (before, after) = ("2026-11-15T12:00:00Z", "2026-11-17T12:00:00Z");
+    desk.command_at(before, &[]).run().assert_code(0);
+    let of_kestrel = |from: usize| -> Vec<(Value, Value)> {
+        let told = desk.keepers.received();
+        let told = told[from..].iter().map(document);
+        let told = told.filter(|one| one["endpoint"] == "kestrel-main");
+        told.map(|one| (one["kind"].clone(), one["until"].clone()))
+            .collect()
+    };
+    assert_eq!(of_kestrel(0), []);
+    let until = || std::fs::read_to_string(desk.path("list/notices/told-until")).unwrap();
+    assert_eq!(until().trim(), before);
+    // Nobody hears that it is back before they heard that it was out.
+    let from = desk.keepers.received().len();
+    desk.keepers.answer(500);
+    let unheard = desk.command_at(after, &[]).run();
+    unheard.assert_code(1);
+    let kinds: Vec<Value> = of_kestrel(from).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["degraded"]);
+    assert_eq!(until().trim(), before);
+    let from = desk.keepers.received().len();
+    desk.keepers.answer(200);
+    desk.command_at(after, &[]).run().assert_code(0);
+    let told = of_kestrel(from);
+    let kinds: Vec<&Value> = told.iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["degraded", "recovered"]);
+    assert!(told[0].1.is_string(), "it is over: {told:?}");
+    assert!(told[1].1.is_null(), "it still holds: {told:?}");
+    assert_eq!(until().trim(), after);
+    std::fs::write(desk.path("list/notices/told-until"), "soon\n").unwrap();
+    let refused = desk.command_at(after, &[]).run();
+    refused.assert_code(3);
+    assert_says(&refused.stderr, &["told-until", "mend or remove it"]);
 }
 
 #[test]

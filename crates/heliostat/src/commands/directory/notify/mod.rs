@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_directory::{
-    Contact, Decided, Known, Mirror, Notice, Policy, Registry, Replay, notices,
+    Contact, Decided, EndpointId, Known, Mirror, Notice, Policy, Registry, Replay, notices,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -56,22 +56,31 @@ pub(super) fn run(args: &DirectoryNotifyArgs) -> anyhow::Result<Outcome> {
     let carriers = Carriers::new(&args.notices, list, (&policy, &ways))?;
     if args.dry_run {
         let record = Record::look(list)?;
-        let due = due(list, (&policy, &registry), &record.reached(), now)?;
+        let due = due(list, (&policy, &registry), &record, now)?;
         let shown = show_due(&due, &registry, &carriers, (&record, args.json));
         reporter::talk(&format!("{} due", render::plural(shown, "notice")));
         return Ok(Outcome::Done);
     }
     let mut record = Record::open(list)?;
-    let due = due(list, (&policy, &registry), &record.reached(), now)?;
+    let due = due(list, (&policy, &registry), &record, now)?;
     let runtime = wire::runtime()?;
     let told = runtime.block_on(tell(&due, &registry, &carriers, (&mut record, args.json)));
     wire::end(runtime);
     let told = told?;
+    told.advance(&mut record, now)?;
     reporter::talk(&told.words());
     Ok(told.outcome())
 }
 
 impl Told {
+    /// What happened until now is behind us, unless something of it did not reach somebody.
+    fn advance(self, record: &mut Record, now: i64) -> anyhow::Result<()> {
+        if self.failed > 0 {
+            return Ok(());
+        }
+        record.advance(now)
+    }
+
     fn words(&self) -> String {
         let mut words = vec![format!(
             "{} delivered",
@@ -120,8 +129,9 @@ pub(super) async fn after_round(
     }
     let carriers = Carriers::new(args, list, (policy, ways))?;
     let mut record = Record::open(list)?;
-    let due = due(list, (policy, registry), &record.reached(), now)?;
+    let due = due(list, (policy, registry), &record, now)?;
     let told = tell(&due, registry, &carriers, (&mut record, false)).await?;
+    told.advance(&mut record, now)?;
     if told.delivered + told.failed + told.nobody > 0 {
         reporter::talk(&told.words());
     }
@@ -131,7 +141,7 @@ pub(super) async fn after_round(
 fn due(
     list: &Path,
     (policy, registry): (&Policy, &Registry),
-    told: &BTreeSet<String>,
+    record: &Record,
     now: i64,
 ) -> anyhow::Result<Vec<Notice>> {
     let decided: BTreeMap<_, _> = Decided::of_all(registry);
@@ -142,7 +152,8 @@ fn due(
         registry,
         policy,
         replay: &replay,
-        told,
+        told: &record.reached(),
+        told_until: record.told_until(),
         now,
     }))
 }
@@ -201,7 +212,8 @@ fn show(notice: &Notice, as_json: bool, channels: &[String]) {
     }
 }
 
-/// Carries everything that is due to everybody whom it has not reached.
+/// Carries everything that is due to everybody whom it has not reached. Whom one notice about an endpoint did not reach
+/// is not told the later ones either, so that everybody hears things in the order in which they happened.
 async fn tell(
     due: &[Notice],
     registry: &Registry,
@@ -209,10 +221,16 @@ async fn tell(
     (record, as_json): (&mut Record, bool),
 ) -> anyhow::Result<Told> {
     let mut told = Told::default();
+    let mut waiting: BTreeSet<(&Option<EndpointId>, String)> = BTreeSet::new();
     for notice in due {
         let mut reached = Vec::new();
         for channel in open_channels(notice, registry, carriers, record) {
             let name = channel.name();
+            let way = (&notice.endpoint, name.clone());
+            if waiting.contains(&way) {
+                told.failed += 1;
+                continue;
+            }
             if matches!(channel, Channel::Feed) {
                 told.nobody += 1;
                 reporter::talk(&format!(
@@ -223,6 +241,7 @@ async fn tell(
                 ));
             } else if let Err(error) = carriers.carry(notice, &channel).await {
                 told.failed += 1;
+                waiting.insert(way);
                 let error = error.context(format!(
                     "`{}` did not reach {name}, and is tried again",
                     notice.id

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Below the list's folder.
 const FILE: &str = "notices/sent.jsonl";
+/// Until when everybody was told everything, as a time.
+const UNTIL: &str = "notices/told-until";
 /// What tells apart who may write it.
 const LOCK: &str = "notices/.lock";
 /// Bytes of the file: some million notices.
@@ -21,6 +23,7 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Record {
     told: BTreeSet<(String, String)>,
+    until: (PathBuf, Option<Timestamp>),
     file: Option<File>,
     _lock: Option<File>,
 }
@@ -44,6 +47,7 @@ impl Record {
         };
         Ok(Self {
             told: lines(&path, &text)?,
+            until: until(list)?,
             file: None,
             _lock: None,
         })
@@ -72,6 +76,7 @@ impl Record {
         }
         Ok(Self {
             told: lines(&path, text.get(..whole).unwrap_or_default())?,
+            until: until(list)?,
             file: Some(file),
             _lock: Some(lock),
         })
@@ -84,6 +89,24 @@ impl Record {
     /// Ids of notices that reached anybody.
     pub(super) fn reached(&self) -> BTreeSet<String> {
         self.told.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Until when everybody was told everything, in seconds since 1970; nothing before the first time.
+    pub(super) fn told_until(&self) -> Option<i64> {
+        self.until.1.map(Timestamp::as_second)
+    }
+
+    /// Writes down that everybody was told everything that happened until then.
+    pub(super) fn advance(&mut self, now: i64) -> anyhow::Result<()> {
+        let now = Timestamp::from_second(now)?;
+        let (path, until) = &mut self.until;
+        if until.is_some_and(|until| until >= now) {
+            return Ok(());
+        }
+        crate::files::replace(path, format!("{now}\n").as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        *until = Some(now);
+        Ok(())
     }
 
     /// Writes down that a notice reached somebody; it is on the disk when this returns.
@@ -117,6 +140,20 @@ fn read(path: &Path) -> anyhow::Result<String> {
         .read_to_string(&mut text)
         .with_context(reading)?;
     Ok(text)
+}
+
+fn until(list: &Path) -> anyhow::Result<(PathBuf, Option<Timestamp>)> {
+    let path = list.join(UNTIL);
+    if !path.exists() {
+        return Ok((path, None));
+    }
+    let until = read(&path)?.trim().parse().with_context(|| {
+        format!(
+            "`{}` holds no time as `2026-11-25T12:00:00Z`; mend or remove it",
+            path.display()
+        )
+    })?;
+    Ok((path, Some(until)))
 }
 
 fn lines(path: &Path, text: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
