@@ -10,6 +10,8 @@ use crate::state::{Replayed, State};
 
 /// Rounds of handing out what caps took; each fills at least one group.
 const ROUNDS_MAX: usize = 256;
+/// Caps for more groups than these are not tried: a policy that wants less is loosened to this.
+const GROUPS_MAX: usize = 16;
 /// Shares that differ by less are the same.
 const TINY: f64 = 1e-9;
 
@@ -18,7 +20,8 @@ const TINY: f64 = 1e-9;
 pub struct Weights {
     /// By endpoint; only active ones have any, and all of them together have 1.
     pub of: BTreeMap<EndpointId, Weight>,
-    /// What one operator has at most: the policy's cap, or the least that can be where there are too few of them.
+    /// What one operator has at most: the policy's cap, or where there are too few of them for it, what each would have
+    /// at least if one of them were away.
     pub operator_share_max: f64,
     /// The same for one network.
     pub network_share_max: f64,
@@ -85,26 +88,38 @@ pub fn weights(registry: &Registry, replayed: &Replayed, policy: &Policy) -> Wei
 
 fn capped(members: &[Member<'_>], policy: &Policy) -> Weights {
     let caps = &policy.caps;
-    for (operator, network) in loosened(caps.operator_share_max, caps.network_share_max) {
-        if let Some(shares) = held(members, (operator, network)) {
-            return told(members, &shares, (operator, network));
+    let operators = steps(caps.operator_share_max);
+    let networks = steps(caps.network_share_max);
+    for operator in 0..operators.len() {
+        for network in 0..networks.len() {
+            let tight = (operators[operator], networks[network]);
+            let Some(shares) = held(members, tight) else {
+                continue;
+            };
+            let loose = (roomy(&operators, operator), roomy(&networks, network));
+            return match held(members, loose) {
+                Some(shares) => told(members, &shares, loose),
+                None => told(members, &shares, tight),
+            };
         }
     }
     let uncapped: Vec<f64> = members.iter().map(|member| member.uncapped).collect();
     told(members, &uncapped, (1.0, 1.0))
 }
 
-/// Caps to try, the wanted ones first: then what one of three, two, one can have, for the operators last.
-fn loosened(operator: f64, network: f64) -> Vec<(f64, f64)> {
-    let steps = |wanted: f64| {
-        let looser = [0.25, 1.0 / 3.0, 0.5, 1.0]
-            .into_iter()
-            .filter(move |step| *step > wanted);
-        std::iter::once(wanted).chain(looser)
-    };
-    steps(operator)
-        .flat_map(|operator| steps(network).map(move |network| (operator, network)))
+/// Caps to try: the wanted one, and then what each of fewer and fewer can have at least.
+fn steps(wanted: f64) -> Vec<f64> {
+    let looser = (1..=GROUPS_MAX).rev().map(|groups| 1.0 / count(groups));
+    std::iter::once(wanted)
+        .chain(looser.filter(|step| *step > wanted))
         .collect()
+}
+
+/// The wanted cap where it can hold. Where it cannot, the least that can would give all the same, whatever their health;
+/// so one step more: what each would have at least if one of them were away.
+fn roomy(steps: &[f64], least: usize) -> f64 {
+    let index = if least == 0 { 0 } else { least + 1 };
+    steps.get(index).copied().unwrap_or(1.0)
 }
 
 /// Shares under which no group has more than its cap, and all have 1 together; nothing where that cannot be.
@@ -283,18 +298,38 @@ mod tests {
         let two = of(&[(1, None, 90.0), (2, None, 10.0)]);
         assert_eq!(
             (shares(&two), two.operator_share_max),
-            (vec![0.5, 0.5], 0.5)
+            (vec![0.9, 0.1], 1.0)
         );
-        let three = of(&[(1, None, 90.0), (2, None, 10.0), (3, None, 10.0)]);
+        let three = of(&[(1, None, 90.0), (2, None, 20.0), (3, None, 10.0)]);
         assert_eq!(
             (shares(&three), three.operator_share_max),
-            (vec![0.333; 3], 1.0 / 3.0)
+            (vec![0.5, 0.333, 0.167], 0.5)
         );
+        let like = of(&[(1, None, 90.0), (2, None, 80.0), (3, None, 70.0)]);
+        assert_eq!(shares(&like), [0.375, 0.333, 0.292]);
         assert_eq!(shares(&of(&[(1, None, 90.0)])), [1.0]);
         assert_eq!(shares(&of(&[])), [] as [f64; 0]);
     }
 
     proptest! {
+        #[test]
+        fn whoever_is_healthier_has_no_smaller_share_and_among_few_a_larger_one(
+            healths in proptest::collection::vec(1.0_f64..100.0, 1..10),
+        ) {
+            let members: Vec<(u8, Option<u8>, f64)> = (0_u8..).zip(&healths).map(|(number, health)| (number, None, *health)).collect();
+            let weights = of(&members);
+            let shares: Vec<f64> = weights.of.values().map(|weight| weight.share).collect();
+            for (one, health) in shares.iter().zip(&healths) {
+                for (other, lower) in shares.iter().zip(&healths).filter(|(_, lower)| *lower < health) {
+                    prop_assert!(*one >= other - 1e-6, "{health}: {one}, {lower}: {other}");
+                    // With two or three, health decides, up to half of all.
+                    if healths.len() < 4 && health - lower > 1.0 {
+                        prop_assert!(one > other, "{health}: {one}, {lower}: {other}");
+                    }
+                }
+            }
+        }
+
         #[test]
         fn all_is_handed_out_and_no_cap_is_broken(
             members in proptest::collection::vec((0_u8..12, proptest::option::of(0_u8..9), 1.0_f64..100.0), 1..40),

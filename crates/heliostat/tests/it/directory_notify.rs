@@ -104,13 +104,7 @@ impl Desk {
         bare()
             .args(["directory", "notify", "--registry"])
             .arg(self.path("list"))
-            .args([
-                "--at",
-                at,
-                "--webhook",
-                self.keepers.url(),
-                "--webhook-key",
-            ])
+            .args(["--at", at, "--webhook", self.keepers.url(), "--webhook-key"])
             .arg(format!("file:{}", self.path("prober.key").display()))
             .arg("--mail-command")
             .arg(format!("sh {}", self.path("postman").display()))
