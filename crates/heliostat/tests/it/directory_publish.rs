@@ -17,7 +17,7 @@ use crate::world::{World, assert_says, bare};
 const EVERY_SECONDS: i64 = 1800;
 
 /// A list, and where it is published.
-struct Desk {
+pub(crate) struct Desk {
     folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Desk {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -42,7 +42,7 @@ impl Desk {
             .run()
     }
 
-    fn published() -> Self {
+    pub(crate) fn published() -> Self {
         let desk = Self::new();
         desk.publish("out").assert_code(0);
         desk
@@ -52,7 +52,7 @@ impl Desk {
         std::fs::read_to_string(self.path("out").join(name)).unwrap()
     }
 
-    fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_str(&self.text(name)).unwrap()
     }
 }

@@ -20,6 +20,7 @@ mod clients_tree;
 mod config_settings;
 mod config_words;
 mod directory_evidence;
+mod directory_exports;
 mod directory_fleet;
 mod directory_keep;
 mod directory_manners;

@@ -62,33 +62,42 @@ impl Document {
             info: [],
             mirrors: endpoints
                 .iter()
-                .map(|view| mirror(view, all, view.endpoint.base.path().to_owned()))
+                .map(|view| {
+                    let path = view.endpoint.base.path().trim_end_matches('/');
+                    let url = match path {
+                        "" => bare(view),
+                        path => path.to_owned(),
+                    };
+                    mirror(view, all, url)
+                })
                 .collect(),
         }
     }
 
     pub(super) fn of_list(view: &View<'_>) -> Self {
         let ranked = view.ranked();
+        let own = view.policy.own_domain.as_ref();
         Self {
             version: 1.7,
             site: About {
-                url: String::new(),
+                url: own.map_or_else(String::new, |domain| format!("https://{domain}")),
                 abbr: "LIST".to_owned(),
                 name: "Mirrors of Python packages".to_owned(),
-                homepage: view
-                    .policy
-                    .own_domain
-                    .as_ref()
-                    .map_or_else(String::new, |domain| format!("https://{domain}/")),
+                homepage: own.map_or_else(String::new, |domain| format!("https://{domain}/")),
                 disable: false,
             },
             info: [],
             mirrors: ranked
                 .into_iter()
-                .map(|of| mirror(of, view, of.endpoint.base.to_string()))
+                .map(|of| mirror(of, view, bare(of)))
                 .collect(),
         }
     }
+}
+
+/// Its address without the slash at the end, as the format wants it.
+fn bare(view: &EndpointView<'_>) -> String {
+    view.endpoint.base.as_str().trim_end_matches('/').to_owned()
 }
 
 fn mirror(view: &EndpointView<'_>, all: &View<'_>, url: String) -> Mirror {
@@ -104,17 +113,19 @@ fn mirror(view: &EndpointView<'_>, all: &View<'_>, url: String) -> Mirror {
     }
 }
 
-/// A letter with a time: `S` in step since, `F` failing since, `P` paused since, `U` unknown; then `O`, the last time
-/// it was in step.
+/// A letter with a time: `S` in step since, `F` failing since, `P` paused since, `U` unknown; after `F` the last
+/// time it was in step, `O`.
 fn status(view: &EndpointView<'_>) -> String {
     let in_step = view.synced_at();
-    let old = in_step.map_or_else(String::new, |at| format!("O{at}"));
     if view.standing.state == State::Maintenance {
-        return format!("P{}{old}", view.standing.since);
+        return format!("P{}", view.standing.since);
     }
     match (view.newest(|sample| Some(sample.outcome)), in_step) {
         (Some(Outcome::Alive), Some(at)) => format!("S{at}"),
-        (Some(Outcome::Failed), _) => format!("F{}{old}", view.standing.since),
+        (Some(Outcome::Failed), old) => {
+            let old = old.map_or_else(String::new, |at| format!("O{at}"));
+            format!("F{}{old}", view.standing.since)
+        }
         _ => "U".to_owned(),
     }
 }
