@@ -8,6 +8,7 @@ use heliostat_trust::ceremony::{Draft, DraftSignatures, describe};
 use heliostat_trust::keys::{PublicKey, SigningKey};
 use heliostat_trust::metadata::{Coverage, Metadata, Root, Signed, Snapshot, Targets, Timestamp};
 use heliostat_trust::publishers::{Memory, compare};
+use heliostat_trust::receipt::{Receipt, Statement};
 
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
@@ -21,6 +22,7 @@ pub const ALL: &[Target] = &[
     ("draft", draft),
     ("draft_signatures", draft_signatures),
     ("coverage", coverage),
+    ("receipt", receipt),
 ];
 
 /// A provenance document: none that nobody signed is believed.
@@ -118,5 +120,35 @@ pub fn coverage(bytes: &[u8]) {
     if let Some(claim) = Coverage::from_value(&value) {
         let written = serde_json::to_value(&claim).expect("a claim can be written");
         assert_eq!(Coverage::from_value(&written), Some(claim));
+    }
+}
+
+/// What a mirror signs about itself, one receipt or one bare statement a line: only what the named key signed is taken,
+/// no statement contradicts itself, and whether two contradict each other does not depend on which came first.
+pub fn receipt(bytes: &[u8]) {
+    heliostat_trust::crypto::install();
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let mut statements: Vec<Statement> = Vec::new();
+    for line in lines.take(8) {
+        if let Ok(receipt) = serde_json::from_slice::<Receipt>(line) {
+            if let Ok(statement) = receipt.verify() {
+                let mut other = receipt.clone();
+                other.statement.push(' ');
+                assert!(other.verify().is_err(), "another text is not signed");
+                statements.push(statement);
+            }
+        } else if let Ok(statement) = serde_json::from_slice(line) {
+            statements.push(statement);
+        }
+    }
+    for one in &statements {
+        let written = serde_json::to_string(one).expect("a statement is JSON");
+        let again: Statement = serde_json::from_str(&written).expect("what we write can be read");
+        assert_eq!(&again, one);
+        assert_eq!(one.contradicts(&again), None);
+        for other in &statements {
+            let (this, that) = (one.contradicts(other), other.contradicts(one));
+            assert_eq!(this.is_some(), that.is_some());
+        }
     }
 }
