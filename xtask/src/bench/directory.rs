@@ -264,7 +264,9 @@ fn publish(ground: &Ground<'_>, arguments: &Arguments) -> Result<()> {
     let mut score = Command::new(&ground.heliostat);
     score.args(["directory", "score", "--registry"]);
     score.arg(&list).arg("--explain").arg("alpenglow-main");
-    score.arg("--replay").args(&history);
+    for file in &history {
+        score.arg("--replay").arg(file);
+    }
     let mut publish = Command::new(&ground.heliostat);
     publish.args(["directory", "publish"]).arg(&out);
     publish.arg("--registry").arg(&list);
