@@ -13,6 +13,7 @@ use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal, Verdict};
 use crate::mirrors::{MirrorId, Mirrors, Purpose};
 use crate::spool::SpoolWriter;
+use crate::turns::{Turn, Turns};
 use crate::{ClientError, Limits};
 
 /// How often all mirrors are gone through, as long as each time brought new bytes or an outage may be over.
@@ -35,6 +36,7 @@ pub(crate) struct SignedFile {
 /// One download.
 pub(crate) struct Download<'a> {
     mirrors: &'a Mirrors,
+    turns: &'a Turns,
     limits: &'a Limits,
     file: SignedFile,
     writer: SpoolWriter,
@@ -93,12 +95,14 @@ impl<'a> Download<'a> {
     /// A download that has not begun.
     pub(crate) fn new(
         mirrors: &'a Mirrors,
+        turns: &'a Turns,
         limits: &'a Limits,
         file: SignedFile,
         writer: SpoolWriter,
     ) -> Self {
         Self {
             mirrors,
+            turns,
             limits,
             file,
             writer,
@@ -160,8 +164,12 @@ impl<'a> Download<'a> {
             } else {
                 self.limits.stall
             };
+            let turn = self.turns.take().await;
+            if self.writer.is_abandoned() {
+                return Err(ClientError::Stopping);
+            }
             let crawl = (untried > 0).then(|| Crawl::new(self.received_bytes));
-            let outcome = match self.from(id, patience, crawl).await {
+            let outcome = match self.from(id, patience, (turn, crawl)).await {
                 Ok(()) => self.judge(id),
                 Err(stop) => Err(stop),
             };
@@ -194,13 +202,13 @@ impl<'a> Download<'a> {
         &mut self,
         id: MirrorId,
         patience: Duration,
-        mut crawl: Option<Crawl>,
+        (mut turn, mut crawl): (Turn<'_>, Option<Crawl>),
     ) -> Result<(), Stop> {
         let (started, held_bytes) = (Instant::now(), self.received_bytes);
         let mirror = self.mirrors.mirror(id);
         let failed = |error| Stop::Failure(Failure::of(error));
         let opening = mirror.open(&self.file.path, self.received_bytes, patience);
-        let mut incoming = opening.await.map_err(failed)?;
+        let mut incoming = turn.wait_for(opening).await.map_err(failed)?;
         if let Some(total) = incoming.total_bytes()
             && total != self.file.size_bytes
         {
@@ -211,7 +219,11 @@ impl<'a> Download<'a> {
         }
         // A mirror without ranges begins at the beginning; what is there already is passed over.
         let mut skip = self.received_bytes - incoming.offset();
-        while let Some(mut chunk) = incoming.chunk(patience).await.map_err(failed)? {
+        while let Some(mut chunk) = turn
+            .wait_for(incoming.chunk(patience))
+            .await
+            .map_err(failed)?
+        {
             if self.writer.is_abandoned() {
                 return Err(Stop::Abandoned);
             }

@@ -27,6 +27,7 @@ mod single;
 mod spool;
 mod tested;
 mod tuf;
+mod turns;
 
 pub use answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
 pub use carried::{Carried, CarriedFile, CarriedPage};

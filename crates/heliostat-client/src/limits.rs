@@ -60,6 +60,12 @@ pub struct Limits {
     /// Connections to one mirror that are kept while nothing is asked of it. 32: each keeps what room it has read into, up
     /// to 400 kB, but with 4 kept a warm installation of 40 packages took 40 ms longer.
     pub idle_max: usize,
+    /// Files that come in at once as fast as they can be taken. 4: each has up to 800 kB of room to read into.
+    pub turns_max: usize,
+    /// A file of which nothing comes for so long lets one more come in beside it. 5 ms.
+    pub turn_wait: Duration,
+    /// A file that has been coming in for so long lets one more come in beside it. 0.3 s.
+    pub turn_longest: Duration,
     /// A mirror that lied is not asked for so long. A day.
     pub drop_for: Duration,
     /// Requests that come no further apart than this belong to one resolution, which sees one snapshot. 3 s.
@@ -117,6 +123,9 @@ impl Default for Limits {
             hold_back_bytes: 64 * KIB,
             requests_max: 32,
             idle_max: 32,
+            turns_max: 4,
+            turn_wait: Duration::from_millis(5),
+            turn_longest: Duration::from_millis(300),
             drop_for: Duration::from_hours(24),
             settle: Duration::from_secs(3),
             resolution_max: Duration::from_mins(5),

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{ClientError, Limits};
 
-/// The largest piece given at once, in bytes. Forty files on their way hold one each.
-const PIECE_BYTES_MAX: u64 = 64 << 10;
+/// The largest piece given at once, in bytes. Forty files on their way hold two each.
+const PIECE_BYTES_MAX: u64 = 32 << 10;
 
 /// A file that is arriving, or has arrived. Cheap to clone.
 #[derive(Debug, Clone)]

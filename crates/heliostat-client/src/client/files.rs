@@ -100,7 +100,8 @@ impl Client {
         self.inner.files().insert(file.path.clone(), reader.clone());
         let (work, path) = (Arc::clone(&self.inner), file.path.clone());
         self.inner.tasks.spawn(async move {
-            let download = Download::new(&work.mirrors, &work.options.limits, signed, writer);
+            let limits = &work.options.limits;
+            let download = Download::new(&work.mirrors, &work.turns, limits, signed, writer);
             let _stopped = work.cancel.run_until_cancelled(download.run()).await;
             work.files().remove(&path);
         });

@@ -30,6 +30,7 @@ use crate::session::{Pulse, Session};
 use crate::spool::Spool;
 use crate::tested::Tested;
 use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, refusal_of};
+use crate::turns::Turns;
 use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
 /// A verified view of a signed tree. Cheap to clone.
@@ -52,6 +53,7 @@ struct Inner {
     loading: Single<(u64, Needed), Result<(), Arc<ClientError>>>,
     fetching: Single<(ProjectName, Sha256), Result<Arc<SignedPage>, Arc<ClientError>>>,
     files: Mutex<HashMap<TreePath, Spool>>,
+    turns: Turns,
     asked: Mutex<HashMap<ProjectName, Instant>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -96,6 +98,7 @@ impl Client {
             loading: Single::default(),
             fetching: Single::default(),
             files: Mutex::default(),
+            turns: Turns::new(limits),
             asked: Mutex::default(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),

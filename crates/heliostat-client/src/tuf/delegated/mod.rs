@@ -84,8 +84,11 @@ impl Delegated {
         Ok(Self::of(file.into_signed(), None, claim))
     }
 
-    fn of(targets: Targets, signed: Option<&[u8]>, claim: &Claim<'_>) -> Self {
+    fn of(mut targets: Targets, signed: Option<&[u8]>, claim: &Claim<'_>) -> Self {
         let expires = targets.expires;
+        if let Some(delegations) = &mut targets.delegations {
+            shrink(delegations);
+        }
         let content = match signed {
             Some(signed) if targets.delegations.is_none() => Content::Bin(signed.into()),
             _ => Content::Delegator {
@@ -290,6 +293,16 @@ fn count(
         .collect();
     let valid = authority.valid_signers(signed, &found).len();
     Ok(u32::try_from(valid).unwrap_or(u32::MAX))
+}
+
+/// Gives back the room that lists of one have for four: a megabyte of 8,192 bins.
+fn shrink(delegations: &mut Delegations) {
+    for role in &mut delegations.roles {
+        role.keyids.shrink_to_fit();
+        let lists = [&mut role.paths, &mut role.path_hash_prefixes];
+        lists.into_iter().flatten().for_each(Vec::shrink_to_fit);
+    }
+    delegations.roles.shrink_to_fit();
 }
 
 /// Whether all delegations go by hash prefixes of one length, which rise from the first to the last: then at most one
