@@ -163,12 +163,19 @@ pub fn problems(report: &Report, now: Instant) -> Vec<(Problem, Weight)> {
             kind: ProblemKind::Missing,
             reason: format!("delegates to no role `{name}`, so this is no list of mirrors"),
         });
+    // A list without its status is one whose prober is away: who is on it does not hang on that.
+    let status_file = format!(".{STATUS_ROLE}.json");
+    let weighed = |problem: Problem| {
+        let is_old = problem.kind == ProblemKind::Missing && problem.file.ends_with(&status_file);
+        let weight = if is_old { Weight::Old } else { Weight::Fatal };
+        (problem, weight)
+    };
     report
         .problems
         .iter()
         .cloned()
         .chain(absent)
-        .map(|problem| (problem, Weight::Fatal))
+        .map(weighed)
         .chain(expired)
         .collect()
 }

@@ -249,6 +249,14 @@ fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {
     Some(OriginOptions { order, upstream })
 }
 
+/// Whether a file, or what goes with it, may be one of a project's.
+fn is_file_of(project: &heliostat_pypi::ProjectName, filename: &str) -> bool {
+    let file = filename.strip_suffix(".metadata").unwrap_or(filename);
+    heliostat_pypi::project_candidates(file)
+        .iter()
+        .any(|name| name == project)
+}
+
 /// What each mirror answered about a file or a project, the oldest first.
 pub(super) fn why(common: &CommonArgs, file: &str, json: bool) -> anyhow::Result<Outcome> {
     let directory = wire::data_directory(common).join("proxy");
@@ -261,6 +269,7 @@ pub(super) fn why(common: &CommonArgs, file: &str, json: bool) -> anyhow::Result
         last == file
             || last.strip_suffix(".metadata") == Some(file)
             || project.as_ref().is_some_and(of_project)
+            || project.as_ref().is_some_and(|name| is_file_of(name, last))
             || projects.iter().any(of_project)
     })?;
     for entry in &entries {

@@ -75,6 +75,21 @@ fn an_expired_or_missing_status_is_said_and_harms_nobody() {
     );
     let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
     assert_eq!(answer.status, 200);
+    drop(proxy);
+    // The role that names it may be away as well.
+    for file in std::fs::read_dir(fleet.list.folder.join("tuf")).unwrap() {
+        let path = file.unwrap().path();
+        if path.to_string_lossy().ends_with(".directory-status.json") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let proxy = fleet.proxy(&[]);
+    assert_says(
+        get(&format!("{}/", proxy.url)).text(),
+        &["how they do is not known", "directory-status.json"],
+    );
+    let answer = get_with(&format!("{}alpha-app/", proxy.index_url()), &[JSON]);
+    assert_eq!(answer.status, 200);
 }
 
 #[test]
