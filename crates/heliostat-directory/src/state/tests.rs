@@ -240,6 +240,11 @@ fn dishonesty_is_for_people_to_judge() {
     story.ends(State::Quarantined, Rule::Gate(Gate::Integrity));
     story.decided.lifted_at = vec![story.at - DAY];
     story.ends(State::Probation, Rule::Lifted);
+    // Whoever still lies is let back with the first round without a lie.
+    let mut lying = Story::active().then(DAY, lie);
+    lying.decided.lifted_at = vec![lying.at - DAY / 2];
+    lying.ends(State::Quarantined, Rule::Gate(Gate::Integrity));
+    lying.up(MINUTES_5).ends(State::Probation, Rule::Lifted);
     story.decided.admin_state = AdminState::Vetoed;
     story.ends(State::Vetoed, Rule::People);
 }
