@@ -37,6 +37,32 @@ fn consent(fleet: &Fleet, refused: &Finished) {
 }
 
 #[test]
+fn an_entry_holds_a_mirror_to_the_key_it_signs_with_for_this_address_alone() {
+    let fleet = Fleet::new(small());
+    let front = Front::serve(fleet.tree(), &fleet.authority);
+    let words = ["--operator", "Campus", "--country", "CH"];
+    let named = |url: &str| fleet.world.sync(&["--public-url", url]).assert_code(0);
+    // As in a tree that was copied from there.
+    named("https://elsewhere.example/");
+    let refused = add(&fleet, &front, &words);
+    consent(&fleet, &refused);
+    let copied = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
+    copied.assert_code(0);
+    assert!(!copied.stdout.contains("receipt-key"), "{}", copied.stdout);
+    assert_says(
+        &copied.stderr,
+        &["names no key", "`https://elsewhere.example/`"],
+    );
+    named(&format!("https://{HOST}:{}/", front.port()));
+    let about = std::fs::read(fleet.tree().join(".well-known/heliostat-mirror.json")).unwrap();
+    let about: Value = serde_json::from_slice(&about).unwrap();
+    let own = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
+    own.assert_code(0);
+    let key = about["receipt"]["key"].as_str().unwrap();
+    assert_says(&own.stdout, &[&format!("receipt-key = \"{key}\"")]);
+}
+
+#[test]
 fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     let fleet = Fleet::new(small());
     let front = Front::serve(fleet.tree(), &fleet.authority);
@@ -60,6 +86,9 @@ fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     assert_says(&tampered.stderr, &["gate `integrity`"]);
     front.spoil([]);
     add(&fleet, &front, &words).assert_code(0);
+    // A signed word that names no address may be another mirror's, in a tree that was copied from there.
+    let text = std::fs::read_to_string(&entry).unwrap();
+    assert!(!text.contains("receipt-key"), "{text}");
     let listed = verb(&fleet, &["list"]);
     listed.assert_code(0);
     assert_says(&listed.stdout, &["campus", "CH"]);

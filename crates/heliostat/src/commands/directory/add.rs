@@ -80,10 +80,9 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
         mirror.operator.name = name;
         judge(&registry, &mirror, &policy)?;
     }
-    let receipt = (audit.described.as_ref()).and_then(|described| described.receipt.as_ref());
-    let key = receipt.filter(|receipt| receipt.verify().is_ok());
+    let key = receipt_key(audit.described.as_ref(), &target);
     for endpoint in &mut mirror.endpoints {
-        endpoint.receipt_key = key.map(|receipt| receipt.key.clone());
+        endpoint.receipt_key.clone_from(&key);
     }
     probe::tell(std::slice::from_ref(&audit.sample), false);
     let refusals = refusals(&audit, &challenge, &target);
@@ -245,8 +244,7 @@ async fn control(
     described: Option<&Described>,
 ) -> Option<&'static str> {
     let named = described.and_then(|described| described.operator.url.as_deref());
-    let same = |url: &str| url.trim_end_matches('/') == target.base.as_str().trim_end_matches('/');
-    if named.is_some_and(same) {
+    if named.is_some_and(|url| is_base(url, target)) {
         return Some("heliostat-mirror.json names this address");
     }
     let url = target
@@ -258,6 +256,34 @@ async fn control(
     text.lines()
         .any(|line| line.trim() == challenge)
         .then_some("heliostat-directory.txt holds the challenge")
+}
+
+fn is_base(url: &str, target: &Target) -> bool {
+    url.trim_end_matches('/') == target.base.as_str().trim_end_matches('/')
+}
+
+/// The key that the entry holds the mirror to. A copied tree carries the word of the mirror it was copied from, whose key
+/// its own would contradict one day, so that only a signed word that names this address counts.
+fn receipt_key(described: Option<&Described>, target: &Target) -> Option<String> {
+    let receipt = described?.receipt.as_ref()?;
+    let statement = receipt.verify().ok()?;
+    if statement
+        .url
+        .as_deref()
+        .is_some_and(|url| is_base(url, target))
+    {
+        return Some(receipt.key.clone());
+    }
+    reporter::talk(&format!(
+        "the entry names no key for its receipts: what is signed there is said of {}, not of `{}`; run the mirror with \
+         `--public-url {}`, and add `receipt-key` then",
+        statement
+            .url
+            .map_or_else(|| "no address".to_owned(), |url| format!("`{url}`")),
+        target.base,
+        target.base,
+    ));
+    None
 }
 
 /// Why a mirror is not listed.
@@ -309,7 +335,7 @@ fn write(
     let report = json!({
         "mirror": mirror.id,
         "control": audit.control,
-        "reference": args.prober.upstream.upstream,
+        "reference": args.prober.upstream.root()?,
         "round": round,
     });
     let mut bytes =
