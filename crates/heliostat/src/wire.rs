@@ -78,19 +78,36 @@ pub(crate) fn open_store(common: &CommonArgs, events: &Events) -> anyhow::Result
     Ok(store)
 }
 
-/// The upstream that the options name. `contact` is how whoever runs this mirror can be reached, where it was told.
-pub(crate) fn upstream(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Result<Upstream> {
-    Ok(Upstream::new(upstream_options(args, contact)?)?)
+/// The upstream that the options name, for a command without a data directory.
+pub(crate) fn upstream(args: &UpstreamArgs) -> anyhow::Result<Upstream> {
+    Ok(Upstream::new(upstream_options(args, args.root()?, None)?)?)
+}
+
+/// The upstream of a mirror: the one that the options name, else the one that was named at its last sync. Requests tell
+/// how whoever runs the mirror can be reached, as `--contact` once said.
+pub(crate) fn upstream_of(store: &Store, args: &UpstreamArgs) -> anyhow::Result<Upstream> {
+    let contact = about::operator(store)?.contact;
+    let remembered = match &args.upstream {
+        Some(_) => None,
+        None => heliostat_engine::sync::named_upstream(store)?,
+    };
+    let root = match remembered {
+        Some(root) => {
+            tracing::info!(upstream = %root, "taking from where the last sync took from");
+            root
+        }
+        None => args.root()?,
+    };
+    Ok(Upstream::new(upstream_options(
+        args,
+        root,
+        contact.as_deref(),
+    )?)?)
 }
 
 /// Tells what of the upstream's options cannot be used, before anything is made on disk.
 pub(crate) fn usable(args: &UpstreamArgs) -> anyhow::Result<()> {
-    upstream(args, None).map(drop)
-}
-
-/// How whoever runs the mirror can be reached, as `--contact` once said.
-pub(crate) fn contact(store: &Store) -> anyhow::Result<Option<String>> {
-    Ok(about::operator(store)?.contact)
+    upstream(args).map(drop)
 }
 
 /// Everything a use-case works with.
@@ -200,9 +217,13 @@ fn verifier_as_signed(carried: Option<Vec<u8>>, what: &str) -> anyhow::Result<At
     Ok(AttestVerifier::from_json(&carried)?)
 }
 
-fn upstream_options(args: &UpstreamArgs, contact: Option<&str>) -> anyhow::Result<UpstreamOptions> {
+fn upstream_options(
+    args: &UpstreamArgs,
+    root: Url,
+    contact: Option<&str>,
+) -> anyhow::Result<UpstreamOptions> {
     Ok(UpstreamOptions {
-        root: args.upstream.clone(),
+        root,
         file_mirrors: args.file_mirror.clone(),
         user_agent: (args.user_agent.clone()).unwrap_or_else(|| user_agent(contact)),
         ca_certificates_pem: certificates(args.cacert.as_deref())?,

@@ -26,7 +26,7 @@ pub use plan::{
     plan,
 };
 pub use preview::Preview;
-pub use wishes::{Others, Wishes, WishesGiven};
+pub use wishes::{Others, Wishes, WishesGiven, name_upstream, named_upstream};
 
 use crate::context::Context;
 use crate::error::EngineError;

@@ -1,4 +1,5 @@
-//! What is wanted, remembered between runs: the selection by its sources, the filters, whether files are taken.
+//! What is wanted, remembered between runs: the selection by its sources, the filters, whether files are taken, and from
+//! which upstream.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,12 @@ use heliostat_pypi::filter::FileFilter;
 use heliostat_pypi::select::Selection;
 use heliostat_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::Files;
 
 const KEY: &str = "wishes";
+const UPSTREAM_KEY: &str = "upstream-named";
 
 /// What is wanted. Each source of the selection (what was typed, a requirements file, the configuration) is kept
 /// apart, so that giving one of them again replaces just what it said before.
@@ -49,6 +52,21 @@ pub enum Others {
     Keep,
     /// It is forgotten, filters included.
     Forget,
+}
+
+/// The upstream that was named last, without credentials. A mirror of one index must not go on with another because
+/// nobody named it again.
+pub fn named_upstream(store: &Store) -> Result<Option<Url>, StoreError> {
+    let text = store.meta::<String>(UPSTREAM_KEY)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// Remembers the upstream that a call named. Credentials are not kept: they stand in a netrc file or are named again.
+pub fn name_upstream(store: &Store, upstream: &Url) -> Result<(), StoreError> {
+    let mut upstream = upstream.clone();
+    // Addresses that can be fetched have a host, so that both can be taken out.
+    let _without = (upstream.set_username(""), upstream.set_password(None));
+    store.set_meta(UPSTREAM_KEY, &upstream.to_string())
 }
 
 impl Wishes {

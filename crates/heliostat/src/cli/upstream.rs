@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use url::Url;
 
@@ -9,9 +10,9 @@ use url::Url;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Upstream")]
 pub(crate) struct UpstreamArgs {
-    /// The upstream's Simple API root
-    #[arg(long, value_name = "URL", default_value = crate::PYPI_SIMPLE_ROOT)]
-    pub(crate) upstream: Url,
+    /// The upstream's Simple API root [default: what `sync` took from last in this data directory, else PyPI's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<Url>,
     /// Try files here first: a base under which packages/… is found; may be given more than once
     #[arg(long, value_name = "URL")]
     pub(crate) file_mirror: Vec<Url>,
@@ -42,4 +43,14 @@ pub(crate) struct UpstreamArgs {
     /// The longest Retry-After that is waited for inside a run
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) retry_after_max: u64,
+}
+
+impl UpstreamArgs {
+    /// Where to take from, where no data directory has a say in it.
+    pub(crate) fn root(&self) -> anyhow::Result<Url> {
+        match &self.upstream {
+            Some(upstream) => Ok(upstream.clone()),
+            None => crate::PYPI_SIMPLE_ROOT.parse().context("PyPI's address"),
+        }
+    }
 }

@@ -96,7 +96,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Memory> {
 fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
     heliostat_trust::crypto::install();
     let packages = packages(&args.lock)?;
-    let upstream = wire::upstream(&args.upstream, None)?;
+    let upstream = wire::upstream(&args.upstream)?;
     let runtime = wire::runtime()?;
     let looked = runtime.block_on(async {
         let verifier = match &args.root {

@@ -178,7 +178,7 @@ fn pins(args: &ServeArgs) -> anyhow::Result<Vec<heliostat_pypi::ProjectName>> {
 
 /// What taking on demand works with.
 fn context(store: Store, args: &ServeArgs, events: Events) -> anyhow::Result<Context> {
-    let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
+    let upstream = wire::upstream_of(&store, &args.upstream)?;
     Ok(Context {
         attestations: wire::attestations(&args.attestations, &store)?,
         ..wire::context(store, upstream, events)

@@ -9,10 +9,10 @@ use heliostat_engine::downstream::sync_signed;
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, WishesGiven,
-    preview, sync,
+    name_upstream, preview, sync,
 };
 use heliostat_engine::{Context, EngineError, RunSummary};
-use heliostat_store::{LedgerEntry, Run as FinishedRun};
+use heliostat_store::{LedgerEntry, Run as FinishedRun, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{selection, signals};
@@ -52,9 +52,9 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
     if !args.dry_run {
-        about::introduce(&store, &args.mirror.operator())?;
+        remember(&store, args)?;
     }
-    let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
+    let upstream = wire::upstream_of(&store, &args.upstream)?;
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
         notary,
@@ -111,6 +111,15 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     wire::end(runtime);
     drop(lock);
     ended
+}
+
+/// Notes what this call says for the ones after it: who runs the mirror, and where it takes from.
+fn remember(store: &Store, args: &SyncArgs) -> anyhow::Result<()> {
+    about::introduce(store, &args.mirror.operator())?;
+    if let Some(upstream) = &args.upstream.upstream {
+        name_upstream(store, upstream)?;
+    }
+    Ok(())
 }
 
 /// Where there is no mirror yet, nothing was selected earlier either: a call that selects nothing makes none. A signed

@@ -26,7 +26,7 @@ pub(super) fn run(common: &CommonArgs, args: &VerifyArgs) -> anyhow::Result<Outc
     let events = reporter::events(output);
     wire::usable(&args.upstream)?;
     let store = wire::open_store(common, &events)?;
-    let upstream = wire::upstream(&args.upstream, wire::contact(&store)?.as_deref())?;
+    let upstream = wire::upstream_of(&store, &args.upstream)?;
     // A repair changes what a sync works on; looking does not.
     let now = wire::clock().now();
     let lock = args

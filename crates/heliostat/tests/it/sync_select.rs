@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use heliostat_testkit::pypi::Kind;
+use heliostat_testkit::pypi::{FakePyPi, Kind};
 use heliostat_testkit::tree::{Expect, Held};
 use heliostat_testkit::universe::{Release, Universe, Yank};
 
 use crate::sync_world::{digests, small};
-use crate::world::{World, assert_says, heliostat};
+use crate::world::{QUICK, World, assert_says, heliostat};
 
 fn kept(world: &World, project: &str) -> Vec<String> {
     world.assert_consistent();
@@ -51,6 +51,37 @@ fn versions(files: &[String]) -> BTreeSet<String> {
 fn assert_versions(world: &World, project: &str, expected: &[&str]) {
     let expected: BTreeSet<String> = expected.iter().map(|text| (*text).to_owned()).collect();
     assert_eq!(versions(&kept(world, project)), expected);
+}
+
+#[test]
+fn the_upstream_that_was_named_is_the_one_of_later_calls() {
+    let world = World::new(small());
+    world.sync(&["alpha"]).assert_code(0);
+    // Were another upstream asked, it would be reached over TLS: nothing of this may leave the machine.
+    let quiet = |command| {
+        let command = world.heliostat.command(command).args(QUICK);
+        command.env("HTTPS_PROXY", "http://127.0.0.1:9")
+    };
+    world.pypi.clear_log();
+    let run = quiet("sync").args(["beta", "--log", "info"]).run();
+    run.assert_code(0);
+    assert_says(&run.stderr, &[&world.pypi.index_url()]);
+    world.assert_holds(&["alpha", "beta"]);
+    assert!(world.pypi.count(Kind::Page) > 0);
+    let preview = quiet("sync").args(["gamma-core", "--dry-run"]).run();
+    preview.assert_code(0);
+    std::fs::remove_file(world.path_in_tree(&world.listed("beta")[0])).unwrap();
+    quiet("verify").arg("--repair").run().assert_code(0);
+    world.assert_holds(&["alpha", "beta"]);
+    world.assert_consistent();
+    // Another one that is named takes its place.
+    let world = world.moved_to(FakePyPi::serve(small()));
+    world.sync(&[]).assert_code(0);
+    world.pypi.clear_log();
+    let quiet = world.heliostat.command("sync").args(QUICK);
+    let quiet = quiet.env("HTTPS_PROXY", "http://127.0.0.1:9");
+    quiet.arg("gamma-core").run().assert_code(0);
+    assert!(world.pypi.count(Kind::Page) > 0);
 }
 
 #[test]

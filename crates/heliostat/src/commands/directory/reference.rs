@@ -54,10 +54,10 @@ impl<'a> Opening<'a> {
 
     /// Asks for the list of projects, and for what is signed of it.
     pub(super) async fn open(&self) -> anyhow::Result<Reference> {
-        let upstream = wire::upstream(&self.args.upstream, None)?;
+        let upstream = wire::upstream(&self.args.upstream)?;
         let reference = Reference::open(upstream).await?;
         let reference = match &self.memory {
-            Some(path) => reference.remembering(remembered(path, &self.args.upstream.upstream)),
+            Some(path) => reference.remembering(remembered(path, &self.args.upstream.root()?)),
             None => reference,
         };
         Ok(match &self.client {
@@ -115,7 +115,7 @@ fn client(args: &ProberArgs, directory: &Path) -> anyhow::Result<Option<Client>>
         root: wire::notarys_root(path)?,
         root_name: path.display().to_string(),
         mirrors: MirrorOptions {
-            mirrors: vec![tree_of(&upstream.upstream)?],
+            mirrors: vec![tree_of(&upstream.root()?)?],
             transport: wire::transport(upstream.cacert.as_deref(), upstream.proxy.as_ref())?,
         },
         directory: directory.to_owned(),
