@@ -147,14 +147,23 @@ impl<'a> Notes<'a> {
             project.is_some_and(|project| judged.iter().any(|name| name.as_str() == project))
         };
         let kept = (self.before.iter())
-            .filter(|finding| finding.check.class() > class && !is_old(finding))
-            .cloned();
-        // What closed a gate is remembered with its age and its proof, and closes it again when it is seen again.
-        findings.extend(kept.map(|finding| Finding {
-            level: finding.gate.map_or(finding.level, |_| Level::Note),
-            gate: None,
-            ..finding
-        }));
+            .filter(|finding| finding.check.class() > class && !is_old(finding));
+        for finding in kept {
+            // A fast check may note what belongs to a slower one; that stands once.
+            let noted = findings.iter().any(|noted| {
+                (noted.check, noted.address) == (finding.check, finding.address)
+                    && noted.text == finding.text
+            });
+            if noted {
+                continue;
+            }
+            // What closed a gate is remembered with its age and its proof, and closes it again when it is seen again.
+            findings.push(Finding {
+                level: finding.gate.map_or(finding.level, |_| Level::Note),
+                gate: None,
+                ..finding.clone()
+            });
+        }
         findings.truncate(FINDINGS_MAX);
         (findings, self.evidence)
     }
@@ -207,6 +216,33 @@ mod tests {
         assert_eq!((after.len(), evidence.len()), (2, 1));
         assert_eq!(after[0].evidence, before[0].evidence);
         assert_eq!(after[1].evidence, Some(evidence[0].sha256.to_hex()));
+    }
+
+    #[test]
+    fn what_a_fast_check_notes_for_a_slower_one_stands_once_in_every_round() {
+        let mut before = Vec::new();
+        for round in 0..60 {
+            let mut notes = Notes::new(1000 + 300 * round, &before);
+            notes.note(Check::SampleIndex, None, "offers no core metadata");
+            if round == 0 {
+                notes.warn(Check::Hsts, None, "no header");
+            }
+            let class = if round == 0 {
+                Class::Daily
+            } else {
+                Class::Minutes
+            };
+            let (after, _) = notes.into_findings(class);
+            let found: Vec<(Check, i64)> = (after.iter())
+                .map(|finding| (finding.check, finding.since))
+                .collect();
+            assert_eq!(found, [(Check::SampleIndex, 1000), (Check::Hsts, 1000)]);
+            before = after;
+        }
+        // A history that doubled them before is put right.
+        let doubled: Vec<Finding> = before.iter().cycle().take(8).cloned().collect();
+        let (after, _) = Notes::new(99_000, &doubled).into_findings(Class::Minutes);
+        assert_eq!(after.len(), 2);
     }
 
     #[test]
