@@ -18,7 +18,7 @@ pub(crate) struct DirectoryAddArgs {
     /// What it is called on the list [default: made from its host]
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// Who runs it [default: whom its own description names]
+    /// Who runs it [default: whom its own description names, where that names this address; else its host]
     #[arg(long, value_name = "NAME")]
     pub(crate) operator: Option<String>,
     /// The country that it stands in, as two capital letters

@@ -63,6 +63,35 @@ fn an_entry_holds_a_mirror_to_the_key_it_signs_with_for_this_address_alone() {
 }
 
 #[test]
+fn a_copied_description_does_not_say_who_runs_the_copy() {
+    let fleet = Fleet::new(small());
+    let front = Front::serve(fleet.tree(), &fleet.authority);
+    let named = |url: &str| {
+        let words = ["--operator", "The original", "--public-url", url];
+        fleet.world.sync(&words).assert_code(0);
+    };
+    named("https://elsewhere.example/");
+    let words = ["--id", "campus", "--country", "CH"];
+    let refused = add(&fleet, &front, &words);
+    refused.assert_code(1);
+    consent(&fleet, &refused);
+    let copied = add(&fleet, &front, &words);
+    copied.assert_code(2);
+    let parts = [
+        "`The original`",
+        "`https://elsewhere.example/`",
+        "`--operator`",
+    ];
+    assert_says(&copied.stderr, &parts);
+    assert!(!fleet.list().join("mirrors.d/campus.toml").exists());
+    named(&format!("https://{HOST}:{}/", front.port()));
+    let own = add(&fleet, &front, &words);
+    own.assert_code(0);
+    let text = std::fs::read_to_string(fleet.list().join("mirrors.d/campus.toml")).unwrap();
+    assert_says(&text, &["name = \"The original\""]);
+}
+
+#[test]
 fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     let fleet = Fleet::new(small());
     let front = Front::serve(fleet.tree(), &fleet.authority);

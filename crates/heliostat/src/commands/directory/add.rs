@@ -71,15 +71,6 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     let target = Target::of(&mirror, endpoint);
     let challenge = challenge(&policy, &mirror);
     let audit = audit(args, &policy, (&target, &challenge))?;
-    if args.operator.is_none()
-        && let Some(name) = audit
-            .described
-            .as_ref()
-            .and_then(|described| described.operator.name.clone())
-    {
-        mirror.operator.name = name;
-        judge(&registry, &mirror, &policy)?;
-    }
     let key = receipt_key(audit.described.as_ref(), &target);
     for endpoint in &mut mirror.endpoints {
         endpoint.receipt_key.clone_from(&key);
@@ -94,6 +85,12 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
             Outcome::Distrusted => Outcome::Distrusted,
             _ => Outcome::Findings,
         });
+    }
+    if args.operator.is_none()
+        && let Some(name) = operator(audit.described.as_ref(), &target)?
+    {
+        mirror.operator.name = name;
+        judge(&registry, &mirror, &policy)?;
     }
     mirror.admitted = Timestamp::from_second(wire::clock().now()).ok();
     let text = toml::to_string(&mirror).context("cannot write the entry as TOML")?;
@@ -260,6 +257,30 @@ async fn control(
 
 fn is_base(url: &str, target: &Target) -> bool {
     url.trim_end_matches('/') == target.base.as_str().trim_end_matches('/')
+}
+
+/// Who runs the mirror, as its description has it. A copied tree carries the description of the mirror it was copied from,
+/// so that only one that names this address counts.
+fn operator(described: Option<&Described>, target: &Target) -> Result<Option<String>, UsageError> {
+    let Some(DescribedOperator {
+        name: Some(name),
+        url,
+    }) = described.map(|one| &one.operator)
+    else {
+        return Ok(None);
+    };
+    if url.as_deref().is_some_and(|url| is_base(url, target)) {
+        return Ok(Some(name.clone()));
+    }
+    Err(UsageError(format!(
+        "`heliostat-mirror.json` there says that `{name}` runs {}, not `{}`, as where a tree was copied; say who runs this \
+         one with `--operator`",
+        url.as_ref().map_or_else(
+            || "a mirror without an address".to_owned(),
+            |url| format!("`{url}`")
+        ),
+        target.base,
+    )))
 }
 
 /// The key that the entry holds the mirror to. A copied tree carries the word of the mirror it was copied from, whose key
