@@ -138,6 +138,49 @@ fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
 }
 
 #[test]
+fn an_audit_counts_only_where_the_control_sites_answer_and_claims_none_that_was_not_asked() {
+    let fleet = Fleet::new(small());
+    let front = Front::serve(fleet.tree(), &fleet.authority);
+    let words = ["--id", "campus", "--operator", "Campus"];
+    consent(&fleet, &add(&fleet, &front, &words));
+    let files = || {
+        let folders = ["mirrors.d", "reports", "evidence"].map(|name| fleet.list().join(name));
+        let inside = folders
+            .iter()
+            .filter_map(|path| std::fs::read_dir(path).ok());
+        inside.flatten().count()
+    };
+    let closed = heliostat_testkit::process::free_port();
+    let dead = format!("http://127.0.0.1:{closed}/");
+    let blind = add(
+        &fleet,
+        &front,
+        &[&words[..], &["--control", &dead]].concat(),
+    );
+    blind.assert_code(3);
+    assert_says(&blind.stderr, &["does not count", &dead, "does not answer"]);
+    assert_eq!(files(), 0);
+    let report = |id: &str| {
+        let path = fleet.list().join(format!("reports/{id}.json"));
+        let report: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        report["round"].clone()
+    };
+    add(&fleet, &front, &words).assert_code(0);
+    let round = report("campus");
+    assert_eq!(round["samples"][0]["outcome"], "alive");
+    assert_eq!(round.get("control"), None);
+    std::fs::remove_file(fleet.list().join("mirrors.d/campus.toml")).unwrap();
+    let alive = fleet.world.pypi.index_url();
+    add(
+        &fleet,
+        &front,
+        &[&words[..], &["--control", &alive]].concat(),
+    )
+    .assert_code(0);
+    assert_eq!(report("campus")["control"], "alive");
+}
+
+#[test]
 fn a_name_under_somebody_elses_domain_is_not_even_audited() {
     let fleet = Fleet::new(small());
     let refused = fleet.command("add", &["https://b.pypi.python.org/"]).run();

@@ -203,6 +203,9 @@ fn audit(
     let runtime = wire::runtime()?;
     let audited = runtime.block_on(async {
         let reference = opening.open().await?;
+        if let Some((url, why)) = prober.failed_control(&args.prober.control).await {
+            anyhow::bail!("the audit does not count: the control site `{url}` {why}");
+        }
         let targets = std::slice::from_ref(target);
         let before = std::collections::BTreeMap::new();
         let seen = prober
@@ -353,12 +356,18 @@ fn write(
         control: Answered::Alive,
         samples: vec![audit.sample.clone()],
     };
-    let report = json!({
+    let mut report = json!({
         "mirror": mirror.id,
         "control": audit.control,
         "reference": args.prober.upstream.root()?,
         "round": round,
     });
+    if args.prober.control.is_empty()
+        && let Some(round) = report["round"].as_object_mut()
+    {
+        // Nobody was asked whether this place sees anything at all.
+        round.remove("control");
+    }
     let mut bytes =
         serde_json::to_vec_pretty(&report).context("cannot write the report as JSON")?;
     bytes.push(b'\n');
