@@ -107,7 +107,10 @@ fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     consent(&fleet, &refused);
     let dry = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
     dry.assert_code(0);
-    assert_says(&dry.stdout, &["admitted = ", "id = \"campus\""]);
+    let proposed: toml::Table = toml::from_str(&dry.stdout).unwrap();
+    assert_eq!(proposed["id"].as_str(), Some("campus"));
+    assert!(proposed.contains_key("admitted"), "{}", dry.stdout);
+    assert_says(&dry.stderr, &["campus", "alive", "intact"]);
     assert!(!entry.exists());
     front.spoil([Wrong::new("/packages/", FrontTwist::FlipLastByte)]);
     let tampered = add(&fleet, &front, &words);

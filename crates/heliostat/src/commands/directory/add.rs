@@ -75,7 +75,7 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     for endpoint in &mut mirror.endpoints {
         endpoint.receipt_key.clone_from(&key);
     }
-    probe::tell(std::slice::from_ref(&audit.sample), false);
+    tell(args, &audit.sample);
     let refusals = refusals(&audit, &challenge, &target);
     for refusal in &refusals {
         reporter::talk(&format!("not listed: {refusal}"));
@@ -100,6 +100,15 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     }
     write(args, &mirror, &text, &audit)?;
     Ok(Outcome::Done)
+}
+
+/// What was seen. With `--dry-run` stdout is for the entry, which is TOML.
+fn tell(args: &DirectoryAddArgs, sample: &Sample) {
+    if args.dry_run {
+        reporter::talk(probe::row(sample).trim_end());
+    } else {
+        probe::tell(std::slice::from_ref(sample), false);
+    }
 }
 
 /// The entry as it is asked for.
