@@ -113,9 +113,25 @@ fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     assert_says(&dry.stderr, &["campus", "alive", "intact"]);
     assert!(!entry.exists());
     front.spoil([Wrong::new("/packages/", FrontTwist::FlipLastByte)]);
+    let evidence = fleet.list().join("evidence");
+    let only_told = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
+    only_told.assert_code(4);
+    assert!(!evidence.exists());
+    assert!(!only_told.stderr.contains("stands in"), "{only_told}");
     let tampered = add(&fleet, &front, &words);
     tampered.assert_code(4);
     assert_says(&tampered.stderr, &["gate `integrity`"]);
+    assert!(!entry.exists());
+    let (_, named) = tampered.stderr.split_once("stands in `").unwrap();
+    let named = Path::new(named.split('`').next().unwrap());
+    assert_eq!(named.parent(), Some(evidence.as_path()));
+    let proof = std::fs::read(named).unwrap();
+    assert_eq!(
+        named.file_stem().unwrap().to_str().unwrap(),
+        heliostat_testkit::fixture::sha256_hex(&proof)
+    );
+    let proof: Value = serde_json::from_slice(&proof).unwrap();
+    assert_eq!(proof["endpoint"], "campus");
     front.spoil([]);
     add(&fleet, &front, &words).assert_code(0);
     // A signed word that names no address may be another mirror's, in a tree that was copied from there.

@@ -1,5 +1,6 @@
 //! `heliostat directory add`: the audit that a mirror passes before it is listed, and the entry that it then gets.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use heliostat_directory::{
     Class, Coverage, EndpointId, Mirror, MirrorId, Outcome as Answered, Policy, Registry, Round,
     Sample, VantageId, id_of_host,
 };
-use heliostat_prober::{Limits, Prober, Target};
+use heliostat_prober::{Evidence, Limits, Prober, Target};
 use heliostat_pypi::Sha256;
 use heliostat_trust::receipt::Receipt;
 use jiff::Timestamp;
@@ -16,8 +17,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::probe;
 use super::reference::Opening;
+use super::{history, probe};
 use crate::cli::DirectoryAddArgs;
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
@@ -38,6 +39,8 @@ const REPORTS: &str = "reports";
 /// What the audit came to.
 struct Audit {
     sample: Sample,
+    /// What proves the worst of it.
+    evidence: Vec<Evidence>,
     /// How it was shown that whoever runs the host wants to be listed.
     control: Option<&'static str>,
     /// Who it says runs it.
@@ -80,7 +83,14 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     for refusal in &refusals {
         reporter::talk(&format!("not listed: {refusal}"));
     }
+    let list = &args.prober.place.registry;
+    if !args.dry_run {
+        history::keep_evidence(list, &audit.evidence)?;
+    }
     if !refusals.is_empty() {
+        if !args.dry_run {
+            tell_proofs(list, &audit.evidence);
+        }
         return Ok(match probe::ended(std::slice::from_ref(&audit.sample)) {
             Outcome::Distrusted => Outcome::Distrusted,
             _ => Outcome::Findings,
@@ -108,6 +118,16 @@ fn tell(args: &DirectoryAddArgs, sample: &Sample) {
         reporter::talk(probe::row(sample).trim_end());
     } else {
         probe::tell(std::slice::from_ref(sample), false);
+    }
+}
+
+/// Where it stands what a mirror was refused for.
+fn tell_proofs(list: &Path, evidence: &[Evidence]) {
+    for one in evidence {
+        reporter::talk(&format!(
+            "what it answered, and what was right, stands in `{}`",
+            history::evidence_path(list, &one.sha256).display()
+        ));
     }
 }
 
@@ -231,6 +251,7 @@ fn audit(
         };
         anyhow::Ok(Audit {
             sample: seen.round.samples.into_iter().next().unwrap_or_else(failed),
+            evidence: seen.evidence,
             control,
             described,
         })
@@ -381,9 +402,9 @@ fn write(
         serde_json::to_vec_pretty(&report).context("cannot write the report as JSON")?;
     bytes.push(b'\n');
     let path = list.join(REPORTS).join(format!("{}.json", mirror.id));
-    super::history::put(&path, &bytes)?;
+    history::put(&path, &bytes)?;
     let entry = super::entry_path(list, &mirror.id);
-    super::history::put(&entry, text.as_bytes())?;
+    history::put(&entry, text.as_bytes())?;
     reporter::talk(&format!(
         "`{}` is on the list as `{}`, on probation from its first round on; look at both files, and commit them",
         entry.display(),
