@@ -45,13 +45,28 @@ fn an_entry_holds_a_mirror_to_the_key_it_signs_with_for_this_address_alone() {
     // As in a tree that was copied from there.
     named("https://elsewhere.example/");
     let refused = add(&fleet, &front, &words);
+    assert!(!refused.stderr.contains("names no key"), "{refused}");
+    // Who runs something else cannot give it an option of ours.
+    let foreign = [&words[..], &["--layout", "bandersnatch", "--dry-run"]].concat();
+    let advised = add(&fleet, &front, &foreign);
+    advised.assert_code(1);
+    assert_says(&advised.stderr, &["put the line `"]);
+    assert!(!advised.stderr.contains("--public-url"), "{advised}");
     consent(&fleet, &refused);
+    let advised = add(&fleet, &front, &foreign);
+    advised.assert_code(0);
+    assert_says(&advised.stderr, &["names no key"]);
+    assert!(!advised.stderr.contains("--public-url"), "{advised}");
     let copied = add(&fleet, &front, &[&words[..], &["--dry-run"]].concat());
     copied.assert_code(0);
     assert!(!copied.stdout.contains("receipt-key"), "{}", copied.stdout);
     assert_says(
         &copied.stderr,
-        &["names no key", "`https://elsewhere.example/`"],
+        &[
+            "names no key",
+            "`https://elsewhere.example/`",
+            "--public-url",
+        ],
     );
     named(&format!("https://{HOST}:{}/", front.port()));
     let about = std::fs::read(fleet.tree().join(".well-known/heliostat-mirror.json")).unwrap();
@@ -133,7 +148,12 @@ fn a_mirror_is_listed_once_its_audit_passes_and_its_operator_consents() {
     let proof: Value = serde_json::from_slice(&proof).unwrap();
     assert_eq!(proof["endpoint"], "campus");
     front.spoil([]);
-    add(&fleet, &front, &words).assert_code(0);
+    let added = add(&fleet, &front, &words);
+    added.assert_code(0);
+    assert_says(
+        &added.stderr,
+        &["mirrors.d/campus.toml`", "reports/campus.json`"],
+    );
     // A signed word that names no address may be another mirror's, in a tree that was copied from there.
     let text = std::fs::read_to_string(&entry).unwrap();
     assert!(!text.contains("receipt-key"), "{text}");

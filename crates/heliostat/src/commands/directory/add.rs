@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use heliostat_directory::Endpoint;
 use heliostat_directory::{
-    Class, Coverage, EndpointId, Mirror, MirrorId, Outcome as Answered, Policy, Registry, Round,
-    Sample, VantageId, id_of_host,
+    Class, Coverage, EndpointId, Layout, Mirror, MirrorId, Outcome as Answered, Policy, Registry,
+    Round, Sample, VantageId, id_of_host,
 };
 use heliostat_prober::{Evidence, Limits, Prober, Target};
 use heliostat_pypi::Sha256;
@@ -74,10 +74,6 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     let target = Target::of(&mirror, endpoint);
     let challenge = challenge(&policy, &mirror);
     let audit = audit(args, &policy, (&target, &challenge))?;
-    let key = receipt_key(audit.described.as_ref(), &target);
-    for endpoint in &mut mirror.endpoints {
-        endpoint.receipt_key.clone_from(&key);
-    }
     tell(args, &audit.sample);
     let refusals = refusals(&audit, &challenge, &target);
     for refusal in &refusals {
@@ -101,6 +97,10 @@ pub(super) fn run(args: &DirectoryAddArgs) -> anyhow::Result<Outcome> {
     {
         mirror.operator.name = name;
         judge(&registry, &mirror, &policy)?;
+    }
+    let key = receipt_key(audit.described.as_ref(), &target);
+    for endpoint in &mut mirror.endpoints {
+        endpoint.receipt_key.clone_from(&key);
     }
     mirror.admitted = Timestamp::from_second(wire::clock().now()).ok();
     let text = toml::to_string(&mirror).context("cannot write the entry as TOML")?;
@@ -328,13 +328,18 @@ fn receipt_key(described: Option<&Described>, target: &Target) -> Option<String>
     {
         return Some(receipt.key.clone());
     }
+    let remedy = match target.layout {
+        Layout::Heliostat => format!(
+            "; run the mirror with `--public-url {}`, and add `receipt-key` then",
+            target.base
+        ),
+        Layout::Bandersnatch | Layout::Pep503 => String::new(),
+    };
     reporter::talk(&format!(
-        "the entry names no key for its receipts: what is signed there is said of {}, not of `{}`; run the mirror with \
-         `--public-url {}`, and add `receipt-key` then",
+        "the entry names no key for its receipts: what is signed there is said of {}, not of `{}`{remedy}",
         statement
             .url
             .map_or_else(|| "no address".to_owned(), |url| format!("`{url}`")),
-        target.base,
         target.base,
     ));
     None
@@ -365,10 +370,13 @@ fn refusals(audit: &Audit, challenge: &str, target: &Target) -> Vec<String> {
     }
     if audit.control.is_none() {
         let host = target.base.host_str().unwrap_or_default();
+        let other_way = match target.layout {
+            Layout::Heliostat => format!(", or run the mirror with `--public-url {}`", target.base),
+            Layout::Bandersnatch | Layout::Pep503 => String::new(),
+        };
         refusals.push(format!(
             "nothing shows that whoever runs `{host}` wants to be listed; put the line `{challenge}` into \
-             `/.well-known/heliostat-directory.txt` there, or run the mirror with `--public-url {}`",
-            target.base
+             `/.well-known/heliostat-directory.txt` there{other_way}"
         ));
     }
     refusals
@@ -406,9 +414,11 @@ fn write(
     let entry = super::entry_path(list, &mirror.id);
     history::put(&entry, text.as_bytes())?;
     reporter::talk(&format!(
-        "`{}` is on the list as `{}`, on probation from its first round on; look at both files, and commit them",
+        "`{}` is on the list, on probation from its first round on; look at its entry `{}` and the report of its audit \
+         `{}`, and commit both",
+        mirror.id,
         entry.display(),
-        mirror.id
+        path.display()
     ));
     Ok(())
 }
