@@ -4,11 +4,15 @@
 use std::path::Path;
 
 use heliostat_testkit::clients::{Bandersnatch, MirrorJob, Nginx, Pip, Uv, or_skip};
+#[cfg(feature = "directory")]
+use heliostat_testkit::process::free_port;
 use heliostat_testkit::process::{Invocation, Serving, find_program};
 use heliostat_testkit::pypi::{Authority, FilesHost, Kind, Options};
 use heliostat_testkit::tree::{Expect, Orphans, What, check_tree};
 use heliostat_testkit::universe::{Release, Universe, Yank};
 
+#[cfg(feature = "directory")]
+use crate::http::Asking;
 use crate::http::{Answer, JSON, get, get_json, get_with};
 use crate::notary_world::{begin, copy, root};
 use crate::sync_world::digests;
@@ -153,9 +157,9 @@ pub(crate) fn nginx(world: &World, files_upstream: &str) -> Option<Nginx> {
     Some(nginx)
 }
 
-/// The same with TLS.
+/// The site that is handed out, as whoever copies it makes it their own; and its port without TLS.
 #[cfg(feature = "directory")]
-fn nginx_with_tls(world: &World, authority: &Authority) -> Option<Nginx> {
+fn nginx_site(world: &World, (host, authority): (&str, &Authority)) -> Option<(Nginx, u16)> {
     let contrib = contrib().join("nginx");
     let place = |name: &str, text: &str| {
         let path = world.place(name);
@@ -164,16 +168,31 @@ fn nginx_with_tls(world: &World, authority: &Authority) -> Option<Nginx> {
     };
     let certificate = place("nginx.pem", &authority.certificate_pem);
     let key = place("nginx.key", &authority.key_pem);
-    let web = world.heliostat.web();
-    or_skip(Nginx::with_http(|port| {
-        format!(
-            "include {contrib}/heliostat-maps.conf;\nserver {{\n  listen 127.0.0.1:{port} ssl http2;\n  \
-             ssl_certificate {certificate};\n  ssl_certificate_key {key};\n  root {web};\n  \
-             set $heliostat_files_upstream \"\";\n  include {contrib}/heliostat-tree.conf;\n}}\n",
-            contrib = contrib.display(),
-            web = web.display(),
-        )
-    }))
+    let mut plain_port = free_port();
+    let nginx = or_skip(Nginx::with_http(|port| {
+        while plain_port == port {
+            plain_port = free_port();
+        }
+        let mut site = std::fs::read_to_string(contrib.join("heliostat.conf")).unwrap();
+        let letsencrypt = "/etc/letsencrypt/live/pypi.example.org";
+        let (web, contrib) = (world.heliostat.web(), contrib.display());
+        for (from, to) in [
+            ("    listen [::]:80;\n", String::new()),
+            ("    listen [::]:443 ssl http2;\n", String::new()),
+            (" 80;", format!(" 127.0.0.1:{plain_port};")),
+            (" 443 ", format!(" 127.0.0.1:{port} ")),
+            (&format!("{letsencrypt}/fullchain.pem"), certificate),
+            (&format!("{letsencrypt}/privkey.pem"), key),
+            ("pypi.example.org", host.to_owned()),
+            ("/var/lib/heliostat/web", web.display().to_string()),
+            ("snippets", contrib.to_string()),
+        ] {
+            assert!(site.contains(from), "{from}");
+            site = site.replace(from, &to);
+        }
+        format!("include {contrib}/heliostat-maps.conf;\n{site}")
+    }))?;
+    Some((nginx, plain_port))
 }
 
 #[test]
@@ -181,18 +200,24 @@ fn nginx_with_tls(world: &World, authority: &Authority) -> Option<Nginx> {
 fn the_list_of_mirrors_has_nothing_to_say_against_our_nginx() {
     let world = World::new(universe());
     world.sync(&["--all"]).assert_code(0);
-    let authority = Authority::for_names(&["mirror.example.edu"]);
-    let Some(nginx) = nginx_with_tls(&world, &authority) else {
+    let host = "mirror.example.edu";
+    let authority = Authority::for_names(&[host]);
+    let Some((nginx, plain_port)) = nginx_site(&world, (host, &authority)) else {
         return;
     };
+    let plain = format!("http://127.0.0.1:{plain_port}/simple/beta/?a=%20b");
+    for (method, status) in [("GET", 301), ("HEAD", 301), ("POST", 403)] {
+        let answer = Asking::start(method, &plain, &[]).finish();
+        assert_eq!(answer.status, status, "{answer:?}");
+        let to = (status == 301).then_some("https://127.0.0.1/simple/beta/?a=%20b");
+        assert_eq!(answer.header("location"), to, "{answer:?}");
+    }
     let ca = world.place("ca.pem");
     std::fs::write(&ca, &authority.ca_pem).unwrap();
     let probed = bare()
-        .args(["directory", "probe", "--class", "d", "--me"])
-        .arg(format!(
-            "https://mirror.example.edu:{}/",
-            nginx.address().port()
-        ))
+        .args(["directory", "probe", "--class", "d"])
+        .args(["--http-port", &plain_port.to_string(), "--me"])
+        .arg(format!("https://{host}:{}/", nginx.address().port()))
         .args(["--resolve", "mirror.example.edu=127.0.0.1"])
         .args(["--upstream", &world.pypi.index_url(), "--cacert"])
         .arg(ca)
