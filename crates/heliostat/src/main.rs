@@ -18,9 +18,6 @@ use std::process::ExitCode;
 
 use crate::settings::ReadError;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// PyPI's Simple API root: where projects come from when nobody says otherwise.
 pub(crate) const PYPI_SIMPLE_ROOT: &str = "https://pypi.org/simple/";
 

@@ -337,7 +337,7 @@ pub(crate) fn small_pages_only() {
     }
 }
 
-/// Begins the process again with an allocator that gives back at once what is freed, and spreads over no huge pages;
+/// Begins the process again with an allocator that gives back at once what is freed, and keeps no room for each thread;
 /// does nothing where whoever started it has set that otherwise, or where the system does not let it.
 ///
 /// For a command that is small most of the time and holds a few megabytes for a moment. The allocator reads its settings
@@ -363,9 +363,14 @@ pub(crate) fn begin_again_thrifty() {
     }
 }
 
-/// Settings of mimalloc: give back what is freed without delay, and ask for no huge pages.
+/// Settings of glibc's allocator: one arena for all threads, large pieces apart, and back to the system what is free at
+/// the end. Other allocators pass over them.
 #[cfg(target_os = "linux")]
-const THRIFT: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+const THRIFT: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "32768"),
+    ("MALLOC_TRIM_THRESHOLD_", "65536"),
+];
 
 /// A runtime with a thread for each processor.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

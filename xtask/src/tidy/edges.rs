@@ -68,7 +68,7 @@ const OURS: [(&str, &[&str]); 14] = [
 ];
 
 /// Third-party packages that decide what a crate *is*, and the only ones of ours that may name them.
-const GATED: [(&str, &[&str]); 16] = [
+const GATED: [(&str, &[&str]); 15] = [
     ("reqwest", &["heliostat-upstream"]),
     ("axum", &["heliostat-serve", "heliostat-testkit"]),
     (
@@ -89,7 +89,6 @@ const GATED: [(&str, &[&str]); 16] = [
     ("anyhow", &["heliostat", "heliostat-testkit", "xtask"]),
     ("indicatif", &["heliostat"]),
     ("tracing-subscriber", &["heliostat"]),
-    ("mimalloc", &["heliostat"]),
     ("cargo_metadata", &["xtask"]),
     ("rcgen", &["heliostat-testkit"]),
     ("tempfile", &["heliostat-testkit"]),

@@ -18,10 +18,6 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program's own allocator, because memory is one of the goals.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Any trouble: there is nothing to do but to tell.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
