@@ -1,6 +1,6 @@
 //! A mirror's page against the right one. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heliostat_pypi::Sha256;
 use heliostat_pypi::page::{PageFile, ProjectPage, StatusKind};
@@ -63,6 +63,33 @@ impl<'p> Differences<'p> {
     /// When the oldest file that is missing was uploaded.
     pub(super) fn oldest_missing(&self) -> Option<i64> {
         self.missing.iter().filter_map(|file| uploaded(file)).min()
+    }
+
+    /// The same as a mirror of a part sees it: what is missing of a release that it has other files of, or was uploaded
+    /// before the newest file that it has, it left out. `None` where it has none of the files.
+    pub(super) fn without_left_out(mut self, right: &ProjectPage) -> Option<Self> {
+        let missing: BTreeSet<&str> = (self.missing.iter())
+            .map(|file| file.path.filename())
+            .collect();
+        if missing.is_empty() {
+            return Some(self);
+        }
+        let held = right.files.iter();
+        let held: Vec<&PageFile> = held
+            .filter(|file| !missing.contains(file.path.filename()))
+            .collect();
+        if held.is_empty() {
+            return None;
+        }
+        let newest = held.iter().filter_map(|file| uploaded(file)).max();
+        let name = &right.name;
+        let has_release = |file: &PageFile| {
+            let version = file.version(name);
+            version.is_some() && held.iter().any(|held| held.version(name) == version)
+        };
+        self.missing
+            .retain(|file| uploaded(file) >= newest && !has_release(file));
+        Some(self)
     }
 }
 

@@ -221,6 +221,13 @@ async fn compared(
     if let Some(signed) = signed.filter(|_| found.altered.is_empty()) {
         signed::page(visit, reference, signed, (reply, agent)).await?;
     }
+    let found = match visit.target.coverage {
+        Coverage::Full => found,
+        Coverage::Subset => match found.without_left_out(right) {
+            Some(found) => found,
+            None => return Ok(Judged::Unknown),
+        },
+    };
     Ok(if found.is_up_to_date() {
         Judged::Visible
     } else {

@@ -25,6 +25,7 @@ mod directory_fleet;
 mod directory_keep;
 mod directory_manners;
 mod directory_notify;
+mod directory_part;
 mod directory_people;
 mod directory_probe;
 mod directory_publish;
