@@ -232,7 +232,7 @@ impl Round {
     /// Why a round says nothing about mirrors, where that is so: when nearly all fail at once, the prober is ill.
     pub fn discarded(&self, rules: &RoundRules) -> Option<&'static str> {
         if self.control == Outcome::Failed {
-            return Some("a control site failed, so the fault is the prober's");
+            return Some("the reference or a control site failed, so the fault is the prober's");
         }
         let failed = self
             .samples

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use heliostat_testkit::front::{Front, FrontTwist, Wrong};
+use heliostat_testkit::process::Finished;
 use heliostat_testkit::pypi::Authority;
 use heliostat_testkit::universe::Release;
 use serde_json::json;
@@ -389,4 +390,67 @@ fn a_hundred_mirrors_are_looked_at_with_little_memory() {
     let (took, memory_bytes) = (probed.elapsed, probed.usage.memory_max_bytes);
     eprintln!("100 mirrors: {took:?}, at most {memory_bytes} bytes resident");
     assert!(memory_bytes < 64 << 20, "{memory_bytes}");
+}
+
+/// A place where nobody answers.
+const NOBODY: &str = "http://127.0.0.1:1/simple/";
+
+/// `directory probe --me`, with what finds and trusts the fleet.
+fn me(fleet: &Fleet, base: &str, words: &[&str]) -> Finished {
+    let cacert = fleet.world.place("ca.pem");
+    std::fs::write(&cacert, &fleet.authority.ca_pem).unwrap();
+    let command = bare()
+        .args(["directory", "probe", "--class", "m", "--me", base])
+        .args(["--resolve", "mirror.example.edu=127.0.0.1", "--tries", "1"])
+        .arg("--cacert")
+        .arg(cacert)
+        .args(words);
+    if words.contains(&"--upstream") {
+        return command.run();
+    }
+    let upstream = fleet.world.pypi.index_url();
+    command.args(["--upstream", &upstream]).run()
+}
+
+#[test]
+fn a_round_that_does_not_count_could_not_run() {
+    let fleet = Fleet::new(small());
+    let front = fleet.mirror("campus");
+    let base = format!("https://mirror.example.edu:{}/", front.port());
+    me(&fleet, &base, &[]).assert_code(0);
+    for words in [["--upstream", NOBODY], ["--control", NOBODY]] {
+        let mine = me(&fleet, &base, &words);
+        mine.assert_code(3);
+        assert_says(
+            &mine.stderr,
+            &["does not count", "reference or a control site"],
+        );
+        let run = |more: &[&str]| fleet.command("run", &[&words[..], more].concat()).run();
+        let rounds = run(&["--rounds", "2", "--every", "1"]);
+        rounds.assert_code(3);
+        assert_says(
+            &rounds.stderr,
+            &["no round counts", "reference or a control site"],
+        );
+    }
+    let counts = fleet.command("run", &["--rounds", "1"]).run();
+    counts.assert_code(0);
+}
+
+#[test]
+fn the_pages_of_ones_own_mirror_may_lie_elsewhere() {
+    let fleet = Fleet::new(small());
+    let tree = fleet.frozen("devpi");
+    std::fs::rename(tree.join("simple"), tree.join("+simple")).unwrap();
+    let front = Front::serve(tree, &fleet.authority);
+    let base = format!("https://mirror.example.edu:{}", front.port());
+    me(&fleet, &base, &[]).assert_code(1);
+    let found = me(&fleet, &base, &["--simple", "+simple/"]);
+    found.assert_code(0);
+    assert_says(&found.stdout, &["alive", "lag 0 s"]);
+    for outside in ["/simple/", "+simple", "https://other.example/"] {
+        let refused = me(&fleet, &base, &["--simple", outside]);
+        refused.assert_code(2);
+        assert_says(&refused.stderr, &["--simple", "folder below"]);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use heliostat_directory::{
     Class, Coverage, EndpointId, Finding, Gate, Layout, Level, Outcome as Answered, Policy,
-    Registry, Round, Sample, VantageId,
+    Registry, Round, RoundRules, Sample, VantageId,
 };
 use heliostat_prober::{Limits, Probed, Prober, ProberOptions, Reference, Target};
 use heliostat_upstream::tls_client_config;
@@ -24,11 +24,14 @@ use crate::{render, reporter, wire};
 pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let class = Class::from(args.class);
     if let Some(me) = &args.me {
-        let targets = [myself(me)?];
+        let targets = [myself(me, &args.simple)?];
         let opening = Opening::in_passing(&args.prober)?;
         let work = (class, targets.as_slice());
         let probed = looked(&args.prober, &opening, None, work, &BTreeMap::new())?;
         tell(&probed.round.samples, args.json);
+        if let Some(reason) = probed.round.discarded(&RoundRules::default()) {
+            anyhow::bail!("the round does not count: {reason}");
+        }
         return Ok(ended(&probed.round.samples));
     }
     let (policy, registry) = super::read(&args.prober.place)?;
@@ -207,7 +210,7 @@ pub(super) fn chosen(registry: &Registry, ids: &[String]) -> anyhow::Result<Vec<
 }
 
 /// A mirror that is on no list.
-fn myself(url: &Url) -> anyhow::Result<Target> {
+fn myself(url: &Url, simple: &str) -> anyhow::Result<Target> {
     let mut base = url.clone();
     if !base.path().ends_with('/') {
         base.set_path(&format!("{}/", url.path()));
@@ -216,9 +219,16 @@ fn myself(url: &Url) -> anyhow::Result<Target> {
     let (Some(host), "https" | "http") = (host, base.scheme()) else {
         return Err(UsageError(format!("`{url}` is no address of a mirror")).into());
     };
-    let index = base
-        .join("simple/")
-        .map_err(|_| UsageError(format!("`{url}` is no address of a mirror")))?;
+    let index = base.join(simple).ok().filter(|index| {
+        let below = index.as_str().starts_with(base.as_str());
+        below && simple.ends_with('/') && !simple.starts_with('/')
+    });
+    let Some(index) = index else {
+        return Err(UsageError(format!(
+            "`--simple {simple}` is no folder below `{base}`, as `simple/`"
+        ))
+        .into());
+    };
     Ok(Target {
         endpoint: "me".to_owned().try_into().map_err(UsageError)?,
         base,

@@ -65,16 +65,25 @@ async fn rounds(args: &DirectoryRunArgs) -> anyhow::Result<Outcome> {
     let opening = Opening::of_list(&args.prober)?;
     let mut reference = None;
     let mut number = 0;
+    let mut discarded = None;
+    let mut any_counted = false;
     loop {
         beats.tick().await;
         let class = class_of(number);
         if number % args.reference_every == 0 {
             reference = None;
         }
-        let ended = one_round(args, class, (&opening, &mut reference)).await?;
+        let (ended, reason) = one_round(args, class, (&opening, &mut reference)).await?;
+        any_counted |= reason.is_none();
+        discarded = reason.or(discarded);
         number += 1;
         if args.rounds.is_some_and(|rounds| number >= rounds) {
-            return Ok(ended);
+            return match discarded {
+                Some(reason) if !any_counted => Err(anyhow::anyhow!(
+                    "what was seen is written down, and no round counts: {reason}"
+                )),
+                _ => Ok(ended),
+            };
         }
     }
 }
@@ -90,11 +99,12 @@ const fn class_of(number: u64) -> Class {
     }
 }
 
+/// Makes one round; gives also why it does not count, where that is so.
 async fn one_round(
     args: &DirectoryRunArgs,
     class: Class,
     reference: (&Opening<'_>, &mut Option<Reference>),
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<(Outcome, Option<&'static str>)> {
     let (notices, args) = (&args.notices, &args.prober);
     // Read anew, so that a changed list counts from the next round on.
     let (policy, registry) = super::read(&args.place)?;
@@ -113,7 +123,8 @@ async fn one_round(
         .iter()
         .filter(|sample| !sample.faults.is_empty())
         .count();
-    reporter::talk(&match seen.round.discarded(&policy.rounds) {
+    let discarded = seen.round.discarded(&policy.rounds);
+    reporter::talk(&match discarded {
         Some(reason) => format!(
             "{}: the round does not count: {reason}",
             render::moment(now)
@@ -128,13 +139,14 @@ async fn one_round(
     let list = &args.place.registry;
     let told = notify::after_round(notices, list, (&policy, &registry), &ways, seen.round.at).await;
     // Rounds go on when nobody can be told; what is due is tried again after the next one.
-    Ok(match told {
+    let outcome = match told {
         Ok(told) => told.outcome(),
         Err(error) => {
             crate::outcome::tell(&error);
             Outcome::Findings
         }
-    })
+    };
+    Ok((outcome, discarded))
 }
 
 /// Joins what another vantage saw with the list's history.
