@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::directory_fleet::{Fleet, assert_found, gates};
 use crate::notary_world;
 use crate::sync_world::small;
-use crate::world::{assert_says, bare};
+use crate::world::{assert_says, bare, until};
 
 const PATH: &str = ".well-known/heliostat-mirror.json";
 
@@ -176,6 +176,11 @@ fn what_two_vantages_were_told_is_held_together_when_it_is_merged() {
     look(&far, "far");
     // Both were told the same.
     merge().assert_code(0);
+    // Of two rounds of one second, the first counts.
+    let at = fleet.history()[0]["at"].as_i64().unwrap();
+    until("the next second", || {
+        jiff::Timestamp::now().as_second() > at
+    });
     // Told another thing, nobody sees it who looks from one place.
     std::fs::remove_dir_all(far.join("history")).unwrap();
     front.move_to(&other);
