@@ -382,10 +382,18 @@ fn documents_have_their_types() {
 
 #[test]
 fn nginx_takes_the_site_as_it_is_handed_out() {
-    let Some(nginx) = program("nginx") else {
+    let (Some(nginx), Some(openssl)) = (program("nginx"), program("openssl")) else {
         return;
     };
     let scratch = tempfile::tempdir().unwrap();
+    let certificate = Command::new(openssl)
+        .args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1"])
+        .args(["-subj", "/CN=pypi.example.org"])
+        .args(["-keyout", "privkey.pem", "-out", "fullchain.pem"])
+        .current_dir(scratch.path())
+        .output()
+        .unwrap();
+    assert!(certificate.status.success(), "{certificate:?}");
     let site = fs::read_to_string(contrib("nginx").join("heliostat.conf")).unwrap();
     let tree = contrib("nginx")
         .join("heliostat-tree.conf")
@@ -400,7 +408,13 @@ fn nginx_takes_the_site_as_it_is_handed_out() {
         let site = site
             .replace("snippets/heliostat-tree.conf", &tree)
             .replace("listen 80;", &format!("listen 127.0.0.1:{};", free_port()))
-            .replace("listen [::]:80;", "");
+            .replace("listen [::]:80;", "")
+            .replace("listen 443 ", &format!("listen 127.0.0.1:{} ", free_port()))
+            .replace("listen [::]:443 ssl http2;", "")
+            .replace(
+                "/etc/letsencrypt/live/pypi.example.org",
+                &scratch.path().display().to_string(),
+            );
         let whole = format!(
             "pid nginx.pid; events {{ }} http {{ access_log off; include {maps}; {site} }}"
         );
