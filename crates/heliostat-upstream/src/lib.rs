@@ -40,5 +40,5 @@ pub use error::{DownloadError, FailureKind, UpstreamError};
 pub use options::{Caches, Limits, UpstreamOptions, Validators};
 pub use piece::{Piece, Span};
 pub use plain::{Coding, Incoming, Plain};
-pub use redact::redacted;
+pub use redact::{bare, redacted};
 pub use tls::client_config as tls_client_config;

@@ -30,7 +30,7 @@ pub(crate) fn has_credentials(url: &Url) -> bool {
 }
 
 /// The address without user information and fragment, as it goes over the wire.
-pub(crate) fn bare(url: &Url) -> Url {
+pub fn bare(url: &Url) -> Url {
     let mut bare = url.clone();
     // Both setters refuse only addresses without a host, which have no user information to remove.
     let _ = bare.set_username("");

@@ -327,8 +327,8 @@ pub(crate) fn start_logging(common: &CommonArgs) {
 
 /// Has this process's memory backed by small pages only, where the system can be told so.
 ///
-/// The allocator spreads over whole huge pages, of which a process that holds many small things for a short time uses a
-/// part and has the system clear all: without them a first sync holds a third less. A server that sends large files
+/// Of a whole huge page, a process that holds many small things for a short time uses a part and has the system clear
+/// all: without them a first sync held a third less, with an allocator that asked for them. A server that sends large files
 /// through TLS is faster with them, so this is for commands that are not one. Nothing depends on it.
 pub(crate) fn small_pages_only() {
     #[cfg(target_os = "linux")]

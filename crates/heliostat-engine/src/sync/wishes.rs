@@ -7,6 +7,7 @@ use heliostat_pypi::Sha256;
 use heliostat_pypi::filter::FileFilter;
 use heliostat_pypi::select::Selection;
 use heliostat_store::{Store, StoreError};
+use heliostat_upstream::bare;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -63,10 +64,7 @@ pub fn named_upstream(store: &Store) -> Result<Option<Url>, StoreError> {
 
 /// Remembers the upstream that a call named. Credentials are not kept: they stand in a netrc file or are named again.
 pub fn name_upstream(store: &Store, upstream: &Url) -> Result<(), StoreError> {
-    let mut upstream = upstream.clone();
-    // Addresses that can be fetched have a host, so that both can be taken out.
-    let _without = (upstream.set_username(""), upstream.set_password(None));
-    store.set_meta(UPSTREAM_KEY, &upstream.to_string())
+    store.set_meta(UPSTREAM_KEY, &bare(upstream).to_string())
 }
 
 impl Wishes {
