@@ -54,6 +54,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     tidy::run(workspace)?;
     if arguments.quick {
         for left_out in [
+            "the fuzz targets",
             "rustdoc",
             "the generated reference",
             "integration and end-to-end tests",
@@ -63,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         return run_tests(workspace, &console, &features, Scope::UnitTests);
     }
     check_small(workspace, &console)?;
+    check_fuzz_targets(workspace, &console)?;
     check_rustdoc(workspace, &console)?;
     build(workspace, &console, &features)?;
     console.step("generated reference (docs --check)");
@@ -99,6 +101,23 @@ fn check_small(workspace: &Workspace, console: &Console) -> Result<()> {
         "--locked",
     ];
     command::run(cargo(workspace, &arguments).args(["--", "-D", "warnings"]))
+}
+
+/// What the fuzz targets call, which is built outside of the workspace from files of it. The programs themselves take
+/// nightly and a compiler for C++.
+fn check_fuzz_targets(workspace: &Workspace, console: &Console) -> Result<()> {
+    console.step("clippy of the fuzz targets");
+    let arguments = [
+        "clippy",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--lib",
+        "--no-default-features",
+        "--locked",
+    ];
+    let mut clippy = cargo(workspace, &arguments);
+    clippy.env("CARGO_TARGET_DIR", workspace.target_directory());
+    command::run(clippy.args(["--", "-D", "warnings"]))
 }
 
 fn check_rustdoc(workspace: &Workspace, console: &Console) -> Result<()> {

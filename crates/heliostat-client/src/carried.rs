@@ -126,7 +126,7 @@ impl Carried {
             self.take_newest();
             return Ok(());
         }
-        let taken = if self.trusted.set().snapshot().is_none() {
+        let taken = if self.trusted.pins().is_none() {
             self.trusted.update_snapshot(body, WHENEVER)
         } else if !self.trusted.is_complete() {
             let taken = self.trusted.update_targets(body, WHENEVER);
@@ -150,11 +150,7 @@ impl Carried {
 
     /// Where both pin the same snapshot, all of it is known already.
     fn take_newest(&mut self) {
-        let pin = |trusted: &Trusted| {
-            let timestamp = trusted.set().timestamp()?;
-            timestamp.snapshot_meta().cloned()
-        };
-        if self.newest.is_complete() && pin(&self.trusted) == pin(&self.newest) {
+        if self.newest.is_complete() && self.trusted.snapshot_pin() == self.newest.snapshot_pin() {
             self.trusted = self.newest.clone();
             self.documents.clear();
         }
@@ -165,15 +161,14 @@ impl Carried {
         if self.timestamp.is_none() {
             return Some(self.timestamp_file());
         }
-        let set = self.trusted.set();
-        let Some(snapshot) = set.snapshot() else {
+        let Some(pins) = self.trusted.pins() else {
             let version = pinned_snapshot(&self.trusted).unwrap_or_default();
             return Some(self.role("snapshot", version));
         };
         if self.trusted.is_complete() {
             return None;
         }
-        let pin = snapshot.meta.get("targets.json");
+        let pin = pins.get("targets");
         Some(self.role("targets", pin.map_or(0, |pin| pin.version)))
     }
 
@@ -189,6 +184,5 @@ impl Carried {
 }
 
 fn pinned_snapshot(trusted: &Trusted) -> Option<u64> {
-    let timestamp = trusted.set().timestamp()?;
-    timestamp.snapshot_meta().map(|pin| pin.version)
+    trusted.snapshot_pin().map(|pin| pin.version)
 }

@@ -71,13 +71,17 @@ fn write(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), ClientError>
     })
 }
 
-/// Adds a line to a file.
+/// Adds a line to a file, making its directory where there is none.
 pub(crate) fn append(path: &Path, line: &str) -> Result<(), ClientError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(line.as_bytes()))
+    let open = || OpenOptions::new().create(true).append(true).open(path);
+    let file = match open() {
+        Err(error) if is_absent(&error) => {
+            make_directory(path.parent().unwrap_or(Path::new(".")))?;
+            open()
+        }
+        file => file,
+    };
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
         .map_err(|error| failed("write", path, error))
 }
 

@@ -52,7 +52,7 @@ enum Stop {
     Failure(Failure),
     /// It goes on, so slowly that another is worth asking for the rest.
     Crawling,
-    Disk(std::io::Error),
+    Disk(ClientError),
     Abandoned,
 }
 
@@ -182,13 +182,7 @@ impl<'a> Download<'a> {
                     self.answers.push((mirror, failure));
                 }
                 Err(Stop::Abandoned) => return Err(ClientError::Stopping),
-                Err(Stop::Disk(source)) => {
-                    return Err(ClientError::Disk {
-                        action: "write",
-                        path: "a file on its way".into(),
-                        source,
-                    });
-                }
+                Err(Stop::Disk(error)) => return Err(error),
             }
             if self.received_bytes == self.file.size_bytes {
                 self.start_over()?;

@@ -18,6 +18,7 @@ mod failure;
 mod limits;
 mod listing;
 mod mirrors;
+mod nameless;
 mod origin;
 mod pages;
 mod plain_client;

@@ -60,6 +60,10 @@ pub struct Limits {
     /// Connections to one mirror that are kept while nothing is asked of it. 32: each keeps what room it has read into, up
     /// to 400 kB, but with 4 kept a warm installation of 40 packages took 40 ms longer.
     pub idle_max: usize,
+    /// The largest file on its way whose place on disk is used again for another, in bytes. 1 MiB.
+    pub reused_bytes_max: u64,
+    /// Such places kept while nothing comes in. 48: uv asks for fifty files at once.
+    pub reused_files_max: usize,
     /// Files that come in at once as fast as they can be taken. 4: each has up to 800 kB of room to read into.
     pub turns_max: usize,
     /// A file of which nothing comes for so long lets one more come in beside it. 5 ms.
@@ -123,6 +127,8 @@ impl Default for Limits {
             hold_back_bytes: 64 * KIB,
             requests_max: 32,
             idle_max: 32,
+            reused_bytes_max: MIB,
+            reused_files_max: 48,
             turns_max: 4,
             turn_wait: Duration::from_millis(5),
             turn_longest: Duration::from_millis(300),

@@ -46,7 +46,8 @@ impl Session {
         seen_at: i64,
     ) -> Self {
         let set = trusted.set();
-        let coverage = set.snapshot().map_or(Coverage::Partial, Coverage::of);
+        let claim = trusted.pins().and_then(|pins| pins.extension());
+        let coverage = claim.map_or(Coverage::Partial, Coverage::of);
         let extension = set
             .timestamp()
             .and_then(|timestamp| timestamp.extra.get(EXTENSION_FIELD));

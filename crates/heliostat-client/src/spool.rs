@@ -3,25 +3,25 @@
 //! A file is kept back whole while that costs nobody anything, so that a wrong one can be had from another mirror
 //! before a byte was given; what takes longer is given as it comes, all but its end, until its digest is right.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::nameless::{NamelessFile, NamelessFiles};
 use crate::{ClientError, Limits};
 
 /// The largest piece given at once, in bytes. Forty files on their way hold two each.
-const PIECE_BYTES_MAX: u64 = 32 << 10;
+const PIECE_BYTES_MAX: u64 = 64 << 10;
 
 /// A file that is arriving, or has arrived. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    file: Arc<File>,
+    file: Arc<OnceLock<NamelessFile>>,
     size_bytes: u64,
     progress: watch::Receiver<Progress>,
     given: Arc<AtomicBool>,
@@ -33,7 +33,10 @@ pub struct Spool {
 /// The end at which bytes come in.
 #[derive(Debug)]
 pub(crate) struct SpoolWriter {
-    file: Arc<File>,
+    files: Arc<NamelessFiles>,
+    /// Had when the first bytes come: many files wait for their turn.
+    file: Arc<OnceLock<NamelessFile>>,
+    size_bytes: u64,
     progress: watch::Sender<Progress>,
     given: Arc<AtomicBool>,
 }
@@ -59,10 +62,14 @@ struct Progress {
 }
 
 /// Both ends of a file of `size_bytes` that is about to come in.
-pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWriter, Spool) {
+pub(crate) fn spool(
+    files: &Arc<NamelessFiles>,
+    size_bytes: u64,
+    limits: &Limits,
+) -> (SpoolWriter, Spool) {
     let now = Instant::now();
     let (sender, receiver) = watch::channel(Progress::default());
-    let (file, given) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
+    let (file, given) = (Arc::default(), Arc::new(AtomicBool::new(false)));
     let reader = Spool {
         file: Arc::clone(&file),
         size_bytes,
@@ -73,7 +80,9 @@ pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWrite
         hold_back_bytes: limits.hold_back_bytes,
     };
     let writer = SpoolWriter {
+        files: Arc::clone(files),
         file,
+        size_bytes,
         progress: sender,
         given,
     };
@@ -82,8 +91,24 @@ pub(crate) fn spool(file: File, size_bytes: u64, limits: &Limits) -> (SpoolWrite
 
 impl SpoolWriter {
     /// Keeps bytes at an offset.
-    pub(crate) fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<()> {
-        self.file.write_all_at(bytes, at)?;
+    ///
+    /// # Errors
+    /// [`ClientError::Disk`].
+    pub(crate) fn write(&self, bytes: &[u8], at: u64) -> Result<(), ClientError> {
+        let file = if let Some(file) = self.file.get() {
+            file
+        } else {
+            let file = self.files.take(self.size_bytes)?;
+            self.file.get_or_init(|| file)
+        };
+        let written = file
+            .file()
+            .map_or(Ok(()), |file| file.write_all_at(bytes, at));
+        written.map_err(|source| ClientError::Disk {
+            action: "write",
+            path: "a file on its way".into(),
+            source,
+        })?;
         let written_bytes = at + bytes.len() as u64;
         self.progress
             .send_modify(|progress| progress.written_bytes = written_bytes);
@@ -198,7 +223,9 @@ impl Spool {
         // Written moments ago, so that reading does not wait for the disk; handing it to another thread takes longer
         // than it does, and forty threads keep memory of their own.
         let mut piece = vec![0; length];
-        match self.file.read_exact_at(&mut piece, at) {
+        let file = self.file.get().and_then(NamelessFile::file);
+        let file = file.ok_or_else(|| SpoolError::Read("nothing came in".to_owned()))?;
+        match file.read_exact_at(&mut piece, at) {
             Ok(()) => Ok(Some(piece.into())),
             Err(error) => Err(SpoolError::Read(error.to_string())),
         }

@@ -368,8 +368,8 @@ pub(crate) fn begin_again_thrifty() {
 #[cfg(target_os = "linux")]
 const THRIFT: [(&str, &str); 3] = [
     ("MALLOC_ARENA_MAX", "1"),
-    ("MALLOC_MMAP_THRESHOLD_", "32768"),
-    ("MALLOC_TRIM_THRESHOLD_", "65536"),
+    ("MALLOC_MMAP_THRESHOLD_", "262144"),
+    ("MALLOC_TRIM_THRESHOLD_", "1048576"),
 ];
 
 /// A runtime with a thread for each processor.

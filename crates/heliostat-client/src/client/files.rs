@@ -9,6 +9,7 @@ use heliostat_pypi::{ProjectName, Sha256, TreePath};
 use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 
 use super::Client;
+use crate::ClientError;
 use crate::answer::FileAnswer;
 use crate::download::{Download, SignedFile};
 use crate::mirrors::{Base, Wanted};
@@ -16,7 +17,6 @@ use crate::plain_client::check_digest;
 use crate::proof::{Judgement, Prover, Question};
 use crate::spool::{Spool, spool};
 use crate::tuf::encoded;
-use crate::{ClientError, disk};
 
 impl Client {
     /// A file, once its provenance is as the policy wants it; it comes in meanwhile.
@@ -95,8 +95,7 @@ impl Client {
             size_bytes,
             sha256,
         };
-        let incoming = disk::nameless(&self.inner.options.directory.join("incoming"))?;
-        let (writer, reader) = spool(incoming, size_bytes, &self.inner.options.limits);
+        let (writer, reader) = spool(&self.inner.incoming, size_bytes, &self.inner.options.limits);
         self.inner.files().insert(file.path.clone(), reader.clone());
         let (work, path) = (Arc::clone(&self.inner), file.path.clone());
         self.inner.tasks.spawn(async move {

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use self::files::{address, provenance_address};
 use crate::answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
 use crate::mirrors::{self, Base, Mirrors, Wanted};
+use crate::nameless::NamelessFiles;
 use crate::origin::{Origin, OriginOrder};
 use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
@@ -53,6 +54,7 @@ struct Inner {
     loading: Single<(u64, Needed), Result<(), Arc<ClientError>>>,
     fetching: Single<(ProjectName, Sha256), Result<Arc<SignedPage>, Arc<ClientError>>>,
     files: Mutex<HashMap<TreePath, Spool>>,
+    incoming: Arc<NamelessFiles>,
     turns: Turns,
     asked: Mutex<HashMap<ProjectName, Instant>>,
     tasks: TaskTracker,
@@ -98,6 +100,7 @@ impl Client {
             loading: Single::default(),
             fetching: Single::default(),
             files: Mutex::default(),
+            incoming: Arc::new(NamelessFiles::new(directory.join("incoming"), limits)),
             turns: Turns::new(limits),
             asked: Mutex::default(),
             tasks: TaskTracker::new(),

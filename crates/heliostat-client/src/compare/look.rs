@@ -66,9 +66,7 @@ impl Look {
         let bytes = look.wanted("timestamp", None).await?;
         let taken = look.trusted.update_timestamp(&bytes, WHENEVER).map(|_| ());
         look.take("timestamp", look.trusted.timestamp_version(), bytes, taken)?;
-        let timestamp = look.trusted.set().timestamp();
-        let pin = timestamp.and_then(|timestamp| timestamp.snapshot_meta());
-        let version = pin.map(|pin| pin.version);
+        let version = look.trusted.snapshot_pin().map(|pin| pin.version);
         let bytes = look.wanted("snapshot", version).await?;
         let taken = look.trusted.update_snapshot(&bytes, WHENEVER);
         look.take("snapshot", version, bytes, taken)?;
@@ -92,9 +90,9 @@ impl Look {
 
     /// The version of every role that its snapshot pins.
     pub(super) fn pins(&self) -> BTreeMap<String, u64> {
-        let snapshot = self.trusted.set().snapshot();
-        let meta = snapshot.into_iter().flat_map(|snapshot| &snapshot.meta);
-        meta.filter_map(|(name, pin)| Some((name.strip_suffix(".json")?.to_owned(), pin.version)))
+        let pins = self.trusted.pins().into_iter();
+        pins.flat_map(|pins| pins.versions())
+            .map(|(role, version)| (role.to_owned(), version))
             .collect()
     }
 

@@ -62,9 +62,7 @@ impl Journal {
         } else {
             Ok(())
         };
-        let outcome = outcome
-            .and_then(|()| disk::make_directory(directory))
-            .and_then(|()| disk::append(&present(directory), &line));
+        let outcome = outcome.and_then(|()| disk::append(&present(directory), &line));
         *written += line.len() as u64;
         drop(written);
         if let Err(error) = outcome {

@@ -1,13 +1,15 @@
 //! The TUF client workflow (specification 1.0.34, section 5): what is trusted, what is kept of it on disk, and the
 //! walk that brings both up to date.
 //!
-//! `sigstore_tuf::TrustedMetadataSet` judges, but for the delegated roles of trees of ours (`delegated`); this module
-//! fetches for both and remembers. Nothing here knows pages.
+//! `sigstore_tuf::TrustedMetadataSet` judges; of trees of ours root and timestamp, and what is large is judged over its
+//! text (`signed`). This module fetches for both and remembers. Nothing here knows pages.
 
 mod delegated;
 mod directory;
+mod pins;
 mod refusal;
 mod shown;
+mod signed;
 mod strict;
 mod trusted;
 mod walk;

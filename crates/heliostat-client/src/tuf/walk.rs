@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sigstore_tuf::{Error, TargetFile};
 
 use super::directory::{MetadataDirectory, encoded};
+use super::pins::Pin;
 use super::refusal::{chain, refusal_of};
 use super::shown::{Shown, ShownTimestamps, Split};
 use super::trusted::{Naming, Needed, Step, Trusted};
@@ -306,38 +307,35 @@ impl Walk<'_> {
         trusted: &mut Trusted,
         keeping: &mut Keeping<'_>,
     ) -> Result<(), ClientError> {
-        let pin = trusted
-            .set()
-            .timestamp()
-            .and_then(|timestamp| timestamp.snapshot_meta());
-        let Some((version, length_bytes)) = pin.map(|pin| (pin.version, pin.length)) else {
+        let Some(pin) = trusted.snapshot_pin() else {
             return Err(ClientError::Refused {
                 what: "the timestamp".to_owned(),
                 reason: "it names no snapshot".to_owned(),
             });
         };
-        let in_force = trusted.snapshot_version() == Some(version)
-            && trusted.set().check_snapshot_expired(self.now).is_ok()
-            && self.is_pinned_as_held(trusted)?;
+        let held = trusted.pins();
+        let before = held.filter(|held| held.version == pin.version).cloned();
+        let in_force = (before.as_ref()).is_some_and(|held| held.check_in_force(self.now).is_ok())
+            && self.is_pinned_as_held(&pin)?;
         if !in_force {
-            let before = trusted.set().snapshot();
-            let same_version = before.filter(|before| before.version == version).cloned();
             let bytes = self
                 .fetch_role(
                     trusted.set().root().consistent_snapshot,
-                    ("snapshot", version, length_bytes),
+                    ("snapshot", pin.version, pin.length_bytes),
                     |body| trusted.update_snapshot(body, self.now),
                 )
                 .await?;
-            if self.naming == Naming::Ours
-                && same_version.is_some_and(|before| Some(&before) != trusted.set().snapshot())
-            {
+            let is_split = before
+                .zip(trusted.pins())
+                .is_some_and(|(before, now)| !now.says_the_same(&before));
+            if self.naming == Naming::Ours && is_split {
                 self.mirrors
-                    .keep_proof("snapshot", version, std::slice::from_ref(&bytes));
+                    .keep_proof("snapshot", pin.version, std::slice::from_ref(&bytes));
                 return Err(ClientError::Refused {
                     what: "the snapshot (split view)".to_owned(),
                     reason: format!(
-                        "the notary's key has signed two different snapshots of version {version}"
+                        "the notary's key has signed two different snapshots of version {}",
+                        pin.version
                     ),
                 });
             }
@@ -354,9 +352,8 @@ impl Walk<'_> {
         if trusted.check_in_force(self.now).is_ok() {
             return Ok(());
         }
-        let snapshot = trusted.set().snapshot();
-        let pin = snapshot.and_then(|snapshot| snapshot.meta.get("targets.json"));
-        let Some((version, length_bytes)) = pin.map(|pin| (pin.version, pin.length)) else {
+        let pin = trusted.pins().and_then(|pins| pins.get("targets"));
+        let Some((version, length_bytes)) = pin.map(|pin| (pin.version, pin.length_bytes)) else {
             return Err(ClientError::Refused {
                 what: "the snapshot".to_owned(),
                 reason: "it names no targets role".to_owned(),
@@ -373,10 +370,8 @@ impl Walk<'_> {
     }
 
     /// Whether the snapshot kept is the very one that the timestamp pins, where it pins more than a version.
-    fn is_pinned_as_held(&self, trusted: &Trusted) -> Result<bool, ClientError> {
-        let timestamp = trusted.set().timestamp();
-        let pin = timestamp.and_then(|timestamp| timestamp.snapshot_meta());
-        let hashes = pin.and_then(|pin| pin.hashes.as_ref());
+    fn is_pinned_as_held(&self, pin: &Pin) -> Result<bool, ClientError> {
+        let hashes = pin.hashes.as_ref();
         let Some(pinned) = hashes.and_then(|hashes| hashes.get("sha256")) else {
             return Ok(true);
         };

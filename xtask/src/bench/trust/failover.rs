@@ -27,7 +27,7 @@ pub(super) fn run(ground: &Ground<'_>, tree: &Tree, rounds: u32) -> Result<()> {
             mirror(ground, tree, "mirror-1")?,
             mirror(ground, tree, "mirror-2")?,
         ];
-        let state = place(ground, "proxy-data")?;
+        let state = place(ground, &format!("proxy-data-{round}"))?;
         let proxy = proxy(ground, tree, &state, &[&mirrors[0], &mirrors[1]])?;
         let cost = thread::scope(|scope| -> Result<_> {
             let install = scope.spawn(|| uv.install_all(&proxy));

@@ -41,7 +41,8 @@ pub(super) fn run(ground: &Ground<'_>, tree: &Tree, rounds: u32) -> Result<()> {
     for round in 1..=rounds {
         ground.console.step(&format!("round {round}"));
         measured.plain.add(&uv, &mirror, &mirror)?;
-        let proxy = proxy(ground, tree, &place(ground, "proxy-data")?, &[&mirror])?;
+        let state = place(ground, &format!("proxy-data-{round}"))?;
+        let proxy = proxy(ground, tree, &state, &[&mirror])?;
         measured.cold.add(&uv, &proxy, &mirror)?;
         // Requests that come closer together belong to one resolution, which asks for no new state.
         std::thread::sleep(RESOLUTION_ENDS);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
@@ -27,6 +28,7 @@ pub(super) struct Uv {
     program: PathBuf,
     python: PathBuf,
     home: PathBuf,
+    installations: AtomicU32,
 }
 
 /// `heliostat serve` of the tree, as a mirror that asks nobody.
@@ -81,17 +83,26 @@ impl Uv {
             program: environment.program("uv"),
             python: environment.program("python"),
             home: place(ground, "uv")?,
+            installations: AtomicU32::new(0),
         })
     }
 
     /// Where the last installation went.
     pub(super) fn installed(&self) -> PathBuf {
-        self.home.join("installed")
+        self.home_of_last().join("installed")
     }
 
-    /// Installs all packages from a server of ours, with nothing in uv's own cache.
+    fn home_of_last(&self) -> PathBuf {
+        let number = self.installations.load(Ordering::Relaxed);
+        self.home.join(number.to_string())
+    }
+
+    /// Installs all packages from a server of ours, with nothing in uv's own cache. Each goes to a place of its own, and
+    /// all stay to the end: for minutes after much was deleted, ext4 takes several times as long to make a file, which
+    /// would be measured instead.
     pub(super) fn install_all(&self, from: &Speaking) -> Result<Cost> {
-        let cache = self.home.join("cache");
+        self.installations.fetch_add(1, Ordering::Relaxed);
+        let cache = self.home_of_last().join("cache");
         for place in [&cache, &self.installed()] {
             empty_directory(place)?;
         }
@@ -111,5 +122,11 @@ impl Uv {
             .env("UV_PYTHON_DOWNLOADS", "never")
             .args(packages());
         measure::run(&mut install)
+    }
+}
+
+impl Drop for Uv {
+    fn drop(&mut self) {
+        let _the_next_bench_empties_it = std::fs::remove_dir_all(&self.home);
     }
 }

@@ -8,6 +8,7 @@ use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::{self as ours, Expiry, Metadata as _, RoleName, Version};
 use jiff::SignedDuration;
 use serde_json::json;
+use sigstore_tuf::Metadata;
 
 use super::*;
 
@@ -18,7 +19,7 @@ fn key(number: u8) -> SigningKey {
     SigningKey::from_seed(&[number; 32])
 }
 
-fn pin(version: u64) -> MetaFile {
+fn pin(version: u64) -> Pin {
     serde_json::from_value(json!({ "version": version })).unwrap()
 }
 
@@ -51,7 +52,7 @@ fn delegations() -> Delegations {
     read.into_signed().delegations.unwrap()
 }
 
-fn verify(bytes: &[u8], pin: &MetaFile, now: Timestamp) -> Result<Delegated, Error> {
+fn verify(bytes: &[u8], pin: &Pin, now: Timestamp) -> Result<Delegated, Error> {
     let claim = Claim {
         role: "bin-16-a",
         delegator: "bins",
@@ -83,7 +84,7 @@ fn a_role_verifies_as_it_was_signed_and_as_it_may_be_spelt() {
 }
 
 /// A file, what pins it, when, and how it is refused.
-type Case<'a> = (&'a [u8], MetaFile, Timestamp, fn(&Error) -> bool);
+type Case<'a> = (&'a [u8], Pin, Timestamp, fn(&Error) -> bool);
 
 #[test]
 fn what_must_not_verify_does_not_either_way() {

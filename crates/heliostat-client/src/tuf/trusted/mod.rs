@@ -9,10 +9,13 @@ use std::sync::Arc;
 use heliostat_pypi::Sha256;
 use jiff::Timestamp;
 use serde::Deserialize;
-use sigstore_tuf::{DelegatedRole, Delegations, Error, Role as _, TargetFile, TrustedMetadataSet};
+use sigstore_tuf::{
+    DelegatedRole, Delegations, Error, Role as _, TargetFile, Targets, TrustedMetadataSet,
+};
 
-use super::delegated::{Claim, Delegated};
-use super::strict;
+use super::delegated::{Claim, Delegated, verify_targets};
+use super::pins::{Pin, Pins};
+use super::{signed, strict};
 
 /// The four names that no delegated role may have.
 const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
@@ -35,9 +38,13 @@ const BINS_HELD_MAX: usize = 256;
 /// Trusted metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Trusted {
-    /// Shared by the copies that are made to see what a timestamp leads to, until one of them goes on.
+    /// Root and timestamp; of other repositories than ours, everything. Shared by the copies that are made to see what a
+    /// timestamp leads to, until one of them goes on.
     set: Arc<TrustedMetadataSet>,
     naming: Naming,
+    pins: Option<Arc<Pins>>,
+    /// The role `targets` of a tree of ours.
+    targets: Option<Arc<Targets>>,
     /// Delegations (role, delegator) that the state machine verified under the present snapshot.
     verified: HashSet<(String, String)>,
     /// The delegated roles of a tree of ours, by name, verified under the present snapshot.
@@ -78,6 +85,8 @@ impl Trusted {
         TrustedMetadataSet::from_root(bytes).map(|set| Self {
             set: Arc::new(set),
             naming,
+            pins: None,
+            targets: None,
             verified: HashSet::new(),
             delegated: BTreeMap::new(),
             taken: 0,
@@ -105,15 +114,34 @@ impl Trusted {
 
     /// The version of the trusted snapshot.
     pub(crate) fn snapshot_version(&self) -> Option<u64> {
-        self.set.snapshot().map(|snapshot| snapshot.version)
+        self.pins.as_ref().map(|pins| pins.version)
+    }
+
+    /// The trusted snapshot.
+    pub(crate) const fn pins(&self) -> Option<&Arc<Pins>> {
+        self.pins.as_ref()
+    }
+
+    /// What the timestamp says about the snapshot.
+    pub(crate) fn snapshot_pin(&self) -> Option<Pin> {
+        let timestamp = self.set.timestamp()?;
+        timestamp.snapshot_meta().map(Pin::from)
+    }
+
+    /// The trusted top-level targets role.
+    fn targets(&self) -> Option<&Targets> {
+        match self.naming {
+            Naming::Any => self.set.targets_role("targets"),
+            Naming::Ours => self.targets.as_deref(),
+        }
     }
 
     /// Takes the next root.
     pub(crate) fn update_root(&mut self, bytes: &[u8]) -> Result<(), Error> {
         strict::check(bytes)?;
         self.set_mut().update_root(bytes)?;
-        self.verified.clear();
-        self.delegated.clear();
+        self.pins = None;
+        self.forget_targets();
         Ok(())
     }
 
@@ -133,19 +161,52 @@ impl Trusted {
     /// Takes the snapshot that the timestamp pins.
     pub(crate) fn update_snapshot(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
         strict::check(bytes)?;
-        self.set_mut().update_snapshot(bytes, now)?;
-        self.verified.clear();
-        self.delegated.clear();
+        let pins = match self.naming {
+            Naming::Any => {
+                self.set_mut().update_snapshot(bytes, now)?;
+                self.set.snapshot().map(Pins::from)
+            }
+            Naming::Ours => {
+                self.set.check_timestamp_expired(now)?;
+                let pin = self.snapshot_pin().ok_or(Error::NotRefreshed)?;
+                let before = self.pins.as_deref();
+                Some(Pins::verify(bytes, (self.set.root(), &pin), before, now)?)
+            }
+        };
+        self.pins = pins.map(Arc::new);
+        self.forget_targets();
         Ok(())
     }
 
     /// Takes the top-level targets role that the snapshot pins.
     pub(crate) fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), Error> {
+        const ROLE: &str = "targets";
         strict::check(bytes)?;
-        self.check_name(bytes, "targets")?;
-        self.set_mut().update_targets(bytes, now)?;
+        match self.naming {
+            Naming::Any => {
+                self.set_mut().update_targets(bytes, now)?;
+            }
+            Naming::Ours => {
+                let pins = self.pins.as_ref().ok_or(Error::NotRefreshed)?;
+                pins.check_in_force(now)?;
+                let root = self.set.root();
+                let keys = root.role(ROLE);
+                let keys = keys.ok_or_else(|| Error::UnknownRole(ROLE.to_owned()))?;
+                let signers = (&*keys.keyids, keys.threshold);
+                let authority = signed::authority(ROLE, &root.keys, signers)?;
+                let pin = pins.get(ROLE).ok_or_else(|| not_pinned(ROLE))?;
+                let targets = verify_targets(bytes, (ROLE, &authority), pin, now)?;
+                self.targets = Some(Arc::new(targets.said));
+            }
+        }
         self.delegated.clear();
         Ok(())
+    }
+
+    fn forget_targets(&mut self) {
+        self.targets = None;
+        self.verified.clear();
+        self.delegated.clear();
     }
 
     /// Takes a delegated role that the search came to.
@@ -180,17 +241,15 @@ impl Trusted {
                 "delegated role must not reuse top-level role name {role:?}"
             )));
         }
-        self.set.check_snapshot_expired(now)?;
-        let snapshot = self.set.snapshot().ok_or(Error::NotRefreshed)?;
-        let pin = snapshot.meta.get(&format!("{role}.json"));
+        let pins = self.pins.as_ref().ok_or(Error::NotRefreshed)?;
+        pins.check_in_force(now)?;
         let claim = Claim {
             role,
             delegator,
             delegations: self
                 .delegations(delegator)
                 .ok_or_else(|| Error::UnknownRole(delegator.clone()))?,
-            pin: pin
-                .ok_or_else(|| Error::Malformed(format!("snapshot does not pin {role}.json")))?,
+            pin: pins.get(role).ok_or_else(|| not_pinned(role))?,
             now,
         };
         let mut verified = Delegated::verify(bytes, &claim)?;
@@ -212,28 +271,27 @@ impl Trusted {
     /// Takes over from an earlier state the delegated roles for which the same vouches now: the same root, the same
     /// targets role, and for each role, from there down, the same pin in the snapshot. They need not be read again.
     pub(crate) fn take_over(&mut self, earlier: &Self) {
-        let targets = self.set.targets_role("targets");
-        let (Some(snapshot), Some(before)) = (self.set.snapshot(), earlier.set.snapshot()) else {
+        let targets = self.targets();
+        let (Some(pins), Some(before)) = (&self.pins, &earlier.pins) else {
             return;
         };
         if self.naming != Naming::Ours
             || self.set.root_bytes() != earlier.set.root_bytes()
             || targets.is_none()
-            || targets != earlier.set.targets_role("targets")
+            || targets != earlier.targets()
         {
             return;
         }
         loop {
             let mut more = Vec::new();
             for (name, role) in &earlier.delegated {
-                let file = format!("{name}.json");
-                let pin = snapshot.meta.get(&file);
+                let pin = pins.get(name);
                 // The very delegator: another of this name may name other keys.
                 let is_vouched_for =
                     role.delegator == "targets" || self.same_as_earlier(earlier, &role.delegator);
                 if is_vouched_for
                     && pin.is_some()
-                    && pin == before.meta.get(&file)
+                    && pin == before.get(name)
                     && !self.delegated.contains_key(name)
                 {
                     more.push((name.clone(), Arc::clone(role)));
@@ -255,7 +313,7 @@ impl Trusted {
 
     /// What the role `targets` says itself about a target, so that it takes the people who sign that one to say it.
     pub(crate) fn named_by_targets(&self, path: &str) -> Option<TargetFile> {
-        self.set.targets_role("targets")?.target(path).cloned()
+        self.targets()?.target(path).cloned()
     }
 
     /// The roles that vouch for a target, from the timestamp down, each with the version in its address; those below
@@ -270,8 +328,7 @@ impl Trusted {
             if role == "snapshot" {
                 return self.snapshot_version();
             }
-            let pin = self.set.snapshot()?.meta.get(&format!("{role}.json"))?;
-            Some(pin.version)
+            Some(self.pins.as_ref()?.get(role)?.version)
         };
         let pinned = roles.into_iter().map(|role| {
             let version = version(&role);
@@ -286,56 +343,37 @@ impl Trusted {
     fn delegations(&self, role: &str) -> Option<&Delegations> {
         match self.delegated.get(role) {
             Some(delegated) => delegated.delegations(),
-            None => self.set.targets_role(role)?.delegations.as_ref(),
+            None => self.targets_role(role)?.delegations.as_ref(),
         }
     }
 
-    /// Whether a targets role says that it is this one; looked at before it can be trusted, since what is trusted once
-    /// stays so.
-    fn check_name(&self, bytes: &[u8], role: &str) -> Result<(), Error> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            signed: Named,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            #[serde(rename = "x-heliostat-role", default)]
-            role: Option<String>,
-        }
-        if self.naming == Naming::Any {
-            return Ok(());
-        }
-        match serde_json::from_slice::<Envelope>(bytes)?.signed.role {
-            Some(found) if found == role => Ok(()),
-            Some(found) => Err(Error::IntegrityMismatch(format!(
-                "this is the role `{found}` in the place of `{role}`"
-            ))),
-            None => Err(Error::IntegrityMismatch(format!(
-                "the role in the place of `{role}` does not say which one it is"
-            ))),
+    /// A role that is held parsed: `targets`, and of other repositories than ours those below it.
+    fn targets_role(&self, role: &str) -> Option<&Targets> {
+        match role {
+            "targets" => self.targets(),
+            _ => self.set.targets_role(role),
         }
     }
 
     /// Whether the snapshot is the one that the timestamp pins, and the targets role the one that it pins in turn.
     pub(crate) fn is_complete(&self) -> bool {
-        let (Some(timestamp), Some(snapshot), Some(targets)) = (
-            self.set.timestamp(),
-            self.set.snapshot(),
-            self.set.targets_role("targets"),
-        ) else {
+        let (Some(pin), Some(pins), Some(targets)) =
+            (self.snapshot_pin(), &self.pins, self.targets())
+        else {
             return false;
         };
-        timestamp.snapshot_meta().map(|pin| pin.version) == Some(snapshot.version)
-            && snapshot.meta.get("targets.json").map(|pin| pin.version) == Some(targets.version)
+        pin.version == pins.version
+            && pins.get("targets").map(|pin| pin.version) == Some(targets.version)
     }
 
     /// Whether everything that a target's authority rests on is in force at `now`.
     pub(crate) fn check_in_force(&self, now: Timestamp) -> Result<(), Error> {
         self.set.check_root_expired(now)?;
         self.set.check_timestamp_expired(now)?;
-        self.set.check_snapshot_expired(now)?;
-        let targets = self.set.targets_role("targets");
-        match targets.filter(|_| self.is_complete()) {
+        if let Some(pins) = &self.pins {
+            pins.check_in_force(now)?;
+        }
+        match self.targets().filter(|_| self.is_complete()) {
             Some(targets) if targets.is_expired(now) => Err(expired("targets", targets.expires)),
             Some(_) => Ok(()),
             None => Err(Error::NotRefreshed),
@@ -423,7 +461,7 @@ impl Trusted {
         if let Some(delegated) = self.delegated.get(role) {
             return delegated.target(path);
         }
-        let targets = self.set.targets_role(role);
+        let targets = self.targets_role(role);
         let targets = targets.ok_or_else(|| Error::UnknownRole(role.to_owned()))?;
         Ok(targets.target(path).cloned())
     }
@@ -434,7 +472,6 @@ impl Trusted {
             return delegated.candidates(path_digest);
         }
         let delegations = self
-            .set
             .targets_role(role)
             .and_then(|targets| targets.delegations.as_ref());
         delegations.map_or(&[], |delegations| &delegations.roles)
@@ -462,12 +499,12 @@ impl Trusted {
     }
 
     fn pinned(&self, role: &str, delegator: &str) -> Option<Needed> {
-        let pin = self.set.snapshot()?.meta.get(&format!("{role}.json"))?;
+        let pin = self.pins.as_ref()?.get(role)?;
         Some(Needed {
             role: role.to_owned(),
             delegator: delegator.to_owned(),
             version: pin.version,
-            length_bytes: pin.length,
+            length_bytes: pin.length_bytes,
         })
     }
 }
@@ -494,6 +531,10 @@ fn check_versions(bytes: &[u8]) -> Result<(), Error> {
         return Err(Error::Malformed("a version is 0".to_owned()));
     }
     Ok(())
+}
+
+fn not_pinned(role: &str) -> Error {
+    Error::Malformed(format!("snapshot does not pin {role}.json"))
 }
 
 fn expired(role: &str, expires: Timestamp) -> Error {
