@@ -13,8 +13,8 @@ use crate::command::show;
 
 /// `/proc` counts in ticks of this many a second on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// How often memory is looked at.
-const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+/// How often memory is looked at: at first, since a program may be over in a moment, and then.
+const SAMPLE_EVERY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
 /// What one run of a program cost.
 #[derive(Debug, Clone, Copy)]
@@ -154,10 +154,11 @@ fn reaped_seconds() -> Result<f64> {
 }
 
 fn sample_memory(process: u32, ended: &AtomicBool) -> u32 {
-    let mut peak_kb = 0;
+    let (mut peak_kb, [mut pause, longest]) = (0, SAMPLE_EVERY);
     while !ended.load(Ordering::Relaxed) {
         peak_kb = peak_kb.max(peak_memory_kb(process));
-        thread::sleep(SAMPLE_EVERY);
+        thread::sleep(pause);
+        pause = pause.mul_f64(1.1).min(longest);
     }
     peak_kb
 }

@@ -1,5 +1,5 @@
-//! What a snapshot pins, in a twentieth of what the state machine takes for it: it is held for as long as a state is,
-//! next to the one that comes after it. Pure.
+//! What a snapshot pins, as a table: it is held for as long as a state is, next to the one that comes after it, and the
+//! state machine's is several times as large. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
