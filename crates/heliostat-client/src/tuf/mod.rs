@@ -4,6 +4,8 @@
 //! `sigstore_tuf::TrustedMetadataSet` judges; of trees of ours root and timestamp, and what is large is judged over its
 //! text (`signed`). This module fetches for both and remembers. Nothing here knows pages.
 
+#[cfg(test)]
+mod agreement;
 mod delegated;
 mod directory;
 mod pins;

@@ -22,9 +22,9 @@ pub(crate) struct DirectoryProbeArgs {
     /// Look at this mirror instead of the list's, as its operator would, and write nothing
     #[arg(long, value_name = "URL", conflicts_with_all = ["id", "registry", "vantage"])]
     pub(crate) me: Option<Url>,
-    /// The Simple API's root below the tree's, of `--me`: `+simple/` for devpi
-    #[arg(long, value_name = "FOLDER", default_value = "simple/")]
-    pub(crate) simple: String,
+    /// The Simple API's root below the tree's, of `--me`: `+simple/` for devpi [default: simple/]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) simple: Option<String>,
     /// One sample as JSON for each endpoint, as in the history
     #[arg(long)]
     pub(crate) json: bool,

@@ -453,4 +453,8 @@ fn the_pages_of_ones_own_mirror_may_lie_elsewhere() {
         refused.assert_code(2);
         assert_says(&refused.stderr, &["--simple", "folder below"]);
     }
+    // What a mirror of the list has is said in the list.
+    let nobodys = fleet.probe(&["--simple", "+simple/"]);
+    nobodys.assert_code(2);
+    assert_says(&nobodys.stderr, &["--me"]);
 }

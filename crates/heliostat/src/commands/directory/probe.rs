@@ -24,7 +24,7 @@ use crate::{render, reporter, wire};
 pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
     let class = Class::from(args.class);
     if let Some(me) = &args.me {
-        let targets = [myself(me, &args.simple)?];
+        let targets = [myself(me, args.simple.as_deref().unwrap_or("simple/"))?];
         let opening = Opening::in_passing(&args.prober)?;
         let work = (class, targets.as_slice());
         let probed = looked(&args.prober, &opening, None, work, &BTreeMap::new())?;
@@ -33,6 +33,12 @@ pub(super) fn run(args: &DirectoryProbeArgs) -> anyhow::Result<Outcome> {
             anyhow::bail!("the round does not count: {reason}");
         }
         return Ok(ended(&probed.round.samples));
+    }
+    if args.simple.is_some() {
+        return Err(UsageError(
+            "`--simple` is for `--me URL`; where a mirror of the list has its pages is said in the list".to_owned(),
+        )
+        .into());
     }
     let (policy, registry) = super::read(&args.prober.place)?;
     let targets = chosen(&registry, &args.id)?;

@@ -146,10 +146,15 @@ pub(super) fn run(args: &DirectoryVerifyArgs) -> anyhow::Result<Outcome> {
         }));
     } else {
         reporter::talk(&format!(
-            "{} and {} checked; {} that matter, {} that are only old",
+            "{} and {} checked; {} {}, {} that are only old",
             render::plural(report.roles.len() as u64, "role"),
             render::plural(named.len() as u64, "signed file"),
             render::plural(findings.fatal, "finding"),
+            if findings.fatal == 1 {
+                "that matters"
+            } else {
+                "that matter"
+            },
             findings.old
         ));
     }
