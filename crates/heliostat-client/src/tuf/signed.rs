@@ -12,11 +12,31 @@ use std::fmt;
 use heliostat_trust::keys::{KeyId, PublicKey, Signature};
 use heliostat_trust::metadata::Authority;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sigstore_tuf::metadata::Signature as RawSignature;
-use sigstore_tuf::{Error, Key, Metadata, Role};
+use sigstore_tuf::{Error, Key, MetaFile, Metadata, Role};
 
-use super::pins::Pin;
+/// What is said about a file of metadata in advance.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Pin {
+    pub(crate) version: u64,
+    #[serde(rename = "length", default)]
+    pub(crate) length_bytes: Option<u64>,
+    /// In hexadecimal digits, by the algorithm.
+    #[serde(default)]
+    pub(crate) hashes: Option<BTreeMap<String, String>>,
+}
+
+impl From<&MetaFile> for Pin {
+    fn from(file: &MetaFile) -> Self {
+        Self {
+            version: file.version,
+            length_bytes: file.length,
+            hashes: file.hashes.clone(),
+        }
+    }
+}
 
 /// What a file says, whose signatures hold.
 #[derive(Debug)]

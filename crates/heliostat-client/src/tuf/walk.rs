@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use sigstore_tuf::{Error, TargetFile};
 
 use super::directory::{MetadataDirectory, encoded};
-use super::pins::Pin;
 use super::refusal::{chain, refusal_of};
 use super::shown::{Shown, ShownTimestamps, Split};
+use super::signed::Pin;
 use super::trusted::{Naming, Needed, Step, Trusted};
 use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal};

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sigstore_tuf::{DelegatedRole, Delegations, Error, TargetFile, Targets};
 
-use super::pins::Pin;
-use super::signed::{self, Verified};
+use super::signed::{self, Pin, Verified};
 
 /// A role that was verified, for as long as what vouches for it stands.
 #[derive(Debug)]

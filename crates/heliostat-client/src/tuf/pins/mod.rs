@@ -1,7 +1,6 @@
 //! What a snapshot pins, as a table: it is held for as long as a state is, next to the one that comes after it, and the
 //! state machine's is several times as large. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use heliostat_pypi::Sha256;
@@ -10,9 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
-use sigstore_tuf::{Error, MetaFile, Root, Snapshot};
+use sigstore_tuf::{Error, Root, Snapshot};
 
-use super::signed::{self, Verified};
+use super::signed::{self, Pin, Verified};
 
 const ROLE: &str = "snapshot";
 
@@ -27,17 +26,6 @@ pub(crate) struct Pins {
     files: Box<[(Box<str>, Pin)]>,
     /// The digest of what was signed, where that is known.
     statement: Option<Sha256>,
-}
-
-/// What is said about a file of metadata in advance.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Pin {
-    pub(crate) version: u64,
-    #[serde(rename = "length", default)]
-    pub(crate) length_bytes: Option<u64>,
-    /// In hexadecimal digits, by the algorithm.
-    #[serde(default)]
-    pub(crate) hashes: Option<BTreeMap<String, String>>,
 }
 
 impl Pins {
@@ -138,16 +126,6 @@ impl From<Said> for Pins {
             extension: said.extension,
             files: said.meta.0.into(),
             statement: None,
-        }
-    }
-}
-
-impl From<&MetaFile> for Pin {
-    fn from(file: &MetaFile) -> Self {
-        Self {
-            version: file.version,
-            length_bytes: file.length,
-            hashes: file.hashes.clone(),
         }
     }
 }

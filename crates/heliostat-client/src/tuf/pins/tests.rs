@@ -1,6 +1,8 @@
 //! Each snapshot is judged twice: over its text, as those of trees of ours are, and by the state machine, as all others
 //! are. Both must come to the same end.
 
+use std::collections::BTreeMap;
+
 use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::{
     self as ours, Authority, Expiry, Metadata as _, RoleName, Version,

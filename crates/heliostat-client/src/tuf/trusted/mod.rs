@@ -14,8 +14,9 @@ use sigstore_tuf::{
 };
 
 use super::delegated::{Claim, Delegated, verify_targets};
-use super::pins::{Pin, Pins};
-use super::{signed, strict};
+use super::pins::Pins;
+use super::signed::{self, Pin};
+use super::strict;
 
 /// The four names that no delegated role may have.
 const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
