@@ -243,3 +243,54 @@ impl Spool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    use super::*;
+
+    /// What a file before left behind in the same place is never given, also where less of the next has come in.
+    #[tokio::test]
+    async fn a_place_that_is_used_again_gives_only_what_came_in_since() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            hold_back: Duration::ZERO,
+            hold_back_bytes: 0,
+            reused_files_max: 1,
+            ..Limits::default()
+        };
+        let files = Arc::new(NamelessFiles::new(directory.path().to_owned(), &limits));
+        let (writer, reader) = spool(&files, 6, &limits);
+        writer.write(b"before", 0).unwrap();
+        writer.finish(Ok(()));
+        let all = |reader: Spool| async move {
+            let pieces: Vec<_> = reader.stream(0).collect().await;
+            pieces.into_iter().collect::<Result<Vec<Bytes>, _>>()
+        };
+        assert_eq!(all(reader).await.unwrap().concat(), b"before");
+        drop(writer);
+
+        let (writer, reader) = spool(&files, 4, &limits);
+        writer.write(b"ne", 0).unwrap();
+        let mut given = Box::pin(reader.stream(0));
+        assert_eq!(given.next().await.unwrap().unwrap(), "ne");
+        assert!(
+            given.next().now_or_never().is_none(),
+            "the rest has not come"
+        );
+        writer.write(b"xt", 2).unwrap();
+        writer.finish(Ok(()));
+        assert_eq!(given.next().await.unwrap().unwrap(), "xt");
+        assert!(given.next().await.is_none());
+
+        // Nothing came at all: an error, and not what lies there.
+        drop((given, writer, reader));
+        let (writer, reader) = spool(&files, 4, &limits);
+        writer.finish(Ok(()));
+        assert!(all(reader).await.is_err());
+        drop(writer);
+    }
+}
