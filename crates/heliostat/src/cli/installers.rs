@@ -13,7 +13,7 @@ use super::{SourceArgs, UpstreamArgs};
 pub(crate) enum AttestCommand {
     /// Verify, without any network, who published files (PEP 740)
     Verify(AttestVerifyArgs),
-    /// Write into heliostat.trust who publishes what a lock file names
+    /// Write into heliostat.trust who publishes what a lock file names; what it has of other projects stays
     Record(Box<AttestMemoryArgs>),
     /// Tell where somebody else publishes than heliostat.trust says, or a release is less attested than the last
     Check(Box<AttestMemoryArgs>),
@@ -34,7 +34,8 @@ pub(crate) struct AttestMemoryArgs {
     /// Verify provenance against the trusted root that the signed upstream names, verified from this root of its notary
     #[arg(long, value_name = "FILE", conflicts_with = "trusted_root")]
     pub(crate) root: Option<PathBuf>,
-    /// What `check` does about a change: exit with 1, or with 4
+    /// What follows from a change, which is told: exit with 1, or with 4; with `refuse`, `record` writes nothing where it
+    /// exits with 4
     #[arg(long, value_name = "POLICY", default_value = "warn")]
     pub(crate) policy: PublisherPolicy,
     /// Print one JSON object a line

@@ -1,5 +1,6 @@
 //! `heliostat attest record` and `check`: who publishes what a lock file names, remembered in `heliostat.trust`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use heliostat_pypi::page::PageFile;
 use heliostat_pypi::select::{LockedPackage, read_lock};
 use heliostat_trust::attest::{AttestVerifier, Publisher, Subject};
-use heliostat_trust::publishers::{Coverage, Known, Memory, compare};
+use heliostat_trust::publishers::{Coverage, Known, Memory, PublisherChange, compare};
 use heliostat_upstream::{Answer, Caches, Upstream, Validators};
 
 use super::UsageError;
@@ -15,64 +16,93 @@ use crate::cli::{AttestMemoryArgs, PublisherPolicy};
 use crate::outcome::Outcome;
 use crate::{files, reporter, wire};
 
-/// Writes down who publishes what the lock file names.
+/// Writes down who publishes what the lock file names. What the memory has of other projects stays: several lock files
+/// may share it.
 pub(super) fn record(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
-    let found = look(args)?;
     let path = memory_path(args);
-    files::replace(&path, found.memory.to_string().as_bytes())
-        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    let mut memory = read_if_there(&path)?.unwrap_or_default();
+    let found = look(args)?;
+    let mut changes = compare(&memory, &found.memory);
+    // What is new or better attested is what recording is for.
+    changes.retain(|change| change.kind.is_suspicious());
+    for change in &changes {
+        if args.json {
+            tell(change, args);
+        } else {
+            reporter::talk(&line(change));
+        }
+    }
+    let outcome = found.outcome_with(!changes.is_empty(), args.policy);
+    if outcome == Outcome::Distrusted && args.policy == PublisherPolicy::Refuse {
+        reporter::talk(&format!("{}: left as it was", path.display()));
+        return Ok(outcome);
+    }
     let count = |wanted| {
         let known = found.memory.projects.values();
         known.filter(|known| known.attested == wanted).count()
     };
+    let (whole, partly) = (count(Coverage::Whole), count(Coverage::Partly));
+    let recorded = found.memory.projects.len();
+    memory.projects.extend(found.memory.projects);
+    files::replace(&path, memory.to_string().as_bytes())
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
     reporter::talk(&format!(
-        "{}: {} projects, {} attested wholly, {} partly",
+        "{}: {recorded} projects, {whole} attested wholly, {partly} partly; {} others stay as they were",
         path.display(),
-        found.memory.projects.len(),
-        count(Coverage::Whole),
-        count(Coverage::Partly),
+        memory.projects.len() - recorded,
     ));
-    Ok(found.outcome())
+    Ok(outcome)
 }
 
 /// Tells who publishes now and did not when it was recorded.
 pub(super) fn check(args: &AttestMemoryArgs) -> anyhow::Result<Outcome> {
     let before = read(&memory_path(args))?;
     let found = look(args)?;
-    let mut outcome = found.outcome();
-    for change in compare(&before, &found.memory) {
-        let suspicious = change.kind.is_suspicious();
-        if suspicious && outcome == Outcome::Done {
-            outcome = match args.policy {
-                PublisherPolicy::Warn => Outcome::Findings,
-                PublisherPolicy::Refuse => Outcome::Distrusted,
-            };
-        }
-        if args.json {
-            reporter::json_line(&serde_json::json!({
-                "event": if suspicious { "changed" } else { "note" },
-                "project": change.project.as_str(), "what": change.kind.to_string(),
-            }));
-        } else {
-            let word = if suspicious { "changed" } else { "note" };
-            reporter::print(&format!("{word}: {}: {}\n", change.project, change.kind));
-        }
+    let changes = compare(&before, &found.memory);
+    for change in &changes {
+        tell(change, args);
     }
-    Ok(outcome)
+    let is_changed = changes.iter().any(|change| change.kind.is_suspicious());
+    Ok(found.outcome_with(is_changed, args.policy))
+}
+
+/// A change as data, on stdout.
+fn tell(change: &PublisherChange, args: &AttestMemoryArgs) {
+    if args.json {
+        reporter::json_line(&serde_json::json!({
+            "event": word(change), "project": change.project.as_str(), "what": change.kind.to_string(),
+        }));
+    } else {
+        reporter::print(&format!("{}\n", line(change)));
+    }
+}
+
+fn line(change: &PublisherChange) -> String {
+    format!("{}: {}: {}", word(change), change.project, change.kind)
+}
+
+const fn word(change: &PublisherChange) -> &'static str {
+    if change.kind.is_suspicious() {
+        "changed"
+    } else {
+        "note"
+    }
 }
 
 /// What was found, and whether any provenance did not hold.
 struct Found {
+    /// Of the projects whose provenance holds, and of those that have none.
     memory: Memory,
     broken: bool,
 }
 
 impl Found {
-    const fn outcome(&self) -> Outcome {
-        if self.broken {
-            Outcome::Distrusted
-        } else {
-            Outcome::Done
+    const fn outcome_with(&self, is_changed: bool, policy: PublisherPolicy) -> Outcome {
+        match policy {
+            _ if self.broken => Outcome::Distrusted,
+            _ if !is_changed => Outcome::Done,
+            PublisherPolicy::Warn => Outcome::Findings,
+            PublisherPolicy::Refuse => Outcome::Distrusted,
         }
     }
 }
@@ -89,8 +119,19 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Memory> {
             path.display()
         )
     })?;
-    Memory::read(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
+    // A byte that is no text would be written back as another.
+    let text = String::from_utf8(bytes)
+        .map_err(|_| UsageError(format!("`{}` is not UTF-8", path.display())))?;
+    Memory::read(&text).map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
+}
+
+/// What was recorded; nothing where nobody has recorded anything yet. A file that cannot be read is no such case: what it
+/// remembers would be lost.
+fn read_if_there(path: &Path) -> anyhow::Result<Option<Memory>> {
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => read(path).map(Some),
+    }
 }
 
 fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
@@ -115,10 +156,13 @@ fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
         memory: Memory::default(),
         broken: false,
     };
+    let mut broken = BTreeSet::new();
     for (package, known, problems) in looked? {
-        for problem in problems {
-            found.broken = true;
+        for problem in &problems {
             reporter::talk(&format!("{}: {problem}", package.name));
+        }
+        if !problems.is_empty() {
+            broken.insert(package.name.clone());
         }
         // A lock file may name several versions, one for each platform: the project is as attested as the least.
         let merged = match found.memory.projects.remove(&package.name) {
@@ -135,6 +179,9 @@ fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
         };
         found.memory.projects.insert(package.name, merged);
     }
+    // Nothing is known of a project whose provenance does not hold, least of all that nobody attests it.
+    (found.memory.projects).retain(|name, _| !broken.contains(name));
+    found.broken = !broken.is_empty();
     Ok(found)
 }
 
@@ -151,6 +198,10 @@ fn packages(path: &Path) -> anyhow::Result<Vec<LockedPackage>> {
             reason = skipped.reason,
             "not looked at"
         );
+    }
+    // More likely a file that was cut off, or the wrong one, than a project that uses nothing.
+    if read.packages.is_empty() && read.skipped.is_empty() {
+        return Err(UsageError(format!("`{shown}` names no project")).into());
     }
     Ok(read.packages)
 }
@@ -173,7 +224,7 @@ async fn look_at(
     let files: Vec<&PageFile> = (page.files.iter())
         .filter(|file| is_of(file, &package))
         .collect();
-    let mut publishers = std::collections::BTreeSet::new();
+    let mut publishers = BTreeSet::new();
     let mut problems = Vec::new();
     let mut attested = 0;
     for file in &files {

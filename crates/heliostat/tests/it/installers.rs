@@ -402,3 +402,79 @@ fn publishers_are_remembered_and_a_change_is_told() {
     std::fs::write(&memory, "format = 9\n").unwrap();
     index.run("attest check").assert_code(2);
 }
+
+#[test]
+fn recording_throws_nothing_away_unsaid() {
+    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
+    else {
+        return;
+    };
+    let index = AttestedIndex::serve(&oracle, &pip);
+    let memory = index.directory.path().join("heliostat.trust");
+    let read = || std::fs::read_to_string(&memory).unwrap();
+    index.list(true);
+    // A memory that cannot be read is left as it is, by both.
+    for wrong in [
+        &b"format = 2\n"[..],
+        b"",
+        b"who knows",
+        b"# \xff\nformat = 1\n",
+    ] {
+        std::fs::write(&memory, wrong).unwrap();
+        index.run("attest check").assert_code(2);
+        index.run("attest record").assert_code(2);
+        assert_eq!(std::fs::read(&memory).unwrap(), wrong);
+    }
+    std::fs::remove_file(&memory).unwrap();
+    index.run("attest record").assert_code(0);
+    let recorded = read();
+    // What another lock file brought in stays.
+    let other = "\n[projects.another]\nversion = \"1\"\nattested = \"none\"\n";
+    std::fs::write(&memory, format!("{recorded}{other}")).unwrap();
+    index.run("attest record").assert_code(0);
+    assert!(read().contains(other.trim()), "{}", read());
+    // Somebody else publishes.
+    let theirs = recorded.replace("trailofbits", "somebody");
+    let told = "changed: pypi-attestations: now published by GitHub trailofbits/pypi-attestations";
+    std::fs::write(&memory, &theirs).unwrap();
+    let said = index.run("attest record --policy refuse");
+    said.assert_code(4);
+    assert!(said.stderr.contains(told), "{said}");
+    assert_eq!(read(), theirs);
+    let said = index.run("attest record");
+    said.assert_code(1);
+    assert!(said.stderr.contains(told), "{said}");
+    assert_eq!(read(), recorded);
+    // Nobody attests it any more.
+    index.list(false);
+    let told = "changed: pypi-attestations: less of it is attested than of 0.0.19";
+    let said = index.run("attest record --policy refuse");
+    said.assert_code(4);
+    assert!(said.stderr.contains(told), "{said}");
+    assert_eq!(read(), recorded);
+    let said = index.run("attest record --json");
+    said.assert_code(1);
+    let line: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(line["event"], "changed");
+    assert!(read().contains("attested = \"none\""), "{}", read());
+    // What does not hold tells nothing about the project.
+    std::fs::write(&memory, &recorded).unwrap();
+    index.list(true);
+    let swapped = oracle.asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
+    std::fs::copy(swapped, index.directory.path().join("web/provenance")).unwrap();
+    for policy in ["warn", "refuse"] {
+        let said = index.run(&format!("attest record --policy {policy}"));
+        said.assert_code(4);
+        let told = "speaks of the file `gcb_attestation_test";
+        assert!(said.stderr.contains(told), "{said}");
+        assert_eq!(read(), recorded);
+    }
+    // A lock file that was cut off.
+    std::fs::write(index.directory.path().join("uv.lock"), "").unwrap();
+    for command in ["record", "check"] {
+        let said = index.run(&format!("attest {command}"));
+        said.assert_code(2);
+        assert!(said.stderr.contains("names no project"), "{said}");
+        assert_eq!(read(), recorded);
+    }
+}
