@@ -232,6 +232,13 @@ fn failure(error: &OnDemandError) -> &'static str {
 
 fn problem(error: &OnDemandError, wanted: &dyn std::fmt::Display) -> Problem {
     let cause = error as &dyn std::error::Error;
+    if let Some((file, reason)) = error.refusal() {
+        tracing::warn!(%wanted, error = cause, "a file is refused");
+        return Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("`{file}` is not handed out: {reason}."),
+        );
+    }
     if error.is_integrity() {
         tracing::error!(%wanted, error = cause, "what the upstream sent is not what it promised");
         return Problem::new(

@@ -168,6 +168,14 @@ impl Store {
         self.inner.catalog.ledger(Weight::Warning)
     }
 
+    /// Everything that failed, or is doubted, of one project.
+    pub fn ledger_of(&self, name: &ProjectName) -> Result<Vec<LedgerEntry>, StoreError> {
+        let catalog = &self.inner.catalog;
+        let mut entries = catalog.ledger_of(name, Weight::Failure)?;
+        entries.extend(catalog.ledger_of(name, Weight::Warning)?);
+        Ok(entries)
+    }
+
     /// The running counts.
     pub fn totals(&self) -> Result<Totals, StoreError> {
         self.inner.catalog.totals()

@@ -11,7 +11,7 @@ use heliostat_store::{
 
 use super::live::{Handle, Joined, State};
 use super::page::{commit, record};
-use super::{FileState, Inner, OnDemandError, PageState};
+use super::{FileState, Inner, OnDemandError, PageState, provenance};
 use crate::context::blocking;
 use crate::take::{Step, TakeError, Taken, take_file};
 use crate::take_parts::{PartTaken, take_metadata, take_provenance, wheel_of};
@@ -125,9 +125,14 @@ async fn stream(
 }
 
 /// Downloads one file for everybody who waits for it, then keeps it.
+///
+/// Where its provenance must hold, nobody gets a byte before it does: the page's digest is judged before the file is
+/// asked for, and without one the file waits until it is here.
 async fn download(inner: &Arc<Inner>, project: ProjectName, entry: PageFile, handle: Handle) {
     let sender = &handle.sender;
-    let work = take_file(&inner.context, &entry, |step| {
+    let must_hold = provenance::must_hold(inner, &entry);
+    let waits = must_hold && entry.sha256.is_none();
+    let take = take_file(&inner.context, &entry, |step| {
         match step {
             Step::Opened(intake) => {
                 let file = Arc::new(intake.reader()?);
@@ -140,7 +145,9 @@ async fn download(inner: &Arc<Inner>, project: ProjectName, entry: PageFile, han
             }
             Step::Started(total_bytes) => sender.send_modify(|progress| {
                 progress.total_bytes = entry.size_bytes.or(total_bytes);
-                progress.state = State::Running;
+                if !waits {
+                    progress.state = State::Running;
+                }
             }),
             Step::Restarted => sender.send_modify(|progress| {
                 progress.epoch += 1;
@@ -152,10 +159,24 @@ async fn download(inner: &Arc<Inner>, project: ProjectName, entry: PageFile, han
         }
         Ok(())
     });
+    let work = async {
+        if must_hold && !waits {
+            provenance::prove(inner, &project, &entry).await?;
+        }
+        let taken = take.await.map_err(OnDemandError::Take)?;
+        if waits {
+            let entry = PageFile {
+                sha256: Some(taken.blob.sha256()),
+                ..entry.clone()
+            };
+            provenance::prove(inner, &project, &entry).await?;
+        }
+        Ok(taken)
+    };
     let taken = tokio::select! {
         biased;
         () = inner.cancel.cancelled() => Err(OnDemandError::Stopping),
-        taken = work => taken.map_err(OnDemandError::Take),
+        taken = work => taken,
     };
     match taken {
         Err(error) => {
@@ -168,8 +189,15 @@ async fn download(inner: &Arc<Inner>, project: ProjectName, entry: PageFile, han
                 progress.total_bytes = Some(blob.size_bytes());
                 progress.state = State::Verified;
             });
-            if let Err(error) = keep(inner, project, entry, Taken { blob, content }).await {
-                tracing::error!(error = %error, "a file taken on demand could not be kept");
+            let file = PageFile {
+                sha256: Some(blob.sha256()),
+                ..entry.clone()
+            };
+            match keep(inner, project.clone(), entry, Taken { blob, content }).await {
+                Ok(()) => provenance::look_at(inner, &project, &file).await,
+                Err(error) => {
+                    tracing::error!(error = %error, "a file taken on demand could not be kept");
+                }
             }
         }
     }
@@ -249,7 +277,7 @@ async fn evict(inner: &Inner) -> Result<(), OnDemandError> {
 }
 
 /// A small document, fetched once for everybody who waits for it.
-async fn document(
+pub(super) async fn document(
     inner: &Arc<Inner>,
     project: ProjectName,
     entry: PageFile,
@@ -290,7 +318,12 @@ async fn take_document(
     let Some(taken) = inner.cancel.run_until_cancelled(taking).await else {
         return Err(OnDemandError::Stopping);
     };
-    let blob = match taken.map_err(OnDemandError::Take)? {
+    let taken = taken.map_err(OnDemandError::Take)?;
+    if part == Part::Provenance {
+        // Before anybody hears of it: who is refused finds it in the ledger.
+        provenance::remember(inner, &project, &entry, &taken).await?;
+    }
+    let blob = match taken {
         PartTaken::Blob(blob, _) => blob,
         PartTaken::Doubtful(blob, _, reason) => {
             tracing::warn!(%project, file = entry.filename(), reason, "taken all the same");
@@ -301,8 +334,22 @@ async fn take_document(
             return Ok(());
         }
         // The page promised it: an installer must not take the absence for an answer.
-        PartTaken::Blemish(reason) | PartTaken::Refused(reason) => {
+        PartTaken::Blemish(reason)
+            if part == Part::Provenance && provenance::must_hold(inner, &entry) =>
+        {
+            // The reason may name addresses, which are for the ledger and the log.
+            tracing::warn!(%project, file = entry.filename(), reason, "the provenance of a file cannot be had");
+            return Err(OnDemandError::Refused {
+                file: entry.filename().to_owned(),
+                reason: "its provenance cannot be had from the upstream".to_owned(),
+            });
+        }
+        PartTaken::Blemish(reason) => {
             return Err(OnDemandError::Take(TakeError::Mismatch(reason)));
+        }
+        PartTaken::Refused(reason) => {
+            let file = entry.filename().to_owned();
+            return Err(OnDemandError::Refused { file, reason });
         }
     };
     let bytes = read_whole(&blob).await?;

@@ -7,6 +7,7 @@ mod file;
 mod live;
 mod negative;
 mod page;
+mod provenance;
 mod root;
 
 use std::sync::{Arc, OnceLock};
@@ -151,6 +152,14 @@ pub enum OnDemandError {
     /// A file.
     #[error(transparent)]
     Take(TakeError),
+    /// What the page offers to prove a file with does not prove it, and such a file is not wanted here.
+    #[error("`{file}` is refused: {reason}")]
+    Refused {
+        /// The file's name.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// The engine or the disk.
     #[error(transparent)]
     Engine(EngineError),
@@ -174,7 +183,7 @@ impl OnDemandError {
         match self {
             Self::Upstream(_) | Self::Slow { .. } | Self::Stopping => true,
             Self::Take(error) => !error.is_integrity(),
-            Self::Engine(_) => false,
+            Self::Refused { .. } | Self::Engine(_) => false,
             Self::Shared(error) => error.is_outage(),
         }
     }
@@ -183,8 +192,18 @@ impl OnDemandError {
     pub fn is_integrity(&self) -> bool {
         match self {
             Self::Take(error) => error.is_integrity(),
+            Self::Refused { .. } => true,
             Self::Shared(error) => error.is_integrity(),
             _ => false,
+        }
+    }
+
+    /// The name of a file that is refused for its provenance, and why, in words that may be told to anybody.
+    pub fn refusal(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Refused { file, reason } => Some((file, reason)),
+            Self::Shared(error) => error.refusal(),
+            _ => None,
         }
     }
 }

@@ -201,6 +201,7 @@ async fn try_refresh(
             // Nobody waits for the copy: whoever asked has the page.
             let page = passing.page.clone();
             drop(passing);
+            let failures = super::provenance::carried(context, &page).await?;
             let record = ProjectRecord {
                 hidden: std::collections::BTreeSet::new(),
                 keeper: Keeper::OnDemand,
@@ -215,7 +216,7 @@ async fn try_refresh(
                 Change::Put(Box::new(Put {
                     record,
                     blobs: Vec::new(),
-                    failures: Vec::new(),
+                    failures,
                 })),
             )
             .await?;
@@ -226,10 +227,15 @@ async fn try_refresh(
 
 /// Commits one change of an on-demand project. One that a sync has taken over meanwhile is the sync's to change.
 pub(super) async fn commit(inner: &Inner, change: Change) -> Result<(), OnDemandError> {
+    commit_all(inner, vec![change]).await
+}
+
+/// The same of several changes at once.
+pub(super) async fn commit_all(inner: &Inner, changes: Vec<Change>) -> Result<(), OnDemandError> {
     let policy = CommitPolicy::at(inner.context.clock.now());
     let committed = inner
         .context
-        .on_disk(move |store| store.commit(vec![change], &policy))
+        .on_disk(move |store| store.commit(changes, &policy))
         .await
         .map_err(OnDemandError::Engine)?;
     let mut refused = committed.refused.into_iter();

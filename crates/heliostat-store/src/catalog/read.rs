@@ -1,7 +1,7 @@
 //! Questions to the catalog. Each is answered from one consistent state, with values that outlive it.
 
 use heliostat_pypi::{ProjectName, Serial, TreePath};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 use serde::{Deserialize, Serialize};
 
 use super::record_body::{
@@ -181,21 +181,21 @@ impl Catalog {
                 "SELECT project, item, reason, tries, first_failed_at, next_try_at, wanted_serial FROM ledger \
                  WHERE weight = ?1 ORDER BY project, item",
             )?;
-            let mut rows = statement.query([weight_word(weight)])?;
-            let mut entries = Vec::new();
-            while let Some(row) = rows.next()? {
-                entries.push(LedgerEntry {
-                    project: read_name(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
-                    item: row.get(1)?,
-                    reason: row.get(2)?,
-                    tries: row.get(3)?,
-                    first_failed_at: row.get(4)?,
-                    next_try_at: row.get(5)?,
-                    wanted_serial: row.get::<_, Option<i64>>(6)?.map(serial_from_sql),
-                    weight,
-                });
-            }
-            Ok(entries)
+            ledger_entries(statement.query([weight_word(weight)])?, weight)
+        })
+    }
+
+    pub(crate) fn ledger_of(
+        &self,
+        name: &ProjectName,
+        weight: Weight,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.read("read the ledger", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT project, item, reason, tries, first_failed_at, next_try_at, wanted_serial FROM ledger \
+                 WHERE project = ?1 AND weight = ?2 ORDER BY item",
+            )?;
+            ledger_entries(statement.query([name.as_str(), weight_word(weight)])?, weight)
         })
     }
 
@@ -516,6 +516,24 @@ pub(crate) fn read_name(text: &str) -> Result<ProjectName, CatalogFault> {
 
 pub(crate) fn read_path(id: [u8; 32], name: &str) -> Result<TreePath, CatalogFault> {
     TreePath::new(id, name).map_err(|error| CatalogFault::record(name, error))
+}
+
+/// Reads `project, item, reason, tries, first_failed_at, next_try_at, wanted_serial`.
+fn ledger_entries(mut rows: Rows<'_>, weight: Weight) -> Result<Vec<LedgerEntry>, CatalogFault> {
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.push(LedgerEntry {
+            project: read_name(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
+            item: row.get(1)?,
+            reason: row.get(2)?,
+            tries: row.get(3)?,
+            first_failed_at: row.get(4)?,
+            next_try_at: row.get(5)?,
+            wanted_serial: row.get::<_, Option<i64>>(6)?.map(serial_from_sql),
+            weight,
+        });
+    }
+    Ok(entries)
 }
 
 fn counter(connection: &Connection, name: &str) -> Result<u64, CatalogFault> {

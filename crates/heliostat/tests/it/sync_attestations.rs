@@ -5,12 +5,13 @@ use heliostat_pypi::FileName;
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_testkit::clients::{PypiAttestations, or_skip};
 use heliostat_testkit::fixture::Artifact;
-use heliostat_testkit::pypi::{Fault, Kind, Rule};
+use heliostat_testkit::process::Serving;
+use heliostat_testkit::pypi::{Fault, Kind, Lack, Options, Rule};
 use heliostat_testkit::universe::{Release, Universe};
 use serde_json::Value;
 
-use crate::http::get;
-use crate::world::{World, assert_says};
+use crate::http::{Answer, get, get_json};
+use crate::world::{World, assert_says, until};
 
 /// A real file with its real provenance.
 pub(crate) struct Pair {
@@ -79,7 +80,10 @@ pub(crate) fn universe(oracle: &PypiAttestations) -> Universe {
 
 /// An index in which the file of one has the provenance of the other.
 fn swapped(oracle: &PypiAttestations) -> World {
-    let world = World::new(universe(oracle));
+    swap(World::new(universe(oracle)), oracle)
+}
+
+fn swap(world: World, oracle: &PypiAttestations) -> World {
     let other = provenance(oracle, GOOGLE);
     world.pypi.edit(|universe| {
         universe.set_provenance(GITHUB.project, GITHUB.filename, Some(other.into()));
@@ -245,6 +249,125 @@ fn serve_does_not_give_provenance_that_is_refused() {
         assert_eq!(answer(GITHUB), status, "{policy}");
     }
     assert!(world.pypi.count(Kind::Provenance) >= 2);
+}
+
+/// Asks a server for a file, after its page.
+fn ask(world: &World, serving: &Serving, pair: &Pair) -> Answer {
+    let page = get(&format!("{}{}/", serving.index_url(), pair.project));
+    assert_eq!(page.status, 200);
+    let path = world.file(pair.filename).path();
+    get(&format!("http://{}/{path}", serving.address()))
+}
+
+#[test]
+fn serve_hands_out_no_file_whose_provenance_is_refused() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = swapped(&oracle);
+    let failures = || world.status()["failures"].as_array().unwrap().clone();
+    let refused = |answer: &Answer, reason: &str| {
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let kind = answer.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"));
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert_says(&detail, &["is not handed out: its provenance", reason]);
+    };
+    // A sync that could take nothing of it leaves the project to whoever asks.
+    world
+        .sync(&["--all", "--attestations", "refuse"])
+        .assert_code(1);
+    let serving = world.serve(&["--attestations", "refuse", "--max-age", "0"]);
+    refused(&ask(&world, &serving, GITHUB), "speaks of the file");
+    assert!(!held(&world, GITHUB));
+    assert!(!world.files_fetched().contains(GITHUB.filename));
+    let told = failures();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["item"], GITHUB.filename);
+    // A page that comes anew makes nothing of it good.
+    world.pypi.edit(|universe| {
+        universe.add_release(GITHUB.project, &Release::new("0.0.20").sdist());
+    });
+    refused(&ask(&world, &serving, GITHUB), "speaks of the file");
+    assert_eq!(failures().len(), 1);
+    serving.stop().assert_code(0);
+}
+
+#[test]
+fn a_file_on_demand_is_given_once_its_provenance_holds() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = swapped(&oracle);
+    let failures = || world.status()["failures"].as_array().unwrap().len();
+    let serving = world.serve(&["--attestations", "refuse"]);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 422);
+    assert_eq!(failures(), 1);
+    assert_eq!(ask(&world, &serving, GOOGLE).status, 200);
+    // One that is offered and withheld proves nothing.
+    let withheld = Rule::new(Fault::Status(404)).on(Kind::Provenance);
+    world.pypi.misbehave(withheld);
+    let answer = ask(&world, &serving, CIRCLE);
+    assert_eq!(answer.status, 422);
+    assert_says(answer.text(), &["its provenance cannot be had"]);
+    assert_eq!(failures(), 2);
+    world.pypi.behave();
+    let right = provenance(&oracle, GITHUB);
+    world.pypi.edit(|universe| {
+        universe.set_provenance(GITHUB.project, GITHUB.filename, Some(right.into()));
+    });
+    for pair in [GITHUB, CIRCLE] {
+        let answer = ask(&world, &serving, pair);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.body, world.file(pair.filename).bytes);
+    }
+    assert_eq!(failures(), 0);
+    until("both are kept", || {
+        held(&world, GITHUB) && held(&world, CIRCLE)
+    });
+    serving.stop().assert_code(0);
+}
+
+#[test]
+fn a_file_on_demand_whose_page_tells_no_digest_waits_for_its_proof() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let pypi = Options::default().lacks(Lack::Hashes);
+    let world = swap(World::with(pypi.serve(universe(&oracle))), &oracle);
+    let serving = world.serve(&["--attestations", "refuse"]);
+    let url = |pair: &Pair| {
+        let page = get_json(&format!("{}{}/", serving.index_url(), pair.project));
+        let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+        format!(
+            "http://{}{}",
+            serving.address(),
+            &url[url.find("/packages/").unwrap()..]
+        )
+    };
+    assert_eq!(get(&url(GITHUB)).status, 422);
+    assert_eq!(get(&url(GOOGLE)).status, 200);
+    serving.stop().assert_code(0);
+}
+
+#[test]
+fn a_file_on_demand_is_given_with_a_warning_where_nothing_is_refused() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = swapped(&oracle);
+    let serving = world.serve(&["--attestations", "warn"]);
+    let warnings = || world.status()["warnings"].as_array().unwrap().len();
+    assert_eq!(ask(&world, &serving, GITHUB).status, 200);
+    until("it is told", || warnings() == 1);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 200);
+    assert_eq!(ask(&world, &serving, GOOGLE).status, 200);
+    assert!(held(&world, GITHUB));
+    let ended = serving.stop();
+    ended.assert_code(0);
+    let told = ended.stderr.matches("taken all the same").count();
+    assert_eq!(told, 1, "{}", ended.stderr);
+    assert_eq!(warnings(), 1);
 }
 
 /// An index of one project whose files have provenance that is signed by nobody: nobody looks here.
