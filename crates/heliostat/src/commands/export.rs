@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -21,6 +22,10 @@ use crate::outcome::Outcome;
 use crate::render::{self, plural};
 use crate::reporter::{self, Output};
 use crate::wire;
+
+/// What is put behind the bundle's name while its manifest is on its way, and while itself is.
+const MANIFEST: &str = ".manifest";
+const PARTIAL: &str = ".partial";
 
 /// A file beside the bundle that goes unless it was named.
 #[derive(Debug)]
@@ -93,8 +98,11 @@ fn write(
     if let Some(path) = since.filter(|path| !path.is_file()) {
         return Err(UsageError(format!("there is no file `{}`", path.display())).into());
     }
+    if let Some(path) = since {
+        refuse_to_overwrite(path, &args.output)?;
+    }
     let open_since = move || open(since.unwrap_or(Path::new("")));
-    let manifest = Partial::beside(&args.output, "manifest");
+    let manifest = Partial::beside(&args.output, MANIFEST);
     let plan = plan(
         store,
         request,
@@ -107,13 +115,38 @@ fn write(
         return Ok(plan);
     }
     let open_manifest = || open(&manifest.0);
-    let bundle = Partial::beside(&args.output, "partial");
+    let bundle = Partial::beside(&args.output, PARTIAL);
     let out = BufWriter::new(bundle.create()?);
     let out = pack(store, &plan, &open_manifest, out, tools)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error);
     drop(file.with_context(|| format!("cannot write `{}`", bundle.0.display()))?);
     bundle.name(&args.output)?;
     Ok(plan)
+}
+
+/// Everything that is written takes the place of what was there, and a bundle that others build on may be the only copy.
+fn refuse_to_overwrite(since: &Path, output: &Path) -> Result<(), UsageError> {
+    let written = [
+        output.to_owned(),
+        beside(output, MANIFEST),
+        beside(output, PARTIAL),
+    ];
+    let identity = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    let known = identity(since);
+    match written.iter().find(|path| identity(path) == known) {
+        Some(path) => Err(UsageError(format!(
+            "`{}` would be overwritten, and `--since` builds on it; give another `--output`",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The place of what is on its way to `output`.
+fn beside(output: &Path, suffix: &str) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    output.with_file_name(name)
 }
 
 /// Opens a file that an option names.
@@ -123,10 +156,7 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
 
 impl Partial {
     fn beside(output: &Path, suffix: &str) -> Self {
-        let mut name = output.file_name().unwrap_or_default().to_owned();
-        name.push(".");
-        name.push(suffix);
-        Self(output.with_file_name(name))
+        Self(beside(output, suffix))
     }
 
     fn create(&self) -> anyhow::Result<File> {

@@ -171,6 +171,34 @@ fn a_selection_by_name_pattern_and_version_carries_just_that() {
 }
 
 #[test]
+fn a_bundle_is_not_replaced_by_what_builds_on_it() {
+    let gap = Gap::new(universe());
+    gap.export("all.bundle", &[]).assert_code(0);
+    let place = gap.near.place("all.bundle");
+    let whole = std::fs::read(&place).unwrap();
+    std::os::unix::fs::symlink(&place, gap.near.place("link.bundle")).unwrap();
+    for (since, output) in [
+        ("all.bundle", "all.bundle"),
+        ("link.bundle", "all.bundle"),
+        ("all.bundle", "link.bundle"),
+    ] {
+        let since = gap.near.place(since);
+        let export = gap.export(output, &["--since", since.to_str().unwrap()]);
+        export.assert_code(2);
+        assert_says(&export.stderr, &["would be overwritten", "--since"]);
+        assert_eq!(std::fs::read(&place).unwrap(), whole);
+    }
+    // What is on its way lies beside the output, and must not fall on it either.
+    for beside in ["next.bundle.manifest", "next.bundle.partial"] {
+        let since = gap.near.place(beside);
+        std::fs::copy(&place, &since).unwrap();
+        let export = gap.export("next.bundle", &["--since", since.to_str().unwrap()]);
+        export.assert_code(2);
+        assert_eq!(std::fs::read(&since).unwrap(), whole);
+    }
+}
+
+#[test]
 fn a_newer_page_is_not_replaced_by_an_older_bundle() {
     let gap = Gap::new(universe());
     gap.export("old.bundle", &[]).assert_code(0);
