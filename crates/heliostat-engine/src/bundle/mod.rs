@@ -12,12 +12,13 @@ mod proof;
 mod signed;
 mod take;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use heliostat_pypi::bundle::{Base, Coverage, End, ManifestReader};
 use heliostat_pypi::bundle::{BundleError, BundleLimits, BundleReader};
 use heliostat_pypi::select::Selection;
-use heliostat_pypi::{ProjectName, RelPath, Serial, Sha256};
+use heliostat_pypi::{ProjectName, RelPath, Serial, Sha256, Specifiers};
 use heliostat_store::Store;
 use serde::Serialize;
 
@@ -42,6 +43,8 @@ pub type Open<'a> = &'a dyn Fn() -> io::Result<Box<dyn Read>>;
 pub struct ExportRequest {
     /// Which projects and versions of what is mirrored; all of it where nothing is said.
     pub selection: Option<Selection>,
+    /// Versions of these that may go along, whatever selects them.
+    pub constraints: BTreeMap<ProjectName, Specifiers>,
     /// The same as it was typed, for whoever reads the manifest.
     pub words: Vec<String>,
     /// Seconds since 1970.

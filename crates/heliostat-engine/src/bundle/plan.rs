@@ -10,7 +10,7 @@ use heliostat_pypi::bundle::{
 };
 use heliostat_pypi::page::{PageFile, ProjectPage, read_signed};
 use heliostat_pypi::select::{Selection, Want, Wanted};
-use heliostat_pypi::{ProjectName, RelPath, Sha256};
+use heliostat_pypi::{FileName, ProjectName, RelPath, Sha256, Specifiers};
 use heliostat_store::{Keeper, PageKind, ProjectRecord, Store, StoreError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ pub fn plan<W: Write>(
     let mut planner = Planner {
         store,
         selection: request.selection.as_ref(),
+        constraints: &request.constraints,
         upstream: header.upstream.clone(),
         older,
         writer: ManifestWriter::start(out, header.clone())?,
@@ -108,6 +109,7 @@ fn header(
     let wishes = Wishes::load(store)?;
     let selection = wishes.selection();
     let is_complete = request.selection.is_none()
+        && request.constraints.is_empty()
         && selection == Selection::everything()
         && wishes.files == Files::Take
         && wishes.filter == heliostat_pypi::filter::FileFilter::default()
@@ -115,7 +117,9 @@ fn header(
     let words = match &request.selection {
         Some(_) => request.words.clone(),
         None if is_complete => Vec::new(),
-        None => words_of(&selection),
+        None => (words_of(&selection).into_iter())
+            .chain(request.words.iter().cloned())
+            .collect(),
     };
     let first = store.projects_after(None, 1)?;
     let upstream = first
@@ -163,6 +167,7 @@ fn words_of(selection: &Selection) -> Vec<String> {
 struct Planner<'a, W: Write> {
     store: &'a Store,
     selection: Option<&'a Selection>,
+    constraints: &'a BTreeMap<ProjectName, Specifiers>,
     upstream: Option<String>,
     older: Older,
     writer: ManifestWriter<W>,
@@ -196,8 +201,20 @@ impl<W: Write> Planner<'_, W> {
             return Ok(());
         };
         self.removed_before(Some(name))?;
-        let mut project =
-            describe(self.store, &record, &wanted, &page).map_err(EngineError::not_as_held)?;
+        let allowed = self.constraints.get(name);
+        let described = describe(self.store, &record, (&wanted, allowed), &page);
+        let Some(mut project) = described.map_err(EngineError::not_as_held)? else {
+            if allowed.is_some() && !self.is_named(name) {
+                // The other side may have it: it is not gone.
+                self.older.take(name)?;
+                self.left_out += 1;
+                return Ok(());
+            }
+            return Err(EngineError::NotMirrored {
+                project: name.clone(),
+                reason: "no file of the versions that are asked for is held",
+            });
+        };
         if self.upstream.as_ref() == project.upstream.as_ref() {
             project.upstream = None;
         }
@@ -329,20 +346,23 @@ impl<W: Write> Planner<'_, W> {
     }
 }
 
-/// A project with this page, with all bytes to go along.
+/// A project with this page, with all bytes to go along; `None` where it has files and none of them is asked for.
 fn describe(
     store: &Store,
     record: &ProjectRecord,
-    wanted: &Wanted,
+    (wanted, allowed): (&Wanted, Option<&Specifiers>),
     bytes: &[u8],
-) -> Result<Project, EngineError> {
+) -> Result<Option<Project>, EngineError> {
     let name = &record.page.name;
     let page =
         read_signed(name, bytes).map_err(|error| BundleError::project(name, error.to_string()))?;
     let mut parts = Vec::new();
     let mut files = 0;
     for file in &page.files {
-        let is_wanted = wanted.want(file.filename(), file.parsed(name).ok().as_ref()) != Want::No;
+        let parsed = file.parsed(name).ok();
+        let version = parsed.as_ref().and_then(FileName::version);
+        let is_allowed = allowed.is_none_or(|allowed| version.is_some_and(|it| allowed.admit(it)));
+        let is_wanted = is_allowed && wanted.want(file.filename(), parsed.as_ref()) != Want::No;
         // What was signed may list files that this mirror has left out.
         if !is_wanted || record.hidden.contains(file.filename()) {
             continue;
@@ -351,13 +371,10 @@ fn describe(
         add_parts(store, &page, file, &mut parts)?;
     }
     if files == 0 && !page.files.is_empty() {
-        return Err(EngineError::NotMirrored {
-            project: name.clone(),
-            reason: "no file of the versions that are asked for is held",
-        });
+        return Ok(None);
     }
     parts.sort_by(|left, right| left.path.cmp(&right.path));
-    Ok(Project {
+    Ok(Some(Project {
         name: name.clone(),
         extent: if files == page.files.len() {
             Extent::Whole
@@ -371,7 +388,7 @@ fn describe(
             bytes.len() as u64,
         ),
         parts,
-    })
+    }))
 }
 
 fn add_parts(

@@ -40,16 +40,16 @@ pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<Outc
         ))
         .into());
     }
-    let (chosen, notes) = selection::once(&args.projects, &args.requirement, &args.constraint)?;
-    for note in &notes {
+    let chosen = selection::once(&args.projects, &args.requirement, &args.constraint)?;
+    for note in &chosen.notes {
         reporter::talk(note);
     }
-    let files = args
-        .requirement
-        .iter()
+    let files = (args.requirement.iter())
+        .chain(&args.constraint)
         .map(|path| path.display().to_string());
     let request = ExportRequest {
-        selection: chosen,
+        selection: chosen.selection,
+        constraints: chosen.constraints,
         words: args.projects.iter().cloned().chain(files).collect(),
         now: wire::clock().now(),
     };
@@ -225,7 +225,7 @@ fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
     }
     if plan.left_out > 0 {
         lines.push(format!(
-            "{} left out, of which only pages, or what was asked for, is held",
+            "{} left out, of which only pages, what was asked for, or no version that is allowed is held",
             plural(plan.left_out, "project")
         ));
     }

@@ -11,7 +11,7 @@ use heliostat_pypi::select::{
     IncludeKind, LockKind, NamePattern, Selection, read_lock, read_requirements,
 };
 use heliostat_pypi::tags::{Platform, Python, Target};
-use heliostat_pypi::{ProjectName, Requirement};
+use heliostat_pypi::{ProjectName, Requirement, Specifiers};
 
 use super::{UsageError, filters, sync};
 use crate::cli::SyncArgs;
@@ -34,6 +34,17 @@ pub(super) struct Given {
     /// What each source requires, with extras and markers, for resolving.
     roots: BTreeMap<String, Vec<Requirement>>,
     constraints: Vec<Requirement>,
+}
+
+/// What words and files select, without a place to remember it.
+#[derive(Debug)]
+pub(super) struct Once {
+    /// `None` where nothing is said.
+    pub(super) selection: Option<Selection>,
+    /// The versions that constraints allow of each project they name.
+    pub(super) constraints: BTreeMap<ProjectName, Specifiers>,
+    /// What was not taken from the files, for the person.
+    pub(super) notes: Vec<String>,
 }
 
 /// Requirements and lock files, read.
@@ -109,13 +120,12 @@ pub(super) fn given(args: &SyncArgs, typed: Typed) -> anyhow::Result<Given> {
     })
 }
 
-/// What words and files select, without a place to remember it; `None` where nothing is said. With notes of what was not
-/// taken from the files.
+/// Reads what words and files select.
 pub(super) fn once(
     projects: &[String],
     requirements: &[PathBuf],
     constraints: &[PathBuf],
-) -> anyhow::Result<(Option<Selection>, Vec<String>)> {
+) -> anyhow::Result<Once> {
     let mut reading = Reading::default();
     for path in constraints {
         reading.read(path, IncludeKind::Constraints)?;
@@ -125,7 +135,18 @@ pub(super) fn once(
         selection.merge(reading.file(path)?.0);
     }
     let is_given = !projects.is_empty() || !requirements.is_empty();
-    Ok((is_given.then_some(selection), reading.notes))
+    let mut allowed: BTreeMap<ProjectName, Specifiers> = BTreeMap::new();
+    for constraint in &reading.constraints {
+        if let Some(specifiers) = constraint.specifiers() {
+            let known = allowed.entry(constraint.name.clone()).or_default();
+            *known = known.and(specifiers);
+        }
+    }
+    Ok(Once {
+        selection: is_given.then_some(selection),
+        constraints: allowed,
+        notes: reading.notes,
+    })
 }
 
 /// Replaces what this call asks for by the closure over its dependencies; returns what may make it incomplete.

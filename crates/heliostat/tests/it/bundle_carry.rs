@@ -170,6 +170,56 @@ fn a_selection_by_name_pattern_and_version_carries_just_that() {
     gap.export("none.bundle", &["alpha==77"]).assert_code(2);
 }
 
+/// Names, patterns, versions and the whole mirror all keep to a constraints file.
+#[test]
+fn constraints_hold_for_whatever_is_exported() {
+    let gap = Gap::new(universe());
+    let constraints = gap.near.place("constraints.txt");
+    let constrained = |name: &str, text: &str, words: &[&str]| {
+        std::fs::write(&constraints, text).unwrap();
+        let all = [words, &["-c", constraints.to_str().unwrap()]].concat();
+        gap.export(name, &all)
+    };
+    let carried = |name: &str| -> BTreeSet<String> {
+        (gap.pieces(name).into_iter())
+            .map(|piece| piece.name)
+            .filter(|name| name.starts_with("packages/") && !name.ends_with(".metadata"))
+            .map(|name| name.rsplit('/').next().unwrap().to_owned())
+            .collect()
+    };
+    gap.export("all.bundle", &[]).assert_code(0);
+    let all = carried("all.bundle");
+    let is_old = |name: &&String| name.starts_with("gamma_core-1.0");
+    let old: BTreeSet<String> = all.iter().filter(is_old).cloned().collect();
+    assert!(!old.is_empty(), "{all:?}");
+    for words in [["gamma-core"], ["gam*"], ["gamma-core>=1.0"]] {
+        let text = "gamma.core<1.1\nzeta<1\n";
+        constrained("some.bundle", text, &words).assert_code(0);
+        assert_eq!(carried("some.bundle"), old, "{words:?}");
+    }
+    // The whole mirror: others go along whole, and what no allowed version is held of stays behind.
+    let export = constrained("most.bundle", "gamma-core<1.1\nzeta<0.1\n", &[]);
+    export.assert_code(0);
+    assert_says(&export.stdout, &["1 project left out"]);
+    assert!(!export.stdout.contains("everything the upstream has"));
+    let others = |name: &&String| !name.starts_with("gamma_core-") && !name.starts_with("zeta-");
+    let expected: BTreeSet<String> = all.iter().filter(others).chain(&old).cloned().collect();
+    assert_eq!(carried("most.bundle"), expected);
+    gap.import("most.bundle", &[]).assert_code(0);
+    // It is not told as gone to who has it.
+    gap.import("all.bundle", &[]).assert_code(0);
+    let since = gap.near.place("all.bundle");
+    let since = ["--since", since.to_str().unwrap()];
+    constrained("delta.bundle", "zeta<0.1\n", &since).assert_code(0);
+    let import = gap.import("delta.bundle", &[]);
+    import.assert_code(0);
+    gap.assert_same();
+    // Who names it is told.
+    let export = constrained("none.bundle", "zeta<0.1\n", &["zeta"]);
+    export.assert_code(2);
+    assert_says(&export.stderr, &["zeta", "no file of the versions"]);
+}
+
 #[test]
 fn a_bundle_is_not_replaced_by_what_builds_on_it() {
     let gap = Gap::new(universe());
