@@ -116,6 +116,8 @@ pub struct Check {
     /// Delegated roles still to be seen.
     queue: VecDeque<Delegation>,
     snapshot: Option<Snapshot>,
+    /// A timestamp and snapshot that were seen before, until the last root is known.
+    known: Option<(Vec<u8>, Option<Vec<u8>>)>,
     fresh_targets: Vec<(String, TargetFile)>,
     report: Report,
 }
@@ -162,6 +164,7 @@ impl Check {
             step: Step::Root,
             queue: VecDeque::new(),
             snapshot: None,
+            known: None,
             fresh_targets: Vec::new(),
             report,
         })
@@ -170,12 +173,21 @@ impl Check {
     /// With the state that somebody saw before: nothing may be older than that. Metadata that the current keys did
     /// not sign is no such state and is left out, as clients do.
     pub fn with_known(&mut self, timestamp: &[u8], snapshot: Option<&[u8]>) {
+        self.known = Some((timestamp.to_vec(), snapshot.map(<[u8]>::to_vec)));
+        if self.step != Step::Root {
+            self.begin_with_known();
+        }
+    }
+
+    /// Only the last root says whose signatures count, and each root makes the set forget what came before it.
+    fn begin_with_known(&mut self) {
         let long_ago = Instant::UNIX_EPOCH;
-        if self.trusted.update_timestamp(timestamp, long_ago).is_ok()
+        if let Some((timestamp, snapshot)) = self.known.take()
+            && self.trusted.update_timestamp(&timestamp, long_ago).is_ok()
             && let Some(snapshot) = snapshot
         {
             // One that does not belong to this timestamp is left out.
-            let _no_floor = self.trusted.update_snapshot(snapshot, long_ago);
+            let _no_floor = self.trusted.update_snapshot(&snapshot, long_ago);
         }
     }
 
@@ -201,6 +213,11 @@ impl Check {
             Step::Done => return None,
         };
         Some(Wanted { file, max_bytes })
+    }
+
+    /// Whether it still goes along the roots, and the last one that it took was right.
+    pub fn is_at_roots(&self) -> bool {
+        self.step == Step::Root
     }
 
     /// The file it wants to see next and those that it is sure to want then, so that they can be fetched at once: the
@@ -469,6 +486,7 @@ impl Check {
         if self.step == Step::Root {
             // No newer root: the end of the chain.
             self.step = Step::Timestamp;
+            self.begin_with_known();
             self.report.root = self.root.clone();
             self.report.roles.push(Found {
                 role: "root".to_owned(),

@@ -7,8 +7,8 @@ use heliostat_pypi::bundle::{BundleError, Coverage as Promise, Item, Project};
 use heliostat_pypi::{ProjectName, RelPath, Sha256};
 use heliostat_store::{Origin, PageKind, ProjectRecord, Store, document};
 use heliostat_trust::attest::{ATTEST_LIMITS, TRUSTED_ROOT_TARGET};
-use heliostat_trust::check::{Check, Limits, ProblemKind, Report};
-use heliostat_trust::metadata::{self, Extent, Signed, TargetFile};
+use heliostat_trust::check::{Check, Limits, ProblemKind, Report, Wanted};
+use heliostat_trust::metadata::{self, Extent, Root, Signed, TargetFile};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ use crate::trusted_root;
 
 /// The last timestamp that was proved, in a tree that signs with keys of its own and does not carry it.
 const FLOOR_KEY: &str = "bundle-timestamp";
+/// The last root of the chain with which it was proved, likewise.
+const ROOT_KEY: &str = "bundle-root";
 /// How much later than the moment as of which it is proved a state may have been signed: a day is given by its beginning.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Records looked through at a time.
@@ -126,13 +128,17 @@ impl<'a> Prover<'a> {
             return Err(unproven(reason));
         }
         let now = Timestamp::from_second(*as_of).unwrap_or(Timestamp::UNIX_EPOCH);
+        let before = Before::read(store)?;
+        if let Some(known) = &before.root {
+            before.is_continued(store, (known, root), &self.documents)?;
+        }
         let mut check = Check::begin(root, now, Limits::default())?;
         if let Some((timestamp, snapshot)) = floor(store)? {
             check.with_known(&timestamp, snapshot.as_deref());
         }
         let mut gathered = Gathered::new(store, root)?;
         while let Some(wanted) = check.wanted() {
-            let held = store.read_metadata(&wanted.file, wanted.max_bytes)?;
+            let held = before.held(store, &wanted)?;
             let brought = self.documents.remove(&wanted.file);
             let bytes = brought.or_else(|| held.clone());
             gathered.take(&mut check, wanted.file, (bytes, held.as_deref()));
@@ -262,6 +268,90 @@ fn floor(store: &Store) -> Result<Option<Known>, EngineError> {
     carry::known(store)
 }
 
+/// What this mirror was proved with before.
+#[derive(Debug)]
+struct Before {
+    /// The last root of the chain; `None` where nothing has been proved yet.
+    root: Option<Vec<u8>>,
+    /// Whether the metadata of the tree is the mirror's own.
+    signs_itself: bool,
+}
+
+impl Before {
+    fn read(store: &Store) -> Result<Self, EngineError> {
+        let signs_itself = signs_itself(store)?;
+        let root = if signs_itself {
+            store.meta::<String>(ROOT_KEY)?.map(String::into_bytes)
+        } else {
+            let roles = store.roles()?;
+            match roles.iter().find(|role| role.name == "root") {
+                Some(role) => store.read_metadata(
+                    &format!("{}.root.json", role.version),
+                    Limits::default().root_bytes,
+                )?,
+                None => None,
+            }
+        };
+        Ok(Self { root, signs_itself })
+    }
+
+    /// What is here of the notary's metadata; in a tree of the mirror's own the same names stand for other files.
+    fn held(&self, store: &Store, wanted: &Wanted) -> Result<Option<Vec<u8>>, EngineError> {
+        if !self.signs_itself {
+            return Ok(store.read_metadata(&wanted.file, wanted.max_bytes)?);
+        }
+        let Some(root) = &self.root else {
+            return Ok(None);
+        };
+        let is_it = Signed::<Root>::read(root)?.value.file() == wanted.file;
+        Ok(is_it.then(|| root.clone()))
+    }
+
+    /// One of the two roots must lead to the other, each signed by the one before. Else the new state would be another
+    /// notary's and take the place of what nothing may be older than.
+    fn is_continued(
+        &self,
+        store: &Store,
+        (known, given): (&[u8], &[u8]),
+        brought: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), EngineError> {
+        let known = (Signed::<Root>::read(known)?, known);
+        let given = (Signed::<Root>::read(given)?, given);
+        let version = known.0.value.version;
+        let (first, last) = if given.0.value.version <= version {
+            (given, known)
+        } else {
+            (known, given)
+        };
+        let mut canonical = first.0.canonical;
+        let wanted_last = last.0.value.file();
+        let mut check = Check::begin(first.1, Timestamp::UNIX_EPOCH, Limits::default())?;
+        let mut file = first.0.value.file();
+        while file != wanted_last {
+            let Some(wanted) = check.wanted().filter(|_| check.is_at_roots()) else {
+                break;
+            };
+            let bytes = match brought.get(&wanted.file) {
+                Some(bytes) => Some(bytes.clone()),
+                None if wanted.file == wanted_last => Some(last.1.to_vec()),
+                None => self.held(store, &wanted)?,
+            };
+            check.take(bytes.as_deref());
+            if let Some(bytes) = bytes.filter(|_| check.is_at_roots()) {
+                canonical = Signed::<Root>::read(&bytes)?.canonical;
+                file = wanted.file;
+            }
+        }
+        if file == wanted_last && canonical == last.0.canonical {
+            return Ok(());
+        }
+        Err(unproven(format!(
+            "this data carries the signed state of another notary, whose root {version} and `--root` do not lead to each \
+             other; import this bundle with another `--data`, or, where it only lacks the roots between, with that root"
+        )))
+    }
+}
+
 /// Whether the mirror signs with keys of its own.
 pub(super) fn signs_itself(store: &Store) -> Result<bool, EngineError> {
     crate::publish::signs_here(store)
@@ -345,6 +435,10 @@ pub(super) fn begin(store: &Store, now: i64) -> Result<(), EngineError> {
 pub(super) fn settle(store: &Store, carried: &Carried, now: i64) -> Result<(), EngineError> {
     let proven = &carried.proven;
     if signs_itself(store)? {
+        let root = proven.report.root.file();
+        if let Some(root) = proven.files.iter().find(|file| file.name == root) {
+            store.set_meta(ROOT_KEY, &String::from_utf8_lossy(&root.bytes))?;
+        }
         let timestamp = proven.files.iter().find(|file| file.name == TIMESTAMP);
         let text = timestamp.map(|file| String::from_utf8_lossy(&file.bytes));
         return Ok(store.set_meta(FLOOR_KEY, &text.unwrap_or_default())?);

@@ -17,13 +17,13 @@ use crate::sync_world::{assert_no_litter, digests, small};
 use crate::world::{World, assert_says, bare, heliostat};
 
 /// A signed mirror, and nothing beyond the gap but its root.
-struct Signed {
-    gap: Gap,
-    root: PathBuf,
+pub(crate) struct Signed {
+    pub(crate) gap: Gap,
+    pub(crate) root: PathBuf,
 }
 
 impl Signed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let near = World::new(small());
         begin(&near.heliostat, 16);
         near.sync(&["--all"]).assert_code(0);
@@ -35,13 +35,13 @@ impl Signed {
         }
     }
 
-    fn import(&self, name: &str, arguments: &[&str]) -> Finished {
+    pub(crate) fn import(&self, name: &str, arguments: &[&str]) -> Finished {
         let root = ["--root", self.root.to_str().unwrap()];
         self.gap.import(name, &[&root, arguments].concat())
     }
 
     /// The notary goes on.
-    fn move_on(&self) {
+    pub(crate) fn move_on(&self) {
         let near = &self.gap.near;
         near.pypi
             .add_release("alpha", &Release::simple("6.0").provenance());
@@ -60,7 +60,7 @@ impl Signed {
 
     /// Imports a bundle that must be refused, with these words; nothing changes.
     #[track_caller]
-    fn refuse(&self, name: &str, words: &[&str]) {
+    pub(crate) fn refuse(&self, name: &str, words: &[&str]) {
         let before = self.gap.far_state();
         let import = self.import(name, &[]);
         import.assert_code(4);
@@ -75,7 +75,7 @@ impl Signed {
 
     /// A bundle with one thing changed and the manifest's counts set right.
     #[track_caller]
-    fn edited(&self, from: &str, name: &str, edit: impl FnOnce(&mut Vec<Piece>)) {
+    pub(crate) fn edited(&self, from: &str, name: &str, edit: impl FnOnce(&mut Vec<Piece>)) {
         let mut pieces = self.gap.pieces(from);
         edit(&mut pieces);
         let lines = recounted(&pieces);

@@ -24,6 +24,7 @@ pub(crate) struct Notary {
     tree: PathBuf,
     bins: BinCount,
     version: Version,
+    root_version: Version,
     pub(crate) online_seed: u8,
     pub(crate) extent: Extent,
     /// For how long what it signs has been signed, as it says; `None` says nothing.
@@ -47,6 +48,7 @@ impl Notary {
             tree,
             bins: BinCount::new(bins).unwrap(),
             version: version(1),
+            root_version: version(1),
             online_seed: 9,
             extent: Extent::Complete,
             age: Some(SignedDuration::ZERO),
@@ -60,6 +62,14 @@ impl Notary {
     /// The file that trust begins with.
     pub(crate) fn root_file(&self) -> PathBuf {
         self.tree.join("tuf/1.root.json")
+    }
+
+    /// Signs the next root, which names another online key, and the tree with that.
+    pub(crate) fn rotate(&mut self, online_seed: u8) {
+        self.online_seed = online_seed;
+        self.root_version = self.root_version.next();
+        self.sign_root();
+        self.sign();
     }
 
     fn key(seed: u8) -> SigningKey {
@@ -83,7 +93,7 @@ impl Notary {
         let offline = || Authority::single(Self::key(1).public().clone());
         let online = || Authority::single(Self::key(self.online_seed).public().clone());
         let root = Root {
-            version: version(1),
+            version: self.root_version,
             expires: Expiry::after(jiff::Timestamp::now(), SignedDuration::from_hours(8_000))
                 .unwrap(),
             root: offline(),
