@@ -127,6 +127,24 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>, ClientError
         .collect())
 }
 
+/// The names of the directories in a directory; none where there is none.
+pub(crate) fn directories(directory: &Path) -> Result<Vec<String>, ClientError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(failed("read", directory, error)),
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            entry.file_type().ok().filter(fs::FileType::is_dir)?;
+            entry.file_name().into_string().ok()
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
 /// A nameless file for bytes that are on their way: it is gone when it is closed.
 #[expect(
     clippy::disallowed_methods,

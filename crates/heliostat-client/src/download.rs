@@ -33,6 +33,15 @@ pub(crate) struct SignedFile {
     pub(crate) sha256: Sha256,
 }
 
+/// What whoever waited for a file was given of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Nothing that is not in it.
+    Right,
+    /// Bytes that turned out wrong.
+    Wrong,
+}
+
 /// One download.
 pub(crate) struct Download<'a> {
     mirrors: &'a Mirrors,
@@ -44,6 +53,7 @@ pub(crate) struct Download<'a> {
     received_bytes: u64,
     /// Mirrors whose bytes are among those received.
     givers: BTreeSet<MirrorId>,
+    given: Given,
     answers: Answers,
 }
 
@@ -109,17 +119,19 @@ impl<'a> Download<'a> {
             hasher: sha2::Sha256::new(),
             received_bytes: 0,
             givers: BTreeSet::new(),
+            given: Given::Right,
             answers: Answers::new(),
         }
     }
 
     /// Downloads the file and tells its readers how it ended.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self) -> Given {
         let end = self.rounds().await;
         if let Err(error) = &end {
             tracing::warn!(path = self.file.path, %error, "a file could not be had");
         }
         self.writer.finish(end.map_err(Arc::new));
+        self.given
     }
 
     async fn rounds(&mut self) -> Result<(), ClientError> {
@@ -294,6 +306,7 @@ impl<'a> Download<'a> {
     /// Forgets wrong bytes, unless somebody has some of them already: that transfer must break.
     fn start_over(&mut self) -> Result<(), ClientError> {
         if self.writer.is_given() {
+            self.given = Given::Wrong;
             return Err(ClientError::NotGiven {
                 what: format!("`{}`", self.file.path),
                 answers: std::mem::take(&mut self.answers),

@@ -25,6 +25,7 @@ mod plain_client;
 mod proof;
 mod session;
 mod single;
+mod spoilt;
 mod spool;
 mod tested;
 mod tuf;

@@ -52,6 +52,11 @@ impl NamelessFiles {
         })
     }
 
+    /// Gives back the room of those that wait: the disk may be full.
+    pub(crate) fn forget_idle(&self) {
+        self.idle().clear();
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<File>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -86,8 +86,22 @@ impl Pages {
         Ok(page)
     }
 
-    /// Keeps a page.
-    pub(crate) fn keep(&self, page: SignedPage) -> Result<Arc<SignedPage>, ClientError> {
+    /// Keeps a page. One that the disk does not take is kept in memory only: it was verified, and whoever waits for it
+    /// does without the disk.
+    pub(crate) fn keep(&self, page: SignedPage) -> Arc<SignedPage> {
+        if let Err(error) = self.keep_on_disk(&page) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a page cannot be kept on disk; it is had again when it is needed again"
+            );
+        }
+        let page = Arc::new(page);
+        let key = (page.page.name.clone(), page.sha256);
+        self.memory.insert(key, Arc::clone(&page));
+        page
+    }
+
+    fn keep_on_disk(&self, page: &SignedPage) -> Result<(), ClientError> {
         use std::sync::atomic::Ordering;
         disk::replace_soon(&self.path(page.sha256), &page.body)?;
         if self
@@ -97,10 +111,7 @@ impl Pages {
         {
             self.sweep()?;
         }
-        let page = Arc::new(page);
-        let key = (page.page.name.clone(), page.sha256);
-        self.memory.insert(key, Arc::clone(&page));
-        Ok(page)
+        Ok(())
     }
 
     /// Makes room on disk: what was written longest ago goes first.

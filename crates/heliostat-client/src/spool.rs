@@ -28,6 +28,7 @@ pub struct Spool {
     held_until: Instant,
     held_until_at_most: Instant,
     hold_back_bytes: u64,
+    from_its_beginning: bool,
 }
 
 /// The end at which bytes come in.
@@ -78,6 +79,7 @@ pub(crate) fn spool(
         held_until: now + limits.hold_back,
         held_until_at_most: now + 2 * limits.hold_back,
         hold_back_bytes: limits.hold_back_bytes,
+        from_its_beginning: false,
     };
     let writer = SpoolWriter {
         files: Arc::clone(files),
@@ -104,10 +106,13 @@ impl SpoolWriter {
         let written = file
             .file()
             .map_or(Ok(()), |file| file.write_all_at(bytes, at));
-        written.map_err(|source| ClientError::Disk {
-            action: "write",
-            path: "a file on its way".into(),
-            source,
+        written.map_err(|source| {
+            self.files.forget_idle();
+            ClientError::Disk {
+                action: "write",
+                path: "a file on its way".into(),
+                source,
+            }
         })?;
         let written_bytes = at + bytes.len() as u64;
         self.progress
@@ -142,6 +147,15 @@ impl Spool {
     /// The file's signed length.
     pub const fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// Whether no part of it may be given alone: what somebody has of it already may be wrong.
+    pub const fn is_given_from_its_beginning(&self) -> bool {
+        self.from_its_beginning
+    }
+
+    pub(crate) const fn give_from_its_beginning(&mut self) {
+        self.from_its_beginning = true;
     }
 
     /// Waits until the first bytes may be given: until then a failure can still be told as a status. Once the time for

@@ -34,6 +34,8 @@ pub enum Twist {
     Longer(usize),
     /// The right bytes, so many every tenth of a second.
     Drip(usize),
+    /// The same with another first byte.
+    DripAltered(usize),
     /// The connection is cut before an answer.
     Reset,
 }
@@ -198,13 +200,12 @@ fn respond(
         }
         Some(Twist::Longer(bytes)) => body.resize(body.len() + bytes, b' '),
         Some(Twist::Endless) => return endless(stream),
-        Some(Twist::Drip(bytes)) => {
-            head_of(stream, &body, from)?;
-            for drop in body.chunks(bytes.max(1)) {
-                stream.write_all(drop)?;
-                std::thread::sleep(Duration::from_millis(100));
+        Some(Twist::Drip(bytes)) => return drip(stream, &body, (from, bytes)),
+        Some(Twist::DripAltered(bytes)) => {
+            if let (Some(first), 0) = (body.first_mut(), from) {
+                *first ^= 1;
             }
-            return Ok(true);
+            return drip(stream, &body, (from, bytes));
         }
         Some(Twist::Reset) => return Ok(false),
     }
@@ -244,6 +245,15 @@ fn head(stream: &mut TcpStream, status: u16, length: usize, more: &str) -> io::R
          Content-Length: {length}\r\n{more}\r\n"
     );
     stream.write_all(head.as_bytes())
+}
+
+fn drip(stream: &mut TcpStream, body: &[u8], (from, bytes): (u64, usize)) -> io::Result<bool> {
+    head_of(stream, body, from)?;
+    for drop in body.chunks(bytes.max(1)) {
+        stream.write_all(drop)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(true)
 }
 
 fn endless(stream: &mut TcpStream) -> io::Result<bool> {

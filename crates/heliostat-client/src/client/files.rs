@@ -11,7 +11,7 @@ use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 use super::Client;
 use crate::ClientError;
 use crate::answer::FileAnswer;
-use crate::download::{Download, SignedFile};
+use crate::download::{Download, Given, SignedFile};
 use crate::mirrors::{Base, Wanted};
 use crate::plain_client::check_digest;
 use crate::proof::{Judgement, Prover, Question};
@@ -95,13 +95,20 @@ impl Client {
             size_bytes,
             sha256,
         };
-        let (writer, reader) = spool(&self.inner.incoming, size_bytes, &self.inner.options.limits);
+        let (writer, mut reader) =
+            spool(&self.inner.incoming, size_bytes, &self.inner.options.limits);
+        if self.inner.spoilt.has(&file.path) {
+            reader.give_from_its_beginning();
+        }
         self.inner.files().insert(file.path.clone(), reader.clone());
         let (work, path) = (Arc::clone(&self.inner), file.path.clone());
         self.inner.tasks.spawn(async move {
             let limits = &work.options.limits;
             let download = Download::new(&work.mirrors, &work.turns, limits, signed, writer);
-            let _stopped = work.cancel.run_until_cancelled(download.run()).await;
+            let ended = work.cancel.run_until_cancelled(download.run()).await;
+            if ended == Some(Given::Wrong) {
+                work.spoilt.add(&path);
+            }
             work.files().remove(&path);
         });
         Ok(reader)

@@ -28,9 +28,10 @@ use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
 use crate::proof::Prover;
 use crate::session::{Pulse, Session};
+use crate::spoilt::Spoilt;
 use crate::spool::Spool;
 use crate::tested::Tested;
-use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Walk, refusal_of};
+use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Trusted, Walk, refusal_of};
 use crate::turns::Turns;
 use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
@@ -54,6 +55,7 @@ struct Inner {
     loading: Single<(u64, Needed), Result<(), Arc<ClientError>>>,
     fetching: Single<(ProjectName, Sha256), Result<Arc<SignedPage>, Arc<ClientError>>>,
     files: Mutex<HashMap<TreePath, Spool>>,
+    spoilt: Spoilt,
     incoming: Arc<NamelessFiles>,
     turns: Turns,
     asked: Mutex<HashMap<ProjectName, Instant>>,
@@ -88,9 +90,17 @@ impl Client {
             clock.clone(),
             limits,
         )?;
+        // A root that cannot be used is told now, not at the first request.
+        let pinned = Trusted::from_root(&options.root, Naming::Ours).map_err(|source| {
+            ClientError::PinnedRoot {
+                name: options.root_name.clone(),
+                source,
+            }
+        })?;
+        let root = (pinned.root_version(), &*options.root);
         let inner = Inner {
             mirrors,
-            directory: MetadataDirectory::new(directory.join("tuf"), limits),
+            directory: MetadataDirectory::of_notary(directory, root, limits)?,
             pages: Pages::new(directory.join("pages"), limits),
             origin: options.origin.clone().map(Origin::new).transpose()?,
             prover: (options.proof.clone()).map(|proof| Prover::new(proof, limits)),
@@ -100,6 +110,7 @@ impl Client {
             loading: Single::default(),
             fetching: Single::default(),
             files: Mutex::default(),
+            spoilt: Spoilt::default(),
             incoming: Arc::new(NamelessFiles::new(directory.join("incoming"), limits)),
             turns: Turns::new(limits),
             asked: Mutex::default(),
@@ -107,7 +118,6 @@ impl Client {
             cancel: CancellationToken::new(),
             options,
         };
-        // A root that cannot be used is told now, not at the first request.
         inner
             .walk()
             .open(&inner.options.root, &inner.options.root_name)?;
@@ -341,6 +351,13 @@ impl Client {
         };
         let held = self.inner.state().session.clone();
         match held.filter(|held| self.inner.check(held).is_ok()) {
+            Some(held) if error.kind() == crate::ErrorKind::Disk => {
+                tracing::error!(
+                    error = &*error as &dyn std::error::Error,
+                    "a newer state cannot be kept; the one from before is used while it is in force"
+                );
+                Ok(held)
+            }
             Some(held) if error.kind() != crate::ErrorKind::Integrity => {
                 tracing::warn!(%error, "the mirrors do not confirm the state; the one from before is used while it is in force");
                 Ok(held)
@@ -566,7 +583,7 @@ impl Inner {
             what: format!("the signed page of `{name}` (wrong project)"),
             reason,
         })?;
-        self.pages.keep(page)
+        Ok(self.pages.keep(page))
     }
 }
 

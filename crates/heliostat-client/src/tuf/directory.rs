@@ -29,6 +29,37 @@ impl MetadataDirectory {
         }
     }
 
+    /// The place below `directory` of the notary whose root of this version these bytes are. Two notaries on one machine
+    /// must not undo each other's memory of what was seen: whose chain of roots has another root of that version is
+    /// another notary, and has a place of its own.
+    pub(crate) fn of_notary(
+        directory: &Path,
+        (version, root): (u64, &[u8]),
+        limits: &Limits,
+    ) -> Result<Self, ClientError> {
+        const FIRST: &str = "tuf";
+        let mut places = vec![Self::new(directory.join(FIRST), limits)];
+        for name in disk::directories(directory)? {
+            if name.starts_with("tuf-") {
+                places.push(Self::new(directory.join(name), limits));
+            }
+        }
+        for place in &places {
+            if place.root(version)?.as_deref() == Some(root) {
+                return Ok(place.clone());
+            }
+        }
+        let first = places.swap_remove(0);
+        if first.root(version)?.is_none() {
+            return Ok(first);
+        }
+        let digest = heliostat_pypi::Sha256::of(root).to_hex();
+        Ok(Self::new(
+            directory.join(format!("{FIRST}-{}", &digest[..16])),
+            limits,
+        ))
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -149,4 +180,33 @@ pub(crate) fn encoded(role: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_notaries_have_places_of_their_own() {
+        let scratch = tempfile::tempdir().unwrap();
+        let limits = Limits::default();
+        let of = |version, root: &str| {
+            let root = (version, root.as_bytes());
+            MetadataDirectory::of_notary(scratch.path(), root, &limits).unwrap()
+        };
+        let first = of(1, "one");
+        assert_eq!(first.path(), scratch.path().join("tuf"));
+        first.keep_root(1, b"one").unwrap();
+        let second = of(1, "two");
+        assert_ne!(second.path(), first.path());
+        second.keep_root(1, b"two").unwrap();
+        second.keep_root(2, b"two, later").unwrap();
+        assert_eq!(of(1, "one").path(), first.path());
+        assert_eq!(of(1, "two").path(), second.path());
+        // Whoever pins a later root of the chain goes on in its place.
+        assert_eq!(of(2, "two, later").path(), second.path());
+        assert_eq!(of(2, "one, later").path(), first.path());
+        let third = of(1, "three");
+        assert!(third.path() != first.path() && third.path() != second.path());
+    }
 }

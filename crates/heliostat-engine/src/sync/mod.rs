@@ -26,7 +26,9 @@ pub use plan::{
     plan,
 };
 pub use preview::Preview;
-pub use wishes::{Others, Wishes, WishesGiven, name_upstream, named_upstream};
+pub use wishes::{
+    Others, Wishes, WishesGiven, name_root, name_upstream, named_root, named_upstream,
+};
 
 use crate::context::Context;
 use crate::error::EngineError;

@@ -1,5 +1,5 @@
-//! What is wanted, remembered between runs: the selection by its sources, the filters, whether files are taken, and from
-//! which upstream.
+//! What is wanted, remembered between runs: the selection by its sources, the filters, whether files are taken, from
+//! which upstream, and which notary vouches for it.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ use super::Files;
 
 const KEY: &str = "wishes";
 const UPSTREAM_KEY: &str = "upstream-named";
+const ROOT_KEY: &str = "upstream-root";
 
 /// What is wanted. Each source of the selection (what was typed, a requirements file, the configuration) is kept
 /// apart, so that giving one of them again replaces just what it said before.
@@ -65,6 +66,18 @@ pub fn named_upstream(store: &Store) -> Result<Option<Url>, StoreError> {
 /// Remembers the upstream that a call named. Credentials are not kept: they stand in a netrc file or are named again.
 pub fn name_upstream(store: &Store, upstream: &Url) -> Result<(), StoreError> {
     store.set_meta(UPSTREAM_KEY, &bare(upstream).to_string())
+}
+
+/// The notary's root against which an earlier call verified the upstream. What was verified once must not go on
+/// unverified because nobody named the root again.
+pub fn named_root(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
+    let text = store.meta::<Option<String>>(ROOT_KEY)?.flatten();
+    Ok(text.map(String::into_bytes))
+}
+
+/// Remembers the root that a call named, or that nothing is verified from now on.
+pub fn name_root(store: &Store, root: Option<&str>) -> Result<(), StoreError> {
+    store.set_meta(ROOT_KEY, &root)
 }
 
 impl Wishes {

@@ -138,11 +138,22 @@ impl Judged {
                 "PyPI itself is asked beside the proxy",
                 "remove this source; with another primary source poetry does not add PyPI".to_owned(),
             ),
+            Effect::Included => (
+                "this file was not read, so whether its options bypass the proxy is not known",
+                if setting.value.contains("://") {
+                    "look into it: pip fetches it and does what its options say".to_owned()
+                } else {
+                    "put the file there, or remove the line: pip fails without it".to_owned()
+                },
+            ),
         };
         Some(Bypass {
             setting: Some(setting.clone()),
             installer,
-            severity: Severity::Bypass,
+            severity: match setting.effect {
+                Effect::Included => Severity::Note,
+                _ => Severity::Bypass,
+            },
             why,
             fix,
         })

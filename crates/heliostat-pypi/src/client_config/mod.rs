@@ -94,6 +94,8 @@ pub enum Effect {
     Strategy,
     /// It names the index of an older kind that the installer adds by itself.
     ImplicitIndex,
+    /// It names a further requirements or constraints file, whose options count as well: see [`included`].
+    Included,
 }
 
 /// Why a source cannot be read.
@@ -119,7 +121,9 @@ pub fn settings(source: &Source) -> Result<Vec<Setting>, ClientConfigError> {
     }
     match source.kind {
         SourceKind::PipConf => Ok(ini::pip_conf(source)),
-        SourceKind::Requirements => Ok(words::requirements(source)),
+        SourceKind::Requirements => Ok((words::requirements(source).into_iter())
+            .filter(|setting| setting.effect != Effect::Included)
+            .collect()),
         SourceKind::Environment => Ok(words::environment(source)),
         SourceKind::UvToml
         | SourceKind::Pyproject
@@ -131,6 +135,17 @@ pub fn settings(source: &Source) -> Result<Vec<Setting>, ClientConfigError> {
             })
         }
     }
+}
+
+/// Every file that a requirements file names with `-r` or `-c`: pip takes index options from both. The value is a path
+/// from the folder of the source, or an address. Finding it is the caller's; one that it cannot read is for [`judge`].
+pub fn included(source: &Source) -> Vec<Setting> {
+    if source.kind != SourceKind::Requirements {
+        return Vec::new();
+    }
+    let mut found = words::requirements(source);
+    found.retain(|setting| setting.effect == Effect::Included);
+    found
 }
 
 impl Source {

@@ -71,6 +71,38 @@ fn requirements_files_are_read_as_pip_reads_them() {
 }
 
 #[test]
+fn requirements_files_name_further_ones() {
+    let text = "-r other.txt\n--requirement=a/b.txt # -r no\n-cthird.txt\n--constraint 'c.txt'\n# -r no\nacme\n-r https://h.example/r.txt\n-i http://a/\n";
+    let named = included(&source(SourceKind::Requirements, text));
+    let said: Vec<String> = (named.iter())
+        .map(|setting| {
+            format!(
+                "{} {}={}",
+                setting.line.unwrap(),
+                setting.name,
+                setting.value
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "1 requirement=other.txt",
+            "2 requirement=a/b.txt",
+            "3 constraint=third.txt",
+            "4 constraint=c.txt",
+            "7 requirement=https://h.example/r.txt",
+        ]
+    );
+    assert_eq!(included(&source(SourceKind::PipConf, text)), []);
+    // Those that could not be read are notes.
+    let notes = judge(&named, &Judged::default());
+    let notes = (notes.iter()).filter(|note| note.setting.is_some());
+    assert!(notes.clone().all(|note| note.severity == Severity::Note));
+    assert_eq!(notes.count(), named.len());
+}
+
+#[test]
 fn the_environment_is_read() {
     let text = "PATH=/bin\nPIP_EXTRA_INDEX_URL=http://a/ http://b/\nPIP_INDEX_URL=\nUV_INDEX=torch=http://t/ http://u/?x=1\nUV_INDEX_STRATEGY=unsafe-best-match\nUV_INSECURE_HOST=t\nPDM_PYPI_URL=http://p/\nPIP_CACHE_DIR=/c";
     assert_eq!(

@@ -74,7 +74,12 @@ pub(super) fn environment(source: &Source) -> Vec<Setting> {
 
 /// Options of requirements files. pip and uv both read them; they count as pip's.
 pub(super) fn requirements(source: &Source) -> Vec<Setting> {
-    const SHORT: [(&str, &str); 2] = [("-i", "index-url"), ("-f", "find-links")];
+    const SHORT: [(&str, &str); 4] = [
+        ("-i", "index-url"),
+        ("-f", "find-links"),
+        ("-r", "requirement"),
+        ("-c", "constraint"),
+    ];
     let mut settings = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
         let mut words = line.split_whitespace().peekable();
@@ -98,7 +103,9 @@ pub(super) fn requirements(source: &Source) -> Vec<Setting> {
             } else {
                 continue;
             };
-            if effect(Installer::Pip, name).is_none() {
+            // Of no other source: pip.conf and the environment may name such files too, which nobody follows.
+            let includes = ["requirement", "constraint"].contains(&name);
+            if effect(Installer::Pip, name).is_none() && !includes {
                 continue;
             }
             let value = if name == "no-index" {
@@ -109,7 +116,18 @@ pub(super) fn requirements(source: &Source) -> Vec<Setting> {
                     None => words.next().unwrap_or_default(),
                 }
             };
-            settings.extend(source.setting(Installer::Pip, index + 1, name, value));
+            if includes {
+                settings.push(Setting {
+                    installer: Installer::Pip,
+                    place: source.place.clone(),
+                    line: Some(index + 1),
+                    name: name.to_owned(),
+                    value: value.trim_matches(['"', '\'']).to_owned(),
+                    effect: Effect::Included,
+                });
+            } else {
+                settings.extend(source.setting(Installer::Pip, index + 1, name, value));
+            }
         }
     }
     settings

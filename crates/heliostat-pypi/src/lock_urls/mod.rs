@@ -7,6 +7,7 @@
 mod map;
 mod spans;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use map::Moved;
@@ -27,11 +28,13 @@ pub enum LockFormat {
     Yaml,
 }
 
-/// One address that became another.
+/// One address that became another, or one switch that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlChange {
     /// The line it stands in, from 1.
     pub line: usize,
+    /// `verify_ssl` for the switch; `None` for an address.
+    pub switch: Option<&'static str>,
     /// What stood there, credentials and all.
     pub before: String,
     /// What stands there now.
@@ -107,7 +110,8 @@ impl fmt::Display for LockFormat {
     }
 }
 
-/// Gives every address that the map knows its canonical form. Every other byte stays.
+/// Gives every address that the map knows its canonical form. Every other byte stays, but for this: a source of a
+/// `Pipfile.lock` that was plain HTTP on loopback and becomes HTTPS has its certificates checked.
 pub fn canonical_lock(
     format: LockFormat,
     text: &str,
@@ -117,6 +121,7 @@ pub fn canonical_lock(
         return Err(LockUrlError::TooLarge);
     }
     let before = spans::texts(format, text)?;
+    let unchecked = unchecked(format, text, &before, map);
     let mut lock = CanonicalLock {
         text: String::with_capacity(text.len()),
         changes: Vec::new(),
@@ -126,7 +131,12 @@ pub fn canonical_lock(
     let mut copied = 0;
     for found in &before {
         let line = lines.at(found.span.start);
-        match map.apply(&found.value, format) {
+        let switch = unchecked.contains(&found.span.start).then_some(VERIFY_SSL);
+        let moved = match switch {
+            Some(_) => Moved::To("true".to_owned()),
+            None => map.apply(&found.value, format),
+        };
+        match moved {
             Moved::Foreign => {}
             Moved::Nowhere => lock.left.push(UrlLeft {
                 line,
@@ -139,6 +149,7 @@ pub fn canonical_lock(
                 copied = found.span.end;
                 lock.changes.push(UrlChange {
                     line,
+                    switch,
                     before: found.value.clone(),
                     after,
                 });
@@ -148,6 +159,37 @@ pub fn canonical_lock(
     lock.text.push_str(&text[copied..]);
     prove(format, &before, &lock)?;
     Ok(lock)
+}
+
+/// What pipenv calls the switch that has a source's certificates checked.
+const VERIFY_SSL: &str = "verify_ssl";
+
+/// Where a source has its certificates not checked that needed none, and is about to: the first byte of each `false`.
+fn unchecked(format: LockFormat, text: &str, texts: &[Text], map: &UrlMap) -> HashSet<usize> {
+    if format != LockFormat::Json {
+        return HashSet::new();
+    }
+    let key_of = |found: &Text, key: &str| {
+        let source = found.place.strip_prefix("/_meta/sources/")?;
+        let index = source.strip_suffix(key)?.strip_suffix('/')?;
+        Some(index.to_owned()).filter(|index| !index.contains('/'))
+    };
+    let secured: HashSet<String> = texts
+        .iter()
+        .filter(|found| found.value.starts_with("http://"))
+        .filter(|found| (found.value.parse()).is_ok_and(|url| is_loopback(&url)))
+        .filter(|found| match map.apply(&found.value, format) {
+            Moved::To(after) => after.starts_with("https://"),
+            Moved::Foreign | Moved::Nowhere => false,
+        })
+        .filter_map(|found| key_of(found, "url"))
+        .collect();
+    texts
+        .iter()
+        .filter(|found| &text[found.span.clone()] == "false")
+        .filter(|found| key_of(found, VERIFY_SSL).is_some_and(|source| secured.contains(&source)))
+        .map(|found| found.span.start)
+        .collect()
 }
 
 /// The new value in the place of the old one, in the same kind of quotes.

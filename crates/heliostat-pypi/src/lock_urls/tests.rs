@@ -181,6 +181,64 @@ fn json_and_yaml_are_edited_in_place() {
 }
 
 #[test]
+fn a_source_that_becomes_https_has_its_certificates_checked() {
+    let pipfile = |sources: &str| {
+        format!(
+            "{{\n    \"_meta\": {{\n        \"sources\": [\n{sources}\n        ]\n    }},\n    \"default\": {{\"verify_ssl\": false}}\n}}\n"
+        )
+    };
+    // Spread over lines, in either order, and with names beyond ASCII, which are not as many bytes as characters.
+    let text = pipfile(
+        "{\n\"name\": \"é\",\n\"url\": \"http://127.0.0.1:8081/simple\",\n\"verify_ssl\": false\n},\n\
+         {\"verify_ssl\" :false , \"url\": \"http://localhost:8081/simple\"}",
+    );
+    let lock = canonical("Pipfile.lock", &text, &map(&[]));
+    let expected = pipfile(
+        "{\n\"name\": \"é\",\n\"url\": \"https://index.example/simple\",\n\"verify_ssl\": true\n},\n\
+         {\"verify_ssl\" :true , \"url\": \"https://index.example/simple\"}",
+    );
+    assert_eq!(lock.text, expected);
+    let changes: Vec<_> = (lock.changes.iter())
+        .map(|change| (change.line, change.switch))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            (6, None),
+            (7, Some("verify_ssl")),
+            (9, Some("verify_ssl")),
+            (9, None)
+        ]
+    );
+    let again = canonical("Pipfile.lock", &lock.text, &map(&[]));
+    assert_eq!((again.text, again.changes), (lock.text, vec![]));
+
+    // Other sources, a proxy that has a certificate, and what is no switch stay.
+    let mirror = map(&["http://10.0.0.5:8080"]);
+    for source in [
+        "{\"url\": \"https://company.example/simple\", \"verify_ssl\": false}",
+        "{\"url\": \"https://127.0.0.1:8081/simple\", \"verify_ssl\": false}",
+        "{\"url\": \"http://10.0.0.5:8080/simple\", \"verify_ssl\": false}",
+        "{\"url\": \"http://127.0.0.1:8081/simple\", \"verify_ssl\": \"false\"}",
+        "{\"url\": \"http://127.0.0.1:8081/simple\", \"a\": {\"verify_ssl\": false}}",
+        "{\"url\": \"http://127.0.0.1:8081/simple\"}, {\"verify_ssl\": false}",
+    ] {
+        let lock = canonical("Pipfile.lock", &pipfile(source), &mirror);
+        let switched = (lock.changes.iter()).any(|change| change.switch.is_some());
+        assert!(!switched, "{source}");
+    }
+    let plain = UrlMap {
+        to: Canonical {
+            index: "http://index.example/simple".to_owned(),
+            files: "http://index.example/".to_owned(),
+        },
+        ..map(&[])
+    };
+    let lock = canonical("Pipfile.lock", &text, &plain);
+    assert_eq!(lock.changes.len(), 2);
+}
+
+#[test]
 fn what_cannot_be_read_is_left_alone() {
     assert_eq!(LockFormat::of_filename("package-lock.json"), None);
     for (name, text) in [
@@ -203,6 +261,7 @@ fn a_text_edited_into_another_structure_is_caught() {
         text: text.to_owned(),
         changes: vec![UrlChange {
             line: 1,
+            switch: None,
             before: "http://127.0.0.1:1/simple".to_owned(),
             after: "x".to_owned(),
         }],

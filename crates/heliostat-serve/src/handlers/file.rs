@@ -87,7 +87,11 @@ fn planned(
         etag: &etag,
         last_modified: source.last_modified(),
     };
-    let plan = plan(asked.headers, &validators, size_bytes)?;
+    let plan = match (plan(asked.headers, &validators, size_bytes)?, &source) {
+        // Somebody goes on where wrong bytes broke off.
+        (Plan::Part(_), Source::Spool(spool)) if spool.is_given_from_its_beginning() => Plan::Whole,
+        (plan, _) => plan,
+    };
     let mut reply = Reply::empty(plan.status())
         .with(
             CONTENT_TYPE,

@@ -9,6 +9,7 @@ use super::{AttestationArgs, FilterArgs, MirrorArgs, SigningArgs, UpstreamArgs};
 /// Options of `heliostat sync`. What is selected is remembered: a later `sync` without a selection brings the same up
 /// to date. Each requirements or lock file is a source of its own; when it is given again, what it no longer names
 /// is removed.
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SyncArgs {
     /// Keep pages only; files redirect to the upstream; remembered until `--no-files=false`
@@ -30,9 +31,13 @@ pub(crate) struct SyncArgs {
     /// Look at every page again, also those at the serial the upstream lists
     #[arg(long)]
     pub(crate) recheck: bool,
-    /// The upstream is a signed tree: verify everything against this notary's root, and trust nobody on the way
+    /// The upstream is a signed tree: verify everything against this notary's root, and trust nobody on the way;
+    /// remembered until another is given, or `--unverified`
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+    /// Verify nothing against a root from now on, although an earlier sync did
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) unverified: bool,
     /// Sync again after so many minutes, until stopped
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub(crate) watch: Option<u32>,

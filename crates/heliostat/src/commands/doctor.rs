@@ -1,10 +1,11 @@
 //! `heliostat doctor`: what installers on this machine are told, and what of it would bypass the proxy.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_pypi::client_config::{
-    Bypass, Judged, ProxyPlace, Setting, Severity, Source, SourceKind, judge,
+    Bypass, Judged, ProxyPlace, Setting, Severity, Source, SourceKind, included, judge,
     settings as settings_of,
 };
 
@@ -19,8 +20,13 @@ pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<Outcome> {
         allowed: args.allow.clone(),
         installers: Vec::new(),
     };
-    let sources = sources(&std::path::absolute(".").context("there is no current directory")?)?;
-    let found = judge(&all_settings(&sources)?, &judged);
+    let directory = std::path::absolute(".").context("there is no current directory")?;
+    let mut sources = vec![environment()];
+    let read = read(places(&directory))?;
+    sources.extend(read.sources);
+    let mut settings = all_settings(&sources)?;
+    settings.extend(read.missing);
+    let found = judge(&settings, &judged);
     for bypass in &found {
         tell(bypass, args.json);
     }
@@ -51,41 +57,79 @@ pub(super) fn all_settings(sources: &[Source]) -> anyhow::Result<Vec<Setting>> {
     Ok(all)
 }
 
-/// The environment and every configuration file that an installer run in `directory` would read.
-fn sources(directory: &Path) -> anyhow::Result<Vec<Source>> {
+fn environment() -> Source {
     let variables: Vec<String> = settings::installer_variables()
         .into_iter()
         .map(|(name, value)| format!("{name}={}", value.replace('\n', " ")))
         .collect();
-    let mut sources = vec![Source {
+    Source {
         place: "environment".to_owned(),
         kind: SourceKind::Environment,
         text: variables.join("\n"),
-    }];
-    sources.extend(files(directory)?);
-    Ok(sources)
+    }
 }
 
-/// Every configuration file that is there.
+/// Every configuration file that is there and that an installer run in `directory` would read.
 pub(super) fn files(directory: &Path) -> anyhow::Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for (path, kind) in places(directory) {
-        if !path.is_file()
-            || sources
-                .iter()
-                .any(|source: &Source| source.place == path.to_string_lossy())
-        {
-            continue;
+    Ok(read(places(directory))?.sources)
+}
+
+/// What was read, and what was not.
+#[derive(Debug)]
+struct Read {
+    sources: Vec<Source>,
+    /// Where a requirements file names another one that is not there, or not on this machine.
+    missing: Vec<Setting>,
+}
+
+/// More requirements files in a row that each name the next than anybody has.
+const INCLUDED_DEPTH_MAX: usize = 32;
+
+/// More requirements files that others name than anybody has.
+const INCLUDED_COUNT_MAX: usize = 512;
+
+/// The files that are there, and after each requirements file those that it names, each once.
+fn read(places: Vec<(PathBuf, SourceKind)>) -> anyhow::Result<Read> {
+    let mut read = Read {
+        sources: Vec::new(),
+        missing: Vec::new(),
+    };
+    let mut seen = Vec::new();
+    let mut included_count = 0;
+    for (path, kind) in places {
+        let mut open = VecDeque::from([(path, 0)]);
+        while let Some((path, depth)) = open.pop_front() {
+            // pip reads a file as requirements whatever else it is.
+            let place = (path.canonicalize().unwrap_or_else(|_| path.clone()), kind);
+            if !path.is_file() || seen.contains(&place) {
+                continue;
+            }
+            seen.push(place);
+            let bytes = wire::read_small(&path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            let source = Source {
+                place: path.display().to_string(),
+                kind,
+                text: String::from_utf8_lossy(&bytes).into_owned(),
+            };
+            for setting in included(&source) {
+                let file = path.with_file_name("").join(&setting.value);
+                if setting.value.contains("://") || !file.is_file() {
+                    read.missing.push(setting);
+                    continue;
+                }
+                included_count += 1;
+                anyhow::ensure!(
+                    depth < INCLUDED_DEPTH_MAX && included_count <= INCLUDED_COUNT_MAX,
+                    "`{}` names too many further requirements files",
+                    path.display()
+                );
+                open.push_back((file, depth + 1));
+            }
+            read.sources.push(source);
         }
-        let bytes =
-            wire::read_small(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        sources.push(Source {
-            place: path.display().to_string(),
-            kind,
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-        });
     }
-    Ok(sources)
+    Ok(read)
 }
 
 /// Where installers look, whether or not anything is there: pip's documentation "Configuration files", uv's
@@ -231,4 +275,69 @@ pub(super) fn tell(bypass: &Bypass, json: bool) {
         "{severity}: {}: {what}\n    {}\n    fix: {}\n",
         bypass.installer, bypass.why, bypass.fix
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_one(path: PathBuf) -> anyhow::Result<Read> {
+        read(vec![(path, SourceKind::Requirements)])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "test data")]
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn requirements_files_are_followed_from_where_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir(root.join("sub")).unwrap();
+        for (name, text) in [
+            (
+                "requirements.txt",
+                "-r sub/base.txt\n-r gone.txt\nacme\n-r https://h.example/r.txt\n",
+            ),
+            // In a circle, and to one that is read by itself too.
+            (
+                "sub/base.txt",
+                "-c pins.txt\n-r ../requirements.txt\n-r ../requirements-dev.txt\n",
+            ),
+            ("sub/pins.txt", "--extra-index-url http://evil.example/\n"),
+            ("requirements-dev.txt", "-i http://other.example/\n"),
+        ] {
+            write(&root.join(name), text);
+        }
+        let places = ["requirements-dev.txt", "requirements.txt"]
+            .map(|name| (root.join(name), SourceKind::Requirements));
+        let read = read(places.to_vec()).unwrap();
+        assert_eq!(read.sources.len(), 4, "{:?}", read.sources);
+        let settings = all_settings(&read.sources).unwrap();
+        let values: Vec<&str> = (settings.iter().map(|one| one.value.as_str())).collect();
+        assert_eq!(values, ["http://other.example/", "http://evil.example/"]);
+        assert!(Path::new(&settings[1].place).ends_with("sub/pins.txt"));
+        let missing: Vec<_> = (read.missing.iter())
+            .map(|one| (one.line, one.value.as_str()))
+            .collect();
+        assert_eq!(
+            missing,
+            [(Some(2), "gone.txt"), (Some(4), "https://h.example/r.txt")]
+        );
+    }
+
+    #[test]
+    fn requirements_files_without_end_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |index: usize| directory.path().join(format!("{index}.txt"));
+        for index in 0..=INCLUDED_DEPTH_MAX + 1 {
+            write(&path(index), &format!("-r {}.txt\n", index + 1));
+        }
+        read_one(path(2)).unwrap();
+        read_one(path(0)).unwrap_err();
+        let text = "-r 40.txt\n".repeat(INCLUDED_COUNT_MAX + 1);
+        write(&path(40), &text);
+        read_one(path(40)).unwrap_err();
+    }
 }

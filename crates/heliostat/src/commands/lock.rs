@@ -79,11 +79,13 @@ fn tell(path: &Path, lock: &CanonicalLock, args: &LockNormalizeArgs) {
         if args.json {
             reporter::json_line(&serde_json::json!({
                 "event": if args.check { "would-change" } else { "changed" },
-                "path": shown.to_string(), "line": change.line, "before": before, "after": change.after,
+                "path": shown.to_string(), "line": change.line, "switch": change.switch,
+                "before": before, "after": change.after,
             }));
         } else {
+            let switch = (change.switch).map_or_else(String::new, |name| format!("{name}: "));
             reporter::print(&format!(
-                "{shown}:{}: {before} -> {}\n",
+                "{shown}:{}: {switch}{before} -> {}\n",
                 change.line, change.after
             ));
         }

@@ -78,10 +78,11 @@ impl Listed {
 
     /// Gives the list's mirrors to the client.
     pub(super) async fn begin(self, client: &Client) -> anyhow::Result<Watching> {
-        Ok(Watching(match self.0 {
-            Some(watched) => Some(watched.begin(client).await?),
-            None => None,
-        }))
+        if let Some(watched) = self.0 {
+            return Ok(Watching(Some(watched.begin(client).await?)));
+        }
+        none_listed(client)?;
+        Ok(Watching(None))
     }
 }
 
@@ -114,13 +115,19 @@ impl Listed {
     }
 
     #[expect(clippy::unused_async, reason = "as with lists")]
-    pub(super) async fn begin(self, _client: &Client) -> anyhow::Result<Self> {
+    pub(super) async fn begin(self, client: &Client) -> anyhow::Result<Self> {
+        none_listed(client)?;
         Ok(self)
     }
 
     pub(super) async fn go_on(self, _client: &Client) -> std::convert::Infallible {
         std::future::pending().await
     }
+}
+
+/// Notes for `heliostat mirrors` that there are the given mirrors and no others.
+fn none_listed(client: &Client) -> anyhow::Result<()> {
+    Ok(client.list(&[], None, Vec::new())?)
 }
 
 /// Binds a proxy's address.

@@ -39,7 +39,7 @@ pub(super) fn run_with(
     let retired = None;
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
-        let on_demand = if args.offline {
+        let on_demand = if args.offline || takes_verified_only(&store)? {
             None
         } else {
             let context = context(store.clone(), args, events)?;
@@ -105,6 +105,17 @@ pub(super) fn run_with(
         }
         None => Ok(Outcome::Findings),
     }
+}
+
+/// Whether only `sync` may take something here, which verifies it against a notary's root.
+fn takes_verified_only(store: &Store) -> anyhow::Result<bool> {
+    let is_verified = heliostat_engine::sync::named_root(store)?.is_some();
+    if is_verified {
+        tracing::warn!(
+            "a sync verified what is here against a notary's root: what is not here is left to `heliostat sync`, and not taken on demand"
+        );
+    }
+    Ok(is_verified)
 }
 
 /// The store. Whoever makes no request has nothing to write either: a snapshot, a disc or somebody else's directory is

@@ -1,6 +1,7 @@
 //! `heliostat sync`: one run, or a preview of it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,13 +10,14 @@ use heliostat_engine::downstream::sync_signed;
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, WishesGiven,
-    name_upstream, preview, sync,
+    name_root, name_upstream, named_root, preview, sync,
 };
 use heliostat_engine::{Context, EngineError, RunSummary};
 use heliostat_store::{LedgerEntry, Run as FinishedRun, Store};
+use heliostat_trust::metadata::{Root, Signed};
 use tokio_util::sync::CancellationToken;
 
-use super::{selection, signals};
+use super::{UsageError, selection, signals};
 use crate::cli::{CommonArgs, SyncArgs};
 use crate::outcome::Outcome;
 use crate::render::{self, plural};
@@ -39,21 +41,18 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     };
     let events = reporter::events(output);
     let mut given = selection::given(args, typed)?;
-    let root = args
-        .root
-        .as_ref()
-        .map(|path| {
-            wire::read_small(path)
-                .with_context(|| format!("cannot read `--root` `{}`", path.display()))
-        })
-        .transpose()?;
+    let root = args.root.as_deref().map(read_root).transpose()?;
     wire::usable(&args.upstream)?;
     refuse_to_make_an_empty_mirror(common, args, &given.wishes)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
     if !args.dry_run {
-        remember(&store, args)?;
+        remember(&store, args, root.as_deref())?;
     }
+    let root = match root {
+        None if !args.unverified => remembered_root(&store)?,
+        given => given,
+    };
     let upstream = wire::upstream_of(&store, &args.upstream)?;
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
     let context = Context {
@@ -113,11 +112,40 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     ended
 }
 
-/// Notes what this call says for the ones after it: who runs the mirror, and where it takes from.
-fn remember(store: &Store, args: &SyncArgs) -> anyhow::Result<()> {
+/// The root that `--root` names.
+fn read_root(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = wire::read_small(path)
+        .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
+    if let Err(error) = Signed::<Root>::read(&bytes) {
+        return Err(UsageError(format!(
+            "`--root {}` is not a usable root: {error}",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(bytes)
+}
+
+/// The root of an earlier sync, which goes on to be what everything is verified against.
+fn remembered_root(store: &Store) -> anyhow::Result<Option<Vec<u8>>> {
+    let root = named_root(store)?;
+    if root.is_some() {
+        tracing::info!("verifying against the root that an earlier sync named");
+    }
+    Ok(root)
+}
+
+/// Notes what this call says for the ones after it: who runs the mirror, where it takes from, and who vouches for that.
+fn remember(store: &Store, args: &SyncArgs, root: Option<&[u8]>) -> anyhow::Result<()> {
     about::introduce(store, &args.mirror.operator())?;
     if let Some(upstream) = &args.upstream.upstream {
         name_upstream(store, upstream)?;
+    }
+    match root {
+        // It was read as JSON.
+        Some(root) => name_root(store, Some(&String::from_utf8_lossy(root)))?,
+        None if args.unverified => name_root(store, None)?,
+        None => {}
     }
     Ok(())
 }

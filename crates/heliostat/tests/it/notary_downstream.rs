@@ -6,6 +6,7 @@ use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
 use heliostat_testkit::process::{Finished, Heliostat};
 use heliostat_testkit::universe::Release;
 
+use crate::http::get;
 use crate::notary_world::{begin, copy, root, take};
 use crate::sync_world::{digests, small};
 use crate::world::{QUICK, World, assert_says, bare, heliostat};
@@ -117,6 +118,44 @@ fn a_downstream_needs_neither_serials_nor_trust_and_takes_the_delta() {
     assert_says(&rebin.stderr, &["not signed with keys of its own"]);
     let settled = chain.sync(&[]);
     settled.assert_code(0);
+}
+
+/// A timer runs `heliostat sync` and nothing else: what was verified once is verified from then on.
+#[test]
+fn what_was_verified_once_is_not_gone_on_with_unverified() {
+    let chain = Chain::new();
+    chain.sync(&["--all"]).assert_code(0);
+    let plain = |arguments: &[&str]| {
+        let all = [&QUICK[..], arguments].concat();
+        chain.downstream.command("sync").args(all).run()
+    };
+    let before = digests(&chain.downstream.web());
+    chain.move_on("carried-2");
+    chain.mirror.mutate([Mutation::new(
+        "timestamp.json",
+        Twist::Replace("\"version\":".into(), "\"version\":1".into()),
+    )]);
+    plain(&[]).assert_code(4);
+    assert_eq!(digests(&chain.downstream.web()), before);
+    chain.mirror.mutate([]);
+    plain(&[]).assert_code(0);
+    chain.assert_same();
+    // Nor does `serve` take anything by itself.
+    let serving = chain.downstream.serve(["--max-age", "0"]);
+    let asked = chain.mirror.requests().len();
+    assert_eq!(get(&format!("{}delta/", serving.index_url())).status, 404);
+    assert_eq!(chain.mirror.requests().len(), asked);
+    drop(serving.stop());
+    // An index that nobody signs is no upstream any more, unless somebody says so.
+    let unsigned = chain.world.pypi.index_url();
+    plain(&["--upstream", &unsigned]).assert_code(4);
+    plain(&["--upstream", &unsigned, "--unverified"]).assert_code(0);
+    plain(&[]).assert_code(0);
+    let no_root = chain.world.place("no-root.json");
+    std::fs::write(&no_root, "{}").unwrap();
+    let refused = plain(&["--root", no_root.to_str().unwrap()]);
+    refused.assert_code(2);
+    assert_says(&refused.stderr, &["no-root.json", "usable root"]);
 }
 
 #[test]

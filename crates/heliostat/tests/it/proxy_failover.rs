@@ -10,7 +10,7 @@ use crate::http::{JSON, get, get_with};
 use crate::proxy_install::forty;
 use crate::published_list::Fleet;
 use crate::signed_world::SignedWorld;
-use crate::world::until;
+use crate::world::{assert_says, until};
 
 /// Wheels that a mirror was asked for.
 fn wheels(mirror: &TreeMirror) -> usize {
@@ -141,4 +141,48 @@ fn a_crawling_mirror_is_left_for_one_that_was_not_asked() {
 fn a_crawling_mirror_is_better_than_none() {
     let (crawling, other) = crawl(Some(Twist::Status(404)));
     assert_eq!((wheels(&crawling), wheels(&other)), (2, 1));
+}
+
+/// What a slow liar gave before anybody could know is no beginning for the right end: who comes back for the rest gets the
+/// whole file, and the liar is found out.
+#[test]
+fn who_was_given_wrong_bytes_is_given_the_file_from_its_beginning() {
+    let mut universe = Universe::new();
+    let release = Release::new("1.0").wheel().payload_bytes(800_000);
+    universe.add_project("slow", &[release]);
+    let signed = SignedWorld::new(universe, 1);
+    let [liar, other] = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
+    liar.mutate([Mutation::new("none-any.whl", Twist::DripAltered(12_000))]);
+    let pin = signed.client("mirrors").arg("pin").arg(liar.url());
+    pin.run().assert_code(0);
+    let proxy = signed.proxy(&[&liar, &other]);
+    let page = get_with(&format!("{}slow/", proxy.index_url()), &[JSON]);
+    let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+    let path = &url[url.find("packages/").unwrap()..];
+    let (held, url) = (
+        std::fs::read(signed.tree().join(path)).unwrap(),
+        format!("{}/{path}", proxy.url),
+    );
+    let broken = get(&url);
+    assert_eq!(broken.status, 200);
+    assert!(!broken.whole, "the end is kept back");
+    assert_ne!(broken.body[0], held[0]);
+    let range = ("Range", "bytes=1000-");
+    let mut rest = None;
+    until("the download that broke is over", || {
+        let answer = get_with(&url, &[range]);
+        let is_over = answer.status != 422;
+        rest = Some(answer);
+        is_over
+    });
+    let rest = rest.unwrap();
+    assert_eq!(rest.status, 200);
+    assert!(rest.whole && rest.body == held);
+    // Another file, or one that was given right, is gone on with as ever.
+    let metadata = get_with(&format!("{url}.metadata"), &[("Range", "bytes=1-")]);
+    assert_eq!(metadata.status, 206);
+    // Whoever looks is told, though no list of mirrors was given.
+    let rank = signed.client("mirrors").arg("rank").run();
+    rank.assert_code(0);
+    assert_says(&rank.stdout, &[&liar.url(), &other.url(), "lied"]);
 }
