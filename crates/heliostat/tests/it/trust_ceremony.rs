@@ -78,8 +78,18 @@ impl Table {
 fn three_people_hold_a_ceremony() {
     let table = Table::new();
     table.first();
-    let status = table.done("status --data @data");
-    assert_says(&status.stdout, &["signed by 2 of 3", "root 1", "bins 1"]);
+    // Nothing expires, and nothing is signed by the online key yet either.
+    let status = table.trust("status --data @data");
+    status.assert_code(1);
+    assert_says(
+        &status.stdout,
+        &[
+            "signed by 2 of 3",
+            "root 1",
+            "bins 1",
+            "timestamp is not signed yet",
+        ],
+    );
 
     // Another number of bins takes the same people.
     let alone = table.trust("rebin --bins 4 --data @data");
@@ -103,7 +113,8 @@ fn three_people_hold_a_ceremony() {
          @rebin/bins.draft.json.carol.sig --root @1.root.json -o @.",
     );
     table.done("install --data @data @2.bins.json");
-    let status = table.done("status --data @data");
+    let status = table.trust("status --data @data");
+    status.assert_code(1);
     assert_says(
         &status.stdout,
         &["bins 2", "4 bins, 1 would fit 0 projects"],
@@ -121,6 +132,12 @@ fn three_people_hold_a_ceremony() {
     early.assert_code(4);
     assert_says(&early.stderr, &["1 of 2 needed signatures"]);
     table.sign("root", "next/root.draft.json", "carol");
+    let unasked = table.trust(
+        "root assemble @next/root.draft.json @next/root.draft.json.bob.sig @next/root.draft.json.carol.sig \
+         -o @2.root.json",
+    );
+    unasked.assert_code(2);
+    assert_says(&unasked.stderr, &["--previous"]);
     table.done(
         "root assemble @next/root.draft.json @next/root.draft.json.bob.sig @next/root.draft.json.carol.sig \
          --previous @1.root.json -o @2.root.json",
@@ -133,7 +150,8 @@ fn three_people_hold_a_ceremony() {
          @next/delegate.draft.json.bob.sig --root @2.root.json -o @.",
     );
     table.done("install --data @data @2.root.json @2.targets.json @3.bins.json");
-    let status = table.done("status --data @data --json");
+    let status = table.trust("status --data @data --json");
+    status.assert_code(1);
     assert_says(&status.stdout, &["\"role\":\"root\",\"version\":2"]);
 
     // Carol is out; too few would be left for the threshold unless somebody comes in her place.

@@ -126,6 +126,13 @@ pub(super) fn assemble_root(
         let text = "this draft holds more than a root; `trust delegate assemble` is for it";
         return Err(UsageError(text.to_owned()).into());
     };
+    if previous.is_none() && made.file != "1.root.json" {
+        let text = format!(
+            "this is {}: give the root before it with `--previous`, whose keys must have signed it too",
+            made.file
+        );
+        return Err(UsageError(text).into());
+    }
     files::write_new(output, &made.bytes, Readers::Everybody)?;
     Ok(Said {
         data: String::new(),

@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 use heliostat_engine::Events;
 use heliostat_engine::publish::{self, Fit};
 use heliostat_store::{Origin, RoleState, Store};
+use heliostat_trust::TrustError;
 use heliostat_trust::bins::Bin;
 use heliostat_trust::ceremony::{Due, Lives, due};
 use heliostat_trust::check::Found;
-use heliostat_trust::metadata::{Expiry, Root, Signed, Version};
+use heliostat_trust::metadata::{
+    self, Authority, Expiry, Metadata, Root, Signed, Snapshot, Targets, Version,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -17,6 +20,9 @@ use crate::cli::CommonArgs;
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
 use crate::{reporter, wire};
+
+/// The largest file of another role that is read, in bytes.
+const ROLE_BYTES_MAX: u64 = 8 << 20;
 
 /// The largest root, in bytes.
 const ROOT_BYTES_MAX: u64 = 512 << 10;
@@ -38,6 +44,8 @@ struct Status {
     roles: Vec<Line>,
     bins: Fit,
     due: bool,
+    /// What no client takes, whatever is in force.
+    faults: Vec<String>,
     /// The command that mends the number of bins, where that is due.
     next: Option<String>,
 }
@@ -107,9 +115,14 @@ fn status(store: &Store, origin: Origin, now: Timestamp) -> anyhow::Result<Statu
         .as_ref()
         .filter(|_| rebins)
         .map(|root| rebin::command(store, root));
+    let faults = match &root {
+        Some(root) => faults(store, &roles, root)?,
+        None => vec!["there is no root".to_owned()],
+    };
     Ok(Status {
         custody: root.as_ref().map_or_else(|| "no root".to_owned(), custody),
-        due: rebins || lines.iter().any(|line| line.how != Due::Not),
+        due: rebins || !faults.is_empty() || lines.iter().any(|line| line.how != Due::Not),
+        faults,
         roles: lines,
         bins: fit,
         next,
@@ -146,6 +159,47 @@ fn root(store: &Store, roles: &[RoleState]) -> anyhow::Result<Option<Root>> {
     Ok(root.map(|root| root.value))
 }
 
+/// The top-level roles that are not signed, or not by those whom the newest root names: clients refuse everything.
+fn faults(store: &Store, roles: &[RoleState], root: &Root) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (name, authority) in [
+        ("timestamp", &root.timestamp),
+        ("snapshot", &root.snapshot),
+        ("targets", &root.targets),
+    ] {
+        let Some(role) = roles.iter().find(|role| role.name == name) else {
+            faults.push(format!("{name} is not signed yet"));
+            continue;
+        };
+        let file = match name {
+            "timestamp" => format!("{name}.json"),
+            _ => format!("{}.{name}.json", role.version),
+        };
+        let Some(bytes) = store.read_metadata(&file, ROLE_BYTES_MAX)? else {
+            faults.push(format!("{file} is not there"));
+            continue;
+        };
+        let checked = match name {
+            "timestamp" => signed::<metadata::Timestamp>(&bytes, name, authority),
+            "snapshot" => signed::<Snapshot>(&bytes, name, authority),
+            _ => signed::<Targets>(&bytes, name, authority),
+        };
+        if let Err(error) = checked {
+            faults.push(format!(
+                "{file} is not signed as root {} asks: {error}",
+                root.version.get()
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+/// Whether enough of these keys signed a file.
+fn signed<T: Metadata>(bytes: &[u8], name: &str, authority: &Authority) -> Result<(), TrustError> {
+    let file = Signed::<T>::read(bytes)?;
+    authority.check(name, &file.canonical, &file.signatures)
+}
+
 /// Who holds the power over everything.
 fn custody(root: &Root) -> String {
     let (needed, keys) = (root.root.threshold(), root.root.keys().len());
@@ -171,6 +225,15 @@ fn print(status: &Status) {
         };
         let (role, version, expires) = (&line.role, line.version, &line.expires);
         let _infallible = writeln!(text, "{role} {version}: {expires}, {left}{mark}");
+    }
+    for fault in &status.faults {
+        let _infallible = writeln!(text, "{fault}  DUE");
+    }
+    if !status.faults.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "clients refuse this state: `heliostat sync` with the online key that the newest root names signs it"
+        );
     }
     let mark = if status.next.is_some() { "  DUE" } else { "" };
     let _infallible = writeln!(text, "{}{mark}", rebin::told(status.bins));
