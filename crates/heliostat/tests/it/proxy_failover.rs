@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use heliostat_testkit::clients::{Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
+use heliostat_testkit::process::Serving;
 use heliostat_testkit::universe::{Release, Universe};
 
 use crate::http::{JSON, get, get_with};
@@ -108,27 +109,52 @@ fn twenty_deaths_of_the_mirror_in_use_cost_no_wrong_byte() {
     );
 }
 
-/// A proxy in front of a mirror that gives every byte and takes half a minute for it, which it asks first, and of another;
-/// one file is asked for, and is whole in the end.
+/// A proxy in front of two mirrors, and a large file that it asks the first one for first.
+struct Pair {
+    /// Kept alive, as it is asked by address, and ended before what it stands in front of.
+    _proxy: Serving,
+    signed: SignedWorld,
+    first: TreeMirror,
+    other: TreeMirror,
+    /// Where the proxy has the file.
+    url: String,
+    /// What is signed.
+    held: Vec<u8>,
+}
+
+impl Pair {
+    fn new(of_first: Twist, of_other: Option<Twist>) -> Self {
+        let mut universe = Universe::new();
+        let release = Release::new("1.0").wheel().payload_bytes(800_000);
+        universe.add_project("large", &[release]);
+        let signed = SignedWorld::new(universe, 1);
+        let [first, other] = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
+        first.mutate([Mutation::new("none-any.whl", of_first)]);
+        other.mutate(of_other.map(|twist| Mutation::new("none-any.whl", twist)));
+        let pin = signed.client("mirrors").arg("pin").arg(first.url());
+        pin.run().assert_code(0);
+        let proxy = signed.proxy(&[&first, &other]);
+        let page = get_with(&format!("{}large/", proxy.index_url()), &[JSON]);
+        let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
+        let path = &url[url.find("packages/").unwrap()..];
+        Self {
+            held: std::fs::read(signed.tree().join(path)).unwrap(),
+            url: format!("{}/{path}", proxy.url),
+            _proxy: proxy,
+            signed,
+            first,
+            other,
+        }
+    }
+}
+
+/// The first mirror gives every byte and takes half a minute for it; the file is asked for, and is whole in the end.
 fn crawl(twist_of_other: Option<Twist>) -> (TreeMirror, TreeMirror) {
-    let mut universe = Universe::new();
-    let release = Release::new("1.0").wheel().payload_bytes(800_000);
-    universe.add_project("crawl", &[release]);
-    let signed = SignedWorld::new(universe, 1);
-    let [crawling, other] = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
-    crawling.mutate([Mutation::new("none-any.whl", Twist::Drip(3_000))]);
-    other.mutate(twist_of_other.map(|twist| Mutation::new("none-any.whl", twist)));
-    let pin = signed.client("mirrors").arg("pin").arg(crawling.url());
-    pin.run().assert_code(0);
-    let proxy = signed.proxy(&[&crawling, &other]);
-    let page = get_with(&format!("{}crawl/", proxy.index_url()), &[JSON]);
-    let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
-    let path = &url[url.find("packages/").unwrap()..];
-    let answer = get(&format!("{}/{path}", proxy.url));
+    let pair = Pair::new(Twist::Drip(3_000), twist_of_other);
+    let answer = get(&pair.url);
     assert_eq!(answer.status, 200);
-    let held = std::fs::read(signed.tree().join(path)).unwrap();
-    assert!(answer.whole && answer.body == held);
-    (crawling, other)
+    assert!(answer.whole && answer.body == pair.held);
+    (pair.first, pair.other)
 }
 
 #[test]
@@ -147,42 +173,31 @@ fn a_crawling_mirror_is_better_than_none() {
 /// whole file, and the liar is found out.
 #[test]
 fn who_was_given_wrong_bytes_is_given_the_file_from_its_beginning() {
-    let mut universe = Universe::new();
-    let release = Release::new("1.0").wheel().payload_bytes(800_000);
-    universe.add_project("slow", &[release]);
-    let signed = SignedWorld::new(universe, 1);
-    let [liar, other] = [(); 2].map(|()| TreeMirror::serve(signed.tree()));
-    liar.mutate([Mutation::new("none-any.whl", Twist::DripAltered(12_000))]);
-    let pin = signed.client("mirrors").arg("pin").arg(liar.url());
-    pin.run().assert_code(0);
-    let proxy = signed.proxy(&[&liar, &other]);
-    let page = get_with(&format!("{}slow/", proxy.index_url()), &[JSON]);
-    let url = page.json()["files"][0]["url"].as_str().unwrap().to_owned();
-    let path = &url[url.find("packages/").unwrap()..];
-    let (held, url) = (
-        std::fs::read(signed.tree().join(path)).unwrap(),
-        format!("{}/{path}", proxy.url),
-    );
-    let broken = get(&url);
+    let pair = Pair::new(Twist::DripAltered(12_000), None);
+    let Pair { held, url, .. } = &pair;
+    let broken = get(url);
     assert_eq!(broken.status, 200);
     assert!(!broken.whole, "the end is kept back");
     assert_ne!(broken.body[0], held[0]);
     let range = ("Range", "bytes=1000-");
     let mut rest = None;
     until("the download that broke is over", || {
-        let answer = get_with(&url, &[range]);
+        let answer = get_with(url, &[range]);
         let is_over = answer.status != 422;
         rest = Some(answer);
         is_over
     });
     let rest = rest.unwrap();
     assert_eq!(rest.status, 200);
-    assert!(rest.whole && rest.body == held);
+    assert!(rest.whole && rest.body == *held);
     // Another file, or one that was given right, is gone on with as ever.
     let metadata = get_with(&format!("{url}.metadata"), &[("Range", "bytes=1-")]);
     assert_eq!(metadata.status, 206);
     // Whoever looks is told, though no list of mirrors was given.
-    let rank = signed.client("mirrors").arg("rank").run();
+    let rank = pair.signed.client("mirrors").arg("rank").run();
     rank.assert_code(0);
-    assert_says(&rank.stdout, &[&liar.url(), &other.url(), "lied"]);
+    assert_says(
+        &rank.stdout,
+        &[&pair.first.url(), &pair.other.url(), "lied"],
+    );
 }
