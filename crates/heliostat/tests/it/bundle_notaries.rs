@@ -52,15 +52,21 @@ fn nor_does_it_where_the_mirror_signs_with_keys_of_its_own() {
     refuse_the_other(&signed, &other);
 }
 
-/// A notary who changes the online key between two bundles, and goes on.
-fn rotated(begin_far: impl FnOnce(&Gap)) {
+/// A whole mirror and the notary who signs it.
+fn near() -> (Notary, Signed) {
     let near = World::new(small());
     near.sync(&["--all"]).assert_code(0);
-    let mut notary = Notary::new(near.heliostat.web(), 4);
+    let notary = Notary::new(near.heliostat.web(), 4);
     let signed = Signed {
         root: notary.root_file(),
         gap: Gap::with(near),
     };
+    (notary, signed)
+}
+
+/// A notary who changes the online key between two bundles, and goes on.
+fn rotated(begin_far: impl FnOnce(&Gap)) {
+    let (mut notary, signed) = near();
     let gap = &signed.gap;
     let export = |name: &str| gap.export(name, &[]).assert_code(0);
     export("one.bundle");
@@ -96,13 +102,7 @@ fn a_rotated_root_is_the_same_notary_s_where_the_mirror_signs_itself() {
 
 #[test]
 fn a_later_root_is_taken_where_the_bundle_leads_to_it() {
-    let near = World::new(small());
-    near.sync(&["--all"]).assert_code(0);
-    let mut notary = Notary::new(near.heliostat.web(), 4);
-    let signed = Signed {
-        root: notary.root_file(),
-        gap: Gap::with(near),
-    };
+    let (mut notary, signed) = near();
     let gap = &signed.gap;
     gap.export("one.bundle", &[]).assert_code(0);
     signed.import("one.bundle", &[]).assert_code(0);
