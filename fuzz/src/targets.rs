@@ -7,7 +7,7 @@ use heliostat_pypi::bundle::{
     Place,
 };
 use heliostat_pypi::client_config::{Judged, Source, SourceKind, judge, settings};
-use heliostat_pypi::lock_urls::{Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
+use heliostat_pypi::lock_urls::{Beside, Canonical, LockFormat, Loopback, UrlMap, canonical_lock};
 use heliostat_pypi::metadata::extract_wheel_metadata;
 use heliostat_pypi::page::{
     Format, MediaType, ProjectPage, check_signable, read_list, read_page, read_signed,
@@ -141,6 +141,7 @@ pub fn lock(bytes: &[u8]) {
     let map = UrlMap {
         from: Vec::new(),
         loopback: Loopback::Mapped,
+        beside: Beside::Unknown,
         to: Canonical {
             index: "https://index.example/simple".to_owned(),
             files: "https://files.example/".to_owned(),

@@ -27,6 +27,19 @@ pub struct UrlMap {
     pub loopback: Loopback,
     /// Where to.
     pub to: Canonical,
+    /// The plain index beside the signed tree, which decides for whole projects.
+    pub beside: Beside,
+}
+
+/// What is known of a plain index beside the signed tree, whose files lock files name by its own addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing: the index of a package whose files are elsewhere is left as it is, and told.
+    Unknown,
+    /// It has this Simple API root, which such a package's index becomes.
+    Named(Url),
+    /// Addresses are led to the place on the way: this Simple API root as well, where there is one.
+    Hidden(Option<Url>),
 }
 
 /// Whether addresses on loopback are mapped.
@@ -79,6 +92,15 @@ impl UrlMap {
         let Ok(url) = text.parse::<Url>() else {
             return Moved::Foreign;
         };
+        match &self.beside {
+            Beside::Named(index) if MovedRoot::new(index.clone()).below(&url).is_some() => {
+                return Moved::Foreign;
+            }
+            Beside::Hidden(Some(index)) if is_same_root(index.as_str(), text) => {
+                return Moved::To(self.to.index.clone());
+            }
+            _ => {}
+        }
         let named = self.from.iter().find_map(|root| root.below(&url));
         let below = match named {
             Some(below) => below,
@@ -97,6 +119,13 @@ impl UrlMap {
         }
     }
 
+    /// Whether a file's address is neither on the way nor where it shall lead.
+    pub(super) fn is_elsewhere(&self, text: &str, format: LockFormat) -> bool {
+        self.apply(text, format) == Moved::Foreign
+            && text.parse::<Url>().is_ok_and(|url| url.has_host())
+            && !text.starts_with(&self.to.files)
+    }
+
     fn canonical(&self, below: &str, format: LockFormat) -> Option<String> {
         if is_file(below) {
             return Some(format!("{}{below}", self.to.files));
@@ -104,12 +133,21 @@ impl UrlMap {
         let page = below.strip_prefix("simple")?;
         let root = self.to.index.trim_end_matches('/');
         match page {
-            // PEP 751's own examples have the slash, the other tools spell the root as they were told.
-            "/" if format == LockFormat::Toml(LockKind::Pylock) => Some(format!("{root}/")),
+            "/" if has_slash(format) => Some(format!("{root}/")),
             "" | "/" => Some(self.to.index.clone()),
             page => page.starts_with('/').then(|| format!("{root}{page}")),
         }
     }
+}
+
+/// Whether the root of an index stands there with a slash: PEP 751's own examples have it, the other tools spell the
+/// root as they were told.
+pub(super) fn has_slash(format: LockFormat) -> bool {
+    format == LockFormat::Toml(LockKind::Pylock)
+}
+
+fn is_same_root(left: &str, right: &str) -> bool {
+    left.trim_end_matches('/') == right.trim_end_matches('/')
 }
 
 /// Whether nobody but this machine can reach the address.

@@ -4,15 +4,17 @@
 //! changed. Reading what a lock file selects is [`crate::select`]'s. Hashes never change: whether a file is the right
 //! one is theirs to say, wherever it comes from.
 
+mod beside;
 mod map;
 mod spans;
 
 use std::collections::HashSet;
 use std::fmt;
 
+use beside::BesideOnes;
 use map::Moved;
 pub(crate) use map::is_loopback;
-pub use map::{Canonical, Loopback, MovedRoot, UrlMap};
+pub use map::{Beside, Canonical, Loopback, MovedRoot, UrlMap};
 use spans::Text;
 
 use crate::select::{LOCK_BYTES_MAX, LockKind};
@@ -41,13 +43,15 @@ pub struct UrlChange {
     pub after: String,
 }
 
-/// One address below a root on the way that has no counterpart at the canonical index.
+/// One address on the way that has no counterpart at the canonical index, or none that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlLeft {
     /// The line it stands in, from 1.
     pub line: usize,
     /// The address.
     pub url: String,
+    /// For the index of a package whose files are elsewhere, the address of one of them.
+    pub file: Option<String>,
 }
 
 /// A lock file with canonical addresses.
@@ -122,6 +126,7 @@ pub fn canonical_lock(
     }
     let before = spans::texts(format, text)?;
     let unchecked = unchecked(format, text, &before, map);
+    let beside = BesideOnes::of(format, &before, map);
     let mut lock = CanonicalLock {
         text: String::with_capacity(text.len()),
         changes: Vec::new(),
@@ -132,15 +137,22 @@ pub fn canonical_lock(
     for found in &before {
         let line = lines.at(found.span.start);
         let switch = unchecked.contains(&found.span.start).then_some(VERIFY_SSL);
-        let moved = match switch {
+        let mut file = None;
+        let mut moved = match switch {
             Some(_) => Moved::To("true".to_owned()),
             None => map.apply(&found.value, format),
         };
+        if matches!(moved, Moved::To(_))
+            && let Some((index, of)) = beside.index_of(found, format, map)
+        {
+            (moved, file) = (index, Some(of.to_owned()));
+        }
         match moved {
             Moved::Foreign => {}
             Moved::Nowhere => lock.left.push(UrlLeft {
                 line,
                 url: found.value.clone(),
+                file,
             }),
             Moved::To(after) => {
                 lock.text.push_str(&text[copied..found.span.start]);

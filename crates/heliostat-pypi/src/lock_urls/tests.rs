@@ -15,6 +15,7 @@ fn map(from: &[&str]) -> UrlMap {
             index: "https://index.example/simple".to_owned(),
             files: "https://files.example/".to_owned(),
         },
+        beside: Beside::Unknown,
     }
 }
 
@@ -279,6 +280,91 @@ fn a_text_edited_into_another_structure_is_caught() {
     ] {
         prove(wrong).unwrap_err();
     }
+}
+
+/// A package whose files a plain index beside the signed tree gives is not the canonical index's.
+#[test]
+fn the_index_of_a_package_whose_files_are_elsewhere_is_not_the_canonical_one() {
+    const OWN: &str = "https://company.example/files/mine-1.0-py3-none-any.whl";
+    let uv = format!(
+        "version = 1\n[[package]]\nname = \"acme\"\nversion = \"1.0\"\n\
+         source = {{ registry = \"http://127.0.0.1:4000/simple\" }}\n\
+         dependencies = [{{ name = \"mine\", version = \"1.0\", source = {{ registry = \"http://127.0.0.1:4000/simple\" }} }}]\n\
+         wheels = [{{ url = \"http://127.0.0.1:4000/{FILE}\", hash = \"sha256:00\" }}]\n\
+         [[package]]\nname = \"mine\"\nversion = \"1.0\"\nsource = {{ registry = \"http://127.0.0.1:4000/simple\" }}\n\
+         wheels = [{{ url = \"{OWN}\", hash = \"sha256:00\" }}]\n"
+    );
+    let pylock = format!(
+        "lock-version = \"1.0\"\n[[packages]]\nname = \"mine\"\nindex = \"http://127.0.0.1:4000/simple/\"\n\
+         sdist = {{ url = \"{OWN}\", hashes = {{ sha256 = \"00\" }} }}\n\
+         [[packages]]\nname = \"acme\"\nindex = \"http://127.0.0.1:4000/simple/\"\n\
+         wheels = [{{ url = \"https://files.example/{FILE}\", hashes = {{ sha256 = \"00\" }} }}]\n"
+    );
+    for (name, text, lines, slash) in [
+        ("uv.lock", &uv, &[6, 11][..], ""),
+        ("pylock.toml", &pylock, &[4], "/"),
+    ] {
+        // Where nobody says which, it stays, and is told with the file that tells so.
+        let lock = canonical(name, text, &map(&[]));
+        let left: Vec<_> = (lock.left.iter())
+            .map(|left| (left.line, left.file.as_deref()))
+            .collect();
+        let expected: Vec<_> = lines.iter().map(|line| (*line, Some(OWN))).collect();
+        assert_eq!(left, expected, "{name}");
+        assert!(
+            lock.text.contains("https://index.example/simple"),
+            "{}",
+            lock.text
+        );
+        // Else it is that, and the way back leads through the proxy again.
+        let company: url::Url = "https://company.example/private/+simple/".parse().unwrap();
+        let known = UrlMap {
+            beside: Beside::Named(company.clone()),
+            ..map(&[])
+        };
+        let lock = canonical(name, text, &known);
+        assert_eq!(lock.left, []);
+        let named = format!("\"https://company.example/private/+simple{slash}\"");
+        assert_eq!(
+            lock.text.matches(&named).count(),
+            lines.len(),
+            "{}",
+            lock.text
+        );
+        assert!(lock.text.contains(OWN) && !lock.text.contains("127.0.0.1"));
+        let there = UrlMap {
+            from: ["https://index.example/simple", "https://files.example/"]
+                .map(|url| MovedRoot::new(url.parse().unwrap()))
+                .into(),
+            loopback: Loopback::Left,
+            to: Canonical {
+                index: "http://127.0.0.1:4000/simple".to_owned(),
+                files: "http://127.0.0.1:4000/".to_owned(),
+            },
+            beside: Beside::Hidden(Some(company)),
+        };
+        let lock = canonical(name, &lock.text, &there);
+        assert_eq!(
+            lock.text.matches("http://127.0.0.1:4000/simple").count(),
+            text.matches("/simple").count()
+        );
+        assert!(lock.text.contains(OWN) && lock.left.is_empty());
+    }
+    // One that is on loopback itself is told from the proxy by its address.
+    let local = "http://127.0.0.1:7000/simple/";
+    let text = uv.replace(OWN, &format!("http://127.0.0.1:7000/{FILE}"));
+    let known = UrlMap {
+        beside: Beside::Named(local.parse().unwrap()),
+        ..map(&[])
+    };
+    let lock = canonical("uv.lock", &text, &known);
+    assert!(lock.text.contains(&format!("http://127.0.0.1:7000/{FILE}")));
+    assert_eq!(
+        lock.text
+            .matches("\"http://127.0.0.1:7000/simple\"")
+            .count(),
+        2
+    );
 }
 
 proptest! {

@@ -19,7 +19,7 @@ pub use read::{
     REASON_BYTES_MAX, REQUIRES_PYTHON_BYTES_MAX, Rejected, URL_BYTES_MAX, VERSION_BYTES_MAX,
     read_list, read_page,
 };
-pub use write::{Format, legacy_sources, render_legacy, render_list, render_page};
+pub use write::{Format, legacy_sources, render_legacy, render_list, render_page, render_passing};
 
 /// One project's page, as read from an upstream or as we publish it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

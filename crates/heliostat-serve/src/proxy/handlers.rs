@@ -7,7 +7,7 @@ use bytes::Bytes;
 use heliostat_client::{
     Carries, Circuit, Client, ClientError, ErrorKind, FileAnswer, FilePart, PageAnswer, Standing,
 };
-use heliostat_pypi::page::{Format, render_page};
+use heliostat_pypi::page::{Format, render_page, render_passing};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;
 use http::header::CACHE_CONTROL;
@@ -62,7 +62,8 @@ async fn page(site: &ProxySite, name: ProjectName, asked: &Asked<'_>) -> Result<
         }
         (PageAnswer::Origin(page), format) => {
             let serial = page.serial;
-            (rendered(move || render_page(&page, format)).await?, serial)
+            let render = move || render_passing(&page, format);
+            (rendered(render).await?, serial)
         }
         (PageAnswer::Absent, _) => return Err(answer::absent(&name)),
         (PageAnswer::Unknown, _) => return Err(answer::unknown(&format!("`{name}`"))),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::json::marker;
-use super::{Entry, Listing, encoded_path, encoded_provenance};
+use super::{Entry, Listing};
 use crate::page::{CoreMetadata, PageFile, ProjectPage, Yanked};
 use crate::{ProjectName, Serial};
 
@@ -69,20 +69,20 @@ fn write_page(body: &mut String, page: &ProjectPage, listing: &Listing<'_>) -> f
         "<title>Links for {name}</title>\n</head>\n<body>\n<h1>Links for {name}</h1>\n"
     )?;
     for entry in &listing.files {
-        write_file(body, entry, name)?;
+        write_file(body, listing, (entry, name))?;
     }
     body.push_str("</body>\n</html>\n");
     write_serial(body, page.serial)
 }
 
-fn write_file(body: &mut String, entry: &Entry<'_>, project: &ProjectName) -> fmt::Result {
+fn write_file(
+    body: &mut String,
+    listing: &Listing<'_>,
+    (entry, project): (&Entry<'_>, &ProjectName),
+) -> fmt::Result {
     let file = entry.file;
-    write!(
-        body,
-        "<a href=\"../../{}{}\"",
-        encoded_path(file),
-        fragment(file)
-    )?;
+    let address = listing.url(file);
+    write!(body, "<a href=\"{}{}\"", Escaped(&address), fragment(file))?;
     if let Some(requires) = &file.requires_python {
         write_attribute(body, "requires-python", Escaped(requires))?;
     }
@@ -96,7 +96,7 @@ fn write_file(body: &mut String, entry: &Entry<'_>, project: &ProjectName) -> fm
         Yanked::Yes => write_attribute(body, "yanked", "")?,
         Yanked::Because(reason) => write_attribute(body, "yanked", Escaped(reason))?,
     }
-    if let Some(address) = encoded_provenance(entry, project) {
+    if let Some(address) = listing.provenance(entry, project) {
         write_attribute(body, "provenance", Escaped(&address))?;
     }
     if let Some(signed) = file.gpg_sig {

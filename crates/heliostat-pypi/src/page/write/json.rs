@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use serde::{Serialize, Serializer};
 
-use super::{Entry, Listing, encoded_path, encoded_provenance};
+use super::{Entry, Listing};
 use crate::page::{CoreMetadata, ProjectPage, ProjectStatus, StatusKind, Yanked};
 use crate::{ProjectName, Serial, Sha256, Version};
 
@@ -68,7 +68,7 @@ pub(super) fn page(page: &ProjectPage, listing: &Listing<'_>) -> Vec<u8> {
         files: listing
             .files
             .iter()
-            .map(|entry| file(entry, &page.name))
+            .map(|entry| file(listing, entry, &page.name))
             .collect(),
     };
     let mut body = Vec::with_capacity(400 + listing.files.len() * 600);
@@ -136,7 +136,7 @@ pub(super) fn marker(kind: &StatusKind) -> &str {
     }
 }
 
-fn file<'a>(entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
+fn file<'a>(listing: &Listing<'_>, entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
     let file = entry.file;
     let mut hashes: BTreeMap<&str, String> = file
         .other_hashes
@@ -146,10 +146,10 @@ fn file<'a>(entry: &Entry<'a>, project: &ProjectName) -> File<'a> {
     if let Some(sha256) = file.sha256 {
         hashes.insert("sha256", sha256.to_hex());
     }
-    let provenance = encoded_provenance(entry, project);
+    let provenance = listing.provenance(entry, project);
     File {
         filename: file.filename(),
-        url: format!("../../{}", encoded_path(file)),
+        url: listing.url(file),
         hashes,
         requires_python: file.requires_python.as_deref(),
         size: file.size_bytes,

@@ -33,10 +33,23 @@ pub enum Format {
 /// like all others, although PEP 740 wants a host in them: a static tree cannot know the host it will stand on, and
 /// clients resolve them against the page.
 pub fn render_page(page: &ProjectPage, format: Format) -> Vec<u8> {
-    let listing = Listing::of(page);
+    rendered(page, &Listing::of(page), format)
+}
+
+/// The same with the upstream's own absolute addresses, for a page that is passed on while its files stay where they
+/// are: whoever writes them down names a place that is there for others too.
+pub fn render_passing(page: &ProjectPage, format: Format) -> Vec<u8> {
+    let listing = Listing {
+        addresses: Addresses::Upstream,
+        ..Listing::of(page)
+    };
+    rendered(page, &listing, format)
+}
+
+fn rendered(page: &ProjectPage, listing: &Listing<'_>, format: Format) -> Vec<u8> {
     match format {
-        Format::Json => json::page(page, &listing),
-        Format::Html => html::page(page, &listing),
+        Format::Json => json::page(page, listing),
+        Format::Html => html::page(page, listing),
     }
 }
 
@@ -78,6 +91,16 @@ pub fn legacy_sources(page: &ProjectPage, version: Option<&str>) -> Vec<TreePath
 struct Listing<'p> {
     files: Vec<Entry<'p>>,
     versions: Vec<Version>,
+    addresses: Addresses,
+}
+
+/// Whose addresses a page names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    /// Those of the tree that it stands in.
+    Tree,
+    /// The upstream's.
+    Upstream,
 }
 
 /// One file with what its name says, `None` where it says nothing.
@@ -93,11 +116,27 @@ impl Entry<'_> {
 }
 
 impl<'p> Listing<'p> {
+    /// Where a file is, and where its provenance is, as a page at `simple/<project>/` says it.
+    fn url(&self, file: &PageFile) -> String {
+        match self.addresses {
+            Addresses::Tree => format!("../../{}", encoded_path(file)),
+            Addresses::Upstream => file.url.clone(),
+        }
+    }
+
+    fn provenance(&self, entry: &Entry<'_>, project: &ProjectName) -> Option<String> {
+        match self.addresses {
+            Addresses::Tree => encoded_provenance(entry, project),
+            Addresses::Upstream => entry.file.provenance.clone(),
+        }
+    }
+
     fn of(page: &'p ProjectPage) -> Self {
         if page.status.kind == StatusKind::Quarantined {
             return Self {
                 files: Vec::new(),
                 versions: Vec::new(),
+                addresses: Addresses::Tree,
             };
         }
         let mut files: Vec<Entry<'p>> = page
@@ -140,7 +179,11 @@ impl<'p> Listing<'p> {
                 listing_order(left, right).then_with(|| left.as_str().cmp(right.as_str()))
             });
         }
-        Self { files, versions }
+        Self {
+            files,
+            versions,
+            addresses: Addresses::Tree,
+        }
     }
 }
 

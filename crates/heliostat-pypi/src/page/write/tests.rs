@@ -148,6 +148,28 @@ fn html_escapes_what_comes_from_outside() {
 }
 
 #[test]
+fn a_page_that_is_passed_on_names_the_upstreams_own_addresses() {
+    let mut page = page(&["acme-1.0.tar.gz"]);
+    page.files[0].url.push_str("?a=1&b='2'");
+    page.files[0].provenance = Some("https://index.example/p".to_owned());
+    let json = String::from_utf8(render_passing(&page, Format::Json)).unwrap();
+    let html = String::from_utf8(render_passing(&page, Format::Html)).unwrap();
+    let url = "https://index.example/w/acme-1.0.tar.gz";
+    assert!(
+        json.contains(&format!("\"url\":\"{url}?a=1&b='2'\"")),
+        "{json}"
+    );
+    assert!(
+        html.contains(&format!("href=\"{url}?a=1&amp;b=&#x27;2&#x27;\"")),
+        "{html}"
+    );
+    for text in [json, html] {
+        assert!(text.contains("\"https://index.example/p\""), "{text}");
+        assert!(!text.contains("../.."), "{text}");
+    }
+}
+
+#[test]
 fn a_link_names_only_digests_that_every_client_knows() {
     let mut page = page(&["acme-1.0.zip"]);
     page.files[0].other_hashes = [("sha3_256".to_owned(), "aa".to_owned())].into();
