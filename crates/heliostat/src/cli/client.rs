@@ -57,11 +57,12 @@ pub(crate) struct ProxyArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// When to ask a plain index beside the mirrors, nothing of which is signed; it decides for a project as a whole
-    #[arg(long, value_name = "WHEN", default_value = "never")]
-    pub(crate) origin: OriginWhen,
-    /// The plain index's Simple API root
-    #[arg(long, value_name = "URL", default_value = crate::PYPI_SIMPLE_ROOT)]
-    pub(crate) origin_url: Url,
+    /// [default: never]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) origin: Option<OriginWhen>,
+    /// The plain index's Simple API root, with `--origin first` or `--origin last` [default: PyPI's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin_url: Option<Url>,
     /// Where to listen; port 0 picks one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8081")]
     pub(crate) listen: SocketAddr,

@@ -105,6 +105,10 @@ pub(crate) struct LockNormalizeArgs {
     /// The Simple API root that takes their place
     #[arg(long, value_name = "URL", default_value = crate::PYPI_SIMPLE_ROOT)]
     pub(crate) to: Url,
+    /// The proxy's `--origin-url`, the index of packages whose files are elsewhere [default: their index stays, is told,
+    /// and the exit code is 1]
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin_url: Option<Url>,
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

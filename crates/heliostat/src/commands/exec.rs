@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use anyhow::Context as _;
 use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, SourceKind, judge};
 use heliostat_pypi::lock_urls::{
-    Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
+    Beside, Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
 };
 use heliostat_pypi::select::LockKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,7 +31,7 @@ pub(super) fn run(common: &CommonArgs, args: &ExecArgs) -> anyhow::Result<Outcom
     let runtime = wire::runtime()?;
     let outcome = runtime.block_on(async {
         match &args.index {
-            Some(index) => with_index(index.clone(), args, &directory).await,
+            Some(index) => with_index((index.clone(), None), args, &directory).await,
             None => with_proxy(common, args, &directory).await,
         }
     });
@@ -111,6 +111,7 @@ async fn with_proxy(
 ) -> anyhow::Result<Outcome> {
     let (options, list, client) = proxy::open_as_configured(common, &args.source)?;
     let list = list.begin(&client).await?;
+    let beside = proxy::origin_root(&options)?;
     let bound = proxy::bind(options.listen, &client)?;
     let index: Url = format!("http://{}/simple/", bound.local_address())
         .parse()
@@ -121,7 +122,7 @@ async fn with_proxy(
         tokio::join!(bound.run(async move { stopped.cancelled().await }), async {
             // A command may take longer than its list is in force.
             let outcome = tokio::select! {
-                outcome = with_index(index, args, directory) => outcome,
+                outcome = with_index((index, beside), args, directory) => outcome,
                 never = list.go_on(&client) => match never {},
             };
             cancel.cancel();
@@ -131,10 +132,14 @@ async fn with_proxy(
     outcome
 }
 
-/// Runs the command against an index that is there.
-async fn with_index(index: Url, args: &ExecArgs, directory: &Path) -> anyhow::Result<Outcome> {
+/// Runs the command against an index that is there, with what is known of the plain index beside it.
+async fn with_index(
+    (index, beside): (Url, Option<Url>),
+    args: &ExecArgs,
+    directory: &Path,
+) -> anyhow::Result<Outcome> {
     let root = index.as_str().trim_end_matches('/').to_owned();
-    let locks = Locks::lead_to(&root, directory)?;
+    let locks = Locks::lead_to(&root, beside, directory)?;
     let result = run_child(&root, args).await;
     // Whatever happened, nobody shall find the proxy's addresses in a lock file.
     locks.lead_back()?;
@@ -241,7 +246,7 @@ struct Locks {
 
 impl Locks {
     /// Makes the lock files that installers download by lead to the proxy.
-    fn lead_to(root: &str, directory: &Path) -> anyhow::Result<Self> {
+    fn lead_to(root: &str, beside: Option<Url>, directory: &Path) -> anyhow::Result<Self> {
         let local: Url = root.parse().context("the index's address")?;
         let pypi = [crate::PYPI_SIMPLE_ROOT, crate::PYPI_FILES_ROOT];
         let there = UrlMap {
@@ -254,12 +259,14 @@ impl Locks {
                 index: root.to_owned(),
                 files: format!("{}/", root.strip_suffix("/simple").unwrap_or(root)),
             },
+            beside: Beside::Hidden(beside.clone()),
         };
         let mut locks = Self {
             back: UrlMap {
                 from: vec![MovedRoot::new(local)],
                 loopback: Loopback::Mapped,
                 to: lock::canonical(&crate::PYPI_SIMPLE_ROOT.parse().context("PyPI's address")?),
+                beside: beside.map_or(Beside::Unknown, Beside::Named),
             },
             files: Vec::new(),
         };
@@ -267,7 +274,7 @@ impl Locks {
             let Some(format) = LockFormat::of_filename(&path.to_string_lossy()) else {
                 continue;
             };
-            let before = read(&path)?;
+            let before = locks.repaired(&path, format, read(&path)?)?;
             // The others name files by digest alone, and their index is told otherwise.
             let by_address = matches!(
                 format,
@@ -286,6 +293,29 @@ impl Locks {
         Ok(locks)
     }
 
+    /// Makes canonical what an earlier `exec` left that was killed: the address of a proxy that is gone.
+    fn repaired(
+        &self,
+        path: &Path,
+        format: LockFormat,
+        text: Option<String>,
+    ) -> anyhow::Result<Option<String>> {
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        match canonical_lock(format, &text, &self.back) {
+            Ok(lock) if lock.text != text => {
+                write(path, &lock.text)?;
+                reporter::talk(&format!(
+                    "`{}` named a place on this machine, as an `exec` that was killed leaves it: it names the canonical index again",
+                    path.display()
+                ));
+                Ok(Some(lock.text))
+            }
+            _ => Ok(Some(text)),
+        }
+    }
+
     /// Puts back what the command left alone, and makes canonical what it changed.
     fn lead_back(self) -> anyhow::Result<()> {
         for (path, before, began) in self.files {
@@ -302,8 +332,18 @@ impl Locks {
                 continue;
             };
             match canonical_lock(format, &text, &self.back) {
-                Ok(lock) if lock.text != text => write(&path, &lock.text)?,
-                Ok(_) => {}
+                Ok(lock) => {
+                    if lock.text != text {
+                        write(&path, &lock.text)?;
+                    }
+                    for left in &lock.left {
+                        let (shown, line) = (path.display(), left.line);
+                        reporter::talk(&format!(
+                            "{shown}:{line}: {} of `heliostat lock normalize`",
+                            lock::why_left(left)
+                        ));
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "the lock file keeps the proxy's addresses");
                 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use heliostat_pypi::lock_urls::{
-    Canonical, CanonicalLock, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
+    Beside, Canonical, CanonicalLock, LockFormat, Loopback, MovedRoot, UrlLeft, UrlMap,
+    canonical_lock,
 };
 use url::Url;
 
@@ -23,6 +24,7 @@ fn normalize(args: &LockNormalizeArgs) -> anyhow::Result<Outcome> {
         from: args.from.iter().cloned().map(MovedRoot::new).collect(),
         loopback: Loopback::Mapped,
         to: canonical(&args.to),
+        beside: (args.origin_url.clone()).map_or(Beside::Unknown, Beside::Named),
     };
     let mut outcome = Outcome::Done;
     for path in &args.files {
@@ -91,16 +93,25 @@ fn tell(path: &Path, lock: &CanonicalLock, args: &LockNormalizeArgs) {
         }
     }
     for left in &lock.left {
-        let url = settings::redact(left.url.clone());
         if args.json {
             reporter::json_line(&serde_json::json!({
-                "event": "left", "path": shown.to_string(), "line": left.line, "url": url,
+                "event": "left", "path": shown.to_string(), "line": left.line,
+                "url": settings::redact(left.url.clone()),
+                "file": left.file.clone().map(settings::redact),
             }));
         } else {
-            reporter::print(&format!(
-                "{shown}:{}: {url} has no counterpart and stays\n",
-                left.line
-            ));
+            reporter::print(&format!("{shown}:{}: {}\n", left.line, why_left(left)));
         }
+    }
+}
+
+/// Why an address stays, and what helps.
+pub(super) fn why_left(left: &UrlLeft) -> String {
+    let url = settings::redact(left.url.clone());
+    match left.file.clone().map(settings::redact) {
+        None => format!("{url} has no counterpart and stays"),
+        Some(file) => format!(
+            "{url} stays, since the package's files are elsewhere ({file}): name its index with `--origin-url`"
+        ),
     }
 }

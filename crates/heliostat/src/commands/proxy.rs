@@ -10,6 +10,7 @@ use heliostat_client::{
 };
 use heliostat_serve::{Bound, Limits, ProxyServer, ServeOptions};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{UsageError, attest_memory, signals};
 use crate::cli::{
@@ -211,7 +212,7 @@ fn options(common: &CommonArgs, args: &ProxyArgs) -> anyhow::Result<ClientOption
     Ok(ClientOptions {
         root_name: path.display().to_string(),
         root,
-        origin: origin(args, &transport),
+        origin: origin(args, &transport)?,
         proof: proof(&args.proof)?,
         mirrors: MirrorOptions {
             mirrors: source.mirror.clone(),
@@ -243,17 +244,33 @@ fn proof(args: &ProofArgs) -> anyhow::Result<Option<ProofOptions>> {
     }))
 }
 
-fn origin(args: &ProxyArgs, transport: &Transport) -> Option<OriginOptions> {
-    let order = match args.origin {
-        OriginWhen::Never => return None,
-        OriginWhen::First => OriginOrder::First,
-        OriginWhen::Last => OriginOrder::Last,
+/// The plain index beside the mirrors, where there is one.
+pub(super) fn origin_root(args: &ProxyArgs) -> anyhow::Result<Option<Url>> {
+    match (args.origin, &args.origin_url) {
+        (None, None) | (Some(OriginWhen::Never), _) => Ok(None),
+        (None, Some(_)) => Err(UsageError(
+            "`--origin-url` goes with `--origin first` or `--origin last`: nothing is asked there otherwise"
+                .to_owned(),
+        )
+        .into()),
+        (_, Some(url)) => Ok(Some(url.clone())),
+        (_, None) => Ok(Some(crate::PYPI_SIMPLE_ROOT.parse().context("PyPI's address")?)),
+    }
+}
+
+fn origin(args: &ProxyArgs, transport: &Transport) -> anyhow::Result<Option<OriginOptions>> {
+    let Some(root) = origin_root(args)? else {
+        return Ok(None);
     };
-    let mut upstream = transport.upstream_options(args.origin_url.clone());
+    let order = match args.origin {
+        Some(OriginWhen::Last) => OriginOrder::Last,
+        _ => OriginOrder::First,
+    };
+    let mut upstream = transport.upstream_options(root);
     // An installer waits for the answer.
     upstream.limits.tries_max = 2;
     upstream.limits.retry_after_max = Duration::from_secs(2);
-    Some(OriginOptions { order, upstream })
+    Ok(Some(OriginOptions { order, upstream }))
 }
 
 /// Whether a file, or what goes with it, may be one of a project's.

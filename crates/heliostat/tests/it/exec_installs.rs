@@ -6,49 +6,50 @@ use std::path::{Path, PathBuf};
 use heliostat_testkit::clients::{Tool, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
 use heliostat_testkit::process::{Finished, Invocation};
+use heliostat_testkit::pypi::FakePyPi;
 use heliostat_testkit::universe::{Release, Universe};
 
 use crate::signed_world::SignedWorld;
 
 /// An installer, what is typed to have `acme` installed, and what it writes down.
-struct Installer {
+struct Installer<'c> {
     tool: Tool,
     program: &'static str,
     /// What is typed before.
     before: Option<&'static str>,
-    command: &'static str,
+    command: &'c str,
     lock: Option<&'static str>,
 }
 
-const UV: Installer = Installer {
+const UV: Installer<'static> = Installer {
     tool: Tool::Uv,
     program: "uv",
     before: None,
     command: "uv add acme",
     lock: Some("uv.lock"),
 };
-const PIP: Installer = Installer {
+const PIP: Installer<'static> = Installer {
     tool: Tool::PipNewest,
     program: "python",
     before: Some("python -m venv --without-pip .venv"),
     command: "python -m pip --python .venv/bin/python install --no-cache-dir acme",
     lock: None,
 };
-const POETRY: Installer = Installer {
+const POETRY: Installer<'static> = Installer {
     tool: Tool::Poetry,
     program: "poetry",
     before: None,
     command: "poetry add acme",
     lock: Some("poetry.lock"),
 };
-const PDM: Installer = Installer {
+const PDM: Installer<'static> = Installer {
     tool: Tool::Pdm,
     program: "pdm",
     before: None,
     command: "pdm add acme",
     lock: Some("pdm.lock"),
 };
-const PIPENV: Installer = Installer {
+const PIPENV: Installer<'static> = Installer {
     tool: Tool::Pipenv,
     program: "pipenv",
     before: None,
@@ -72,7 +73,7 @@ struct Desk {
 
 impl Desk {
     /// `None` after saying so, where the installer is not here.
-    fn new(signed: &SignedWorld, installer: &Installer, name: &str) -> Option<Self> {
+    fn new(signed: &SignedWorld, installer: &Installer<'_>, name: &str) -> Option<Self> {
         let program = or_skip(installer.tool.find())?;
         let home = signed.world.place(name);
         let project = home.join("project");
@@ -98,19 +99,32 @@ impl Desk {
     }
 
     /// `heliostat exec --root ROOT --mirror URL -- COMMAND`.
-    fn exec(&self, signed: &SignedWorld, mirror: &TreeMirror, installer: &Installer) -> Finished {
+    fn exec(
+        &self,
+        signed: &SignedWorld,
+        mirror: &TreeMirror,
+        installer: &Installer<'_>,
+    ) -> Finished {
+        self.run(self.exec_command(signed, mirror, installer))
+    }
+
+    fn exec_command(
+        &self,
+        signed: &SignedWorld,
+        mirror: &TreeMirror,
+        installer: &Installer<'_>,
+    ) -> Invocation {
         if let Some(before) = installer.before {
             let command = Invocation::new("/bin/sh").args(["-euc", before]);
             self.run(command).assert_code(0);
         }
-        let command = Invocation::new(env!("CARGO_BIN_EXE_heliostat"))
+        Invocation::new(env!("CARGO_BIN_EXE_heliostat"))
             .args(["exec", "--data"])
             .arg(self.home.join("data"))
             .arg("--root")
             .arg(signed.notary.root_file())
             .args(["--mirror", &mirror.url(), "--"])
-            .args(installer.command.split(' '));
-        self.run(command)
+            .args(installer.command.split(' '))
     }
 
     fn run(&self, command: Invocation) -> Finished {
@@ -146,7 +160,7 @@ fn normalized(path: &Path) -> Finished {
 }
 
 #[track_caller]
-fn installs_and_is_stopped(installer: &Installer) {
+fn installs_and_is_stopped(installer: &Installer<'_>) {
     let signed = SignedWorld::new(universe(), 4);
     let honest = TreeMirror::serve(signed.tree());
     let Some(desk) = Desk::new(&signed, installer, "honest") else {
@@ -202,6 +216,32 @@ fn an_unrelated_index_on_loopback_is_not_taken_for_the_proxy() {
     std::fs::remove_file(settings).unwrap();
     desk.exec(&signed, &honest, &UV).assert_code(0);
     assert!(desk.has("acme"));
+}
+
+/// The files of an index beside the signed tree come from it, at its own addresses.
+#[test]
+fn every_installer_takes_what_an_origin_has() {
+    let mut private = Universe::new();
+    private.add_project("private", &[Release::simple("1.0").requires_dist("acme")]);
+    let origin = FakePyPi::serve(private);
+    let signed = SignedWorld::new(universe(), 4);
+    let honest = TreeMirror::serve(signed.tree());
+    for installer in [UV, PIP, POETRY, PDM, PIPENV] {
+        let command = installer.command.replace("acme", "private");
+        let installer = Installer {
+            command: &command,
+            ..installer
+        };
+        let Some(desk) = Desk::new(&signed, &installer, installer.program) else {
+            continue;
+        };
+        let command = desk
+            .exec_command(&signed, &honest, &installer)
+            .env("HELIOSTAT_ORIGIN", "first")
+            .env("HELIOSTAT_ORIGIN_URL", origin.index_url());
+        desk.run(command).assert_code(0);
+        assert!(desk.has("private") && desk.has("acme") && desk.has("beta"));
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod directory_signed;
 mod exec_installs;
 mod http;
 mod installers;
+mod lock_origin;
 mod migrate_apply;
 mod migrate_clients;
 mod migrate_files;
