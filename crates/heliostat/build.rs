@@ -23,6 +23,10 @@ fn main() {
 
 /// One copy of functions whose machine code is the same (a fortieth of the program), where the linker is the one that
 /// comes with the toolchain. Nothing here tells functions apart by their addresses.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo tells a build script everything in the environment"
+)]
 fn fold_identical_functions() {
     let is = |name, value: &str| std::env::var(name).is_ok_and(|found| found == value);
     if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") {
