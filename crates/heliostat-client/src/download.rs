@@ -1,6 +1,6 @@
 //! A file from several mirrors: begun at the best, gone on with at the next, judged by its signed digest.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::error::Answers;
 use crate::failure::{Attack, Failure, Refusal, Verdict};
 use crate::mirrors::{MirrorId, Mirrors, Purpose};
+use crate::parts::{Part, Parts, Suspects};
 use crate::spool::SpoolWriter;
 use crate::turns::{Turn, Turns};
 use crate::{ClientError, Limits};
@@ -51,8 +52,10 @@ pub(crate) struct Download<'a> {
     writer: SpoolWriter,
     hasher: sha2::Sha256,
     received_bytes: u64,
-    /// Mirrors whose bytes are among those received.
-    givers: BTreeSet<MirrorId>,
+    /// Who gave which of the bytes received.
+    parts: Parts,
+    /// What several mirrors gave before, and was wrong. While there is any, the file is had from one mirror alone.
+    suspects: Suspects,
     given: Given,
     answers: Answers,
 }
@@ -60,10 +63,21 @@ pub(crate) struct Download<'a> {
 /// Why a mirror's part in a download is over.
 enum Stop {
     Failure(Failure),
+    /// The file is wrong, and parts of it came from other mirrors: nobody knows which one lied.
+    Mixed(Sha256),
     /// It goes on, so slowly that another is worth asking for the rest.
     Crawling,
     Disk(ClientError),
     Abandoned,
+}
+
+/// How a round of all mirrors ended.
+enum Round {
+    /// The file is there.
+    Whole,
+    /// What came was wrong and from several mirrors: from now on one alone is asked for all of it.
+    Mixed,
+    Failed,
 }
 
 /// Watches whether a mirror is so slow that one that was not asked yet is worth asking for the rest. It is no failure:
@@ -118,28 +132,37 @@ impl<'a> Download<'a> {
             writer,
             hasher: sha2::Sha256::new(),
             received_bytes: 0,
-            givers: BTreeSet::new(),
+            parts: Parts::default(),
+            suspects: Suspects::default(),
             given: Given::Right,
             answers: Answers::new(),
         }
     }
 
-    /// Downloads the file and tells its readers how it ended.
-    pub(crate) async fn run(mut self) -> Given {
+    /// The same after one that ended with these parts, one of which is wrong.
+    pub(crate) fn after(mut self, parts: Vec<Part>) -> Self {
+        self.suspects.add(parts);
+        self
+    }
+
+    /// Downloads the file and tells its readers how it ended. What is given back besides is for [`Self::after`].
+    pub(crate) async fn run(mut self) -> (Given, Vec<Part>) {
         let end = self.rounds().await;
         if let Err(error) = &end {
             tracing::warn!(path = self.file.path, %error, "a file could not be had");
         }
         self.writer.finish(end.map_err(Arc::new));
-        self.given
+        (self.given, self.suspects.into_parts())
     }
 
     async fn rounds(&mut self) -> Result<(), ClientError> {
         for round in 1..=ROUNDS_MAX {
             let (began, held_bytes) = (Instant::now(), self.received_bytes);
             self.answers.clear();
-            if self.one_round().await? {
-                return Ok(());
+            match self.one_round().await? {
+                Round::Whole => return Ok(()),
+                Round::Mixed => continue,
+                Round::Failed => {}
             }
             let may_pass = self
                 .answers
@@ -164,9 +187,8 @@ impl<'a> Download<'a> {
         took > self.limits.hold_back && gained_bytes / took.as_secs().max(1) < pace
     }
 
-    /// Asks each mirror once, the best first, and those that were left because they crawled once more at the end. Tells
-    /// whether the file is there.
-    async fn one_round(&mut self) -> Result<bool, ClientError> {
+    /// Asks each mirror once, the best first, and those that were left because they crawled once more at the end.
+    async fn one_round(&mut self) -> Result<Round, ClientError> {
         let mut waiting = VecDeque::from(self.mirrors.ranked(Purpose::Steady));
         let mut untried = waiting.len();
         while let Some(id) = waiting.pop_front() {
@@ -180,14 +202,23 @@ impl<'a> Download<'a> {
             if self.writer.is_abandoned() {
                 return Err(ClientError::Stopping);
             }
+            if !self.suspects.is_empty() && self.parts.has_other_than(id) && !self.writer.is_given()
+            {
+                self.start_over()?;
+            }
             let crawl = (untried > 0).then(|| Crawl::new(self.received_bytes));
             let outcome = match self.from(id, patience, (turn, crawl)).await {
                 Ok(()) => self.judge(id),
                 Err(stop) => Err(stop),
             };
             match outcome {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(Round::Whole),
                 Err(Stop::Crawling) => waiting.push_back(id),
+                Err(Stop::Mixed(found)) => {
+                    self.suspect(found);
+                    self.start_over()?;
+                    return Ok(Round::Mixed);
+                }
                 Err(Stop::Failure(failure)) => {
                     self.mirrors.note(id, &self.file.path, Err(&failure));
                     let mirror = self.mirrors.mirror(id).shown().to_owned();
@@ -200,7 +231,7 @@ impl<'a> Download<'a> {
                 self.start_over()?;
             }
         }
-        Ok(false)
+        Ok(Round::Failed)
     }
 
     /// Takes what is missing from one mirror; all of it, unless `crawl` says that another is worth asking.
@@ -247,12 +278,13 @@ impl<'a> Download<'a> {
                 })));
             }
             if !chunk.is_empty() {
+                self.parts.take(id, &chunk, &self.hasher);
+                self.suspects.take(&chunk, self.received_bytes);
                 self.hasher.update(&chunk);
                 self.writer
                     .write(&chunk, self.received_bytes)
                     .map_err(Stop::Disk)?;
                 self.received_bytes += chunk.len() as u64;
-                self.givers.insert(id);
             }
             let left_bytes = self.file.size_bytes - self.received_bytes;
             let seen = (self.received_bytes, left_bytes);
@@ -273,34 +305,69 @@ impl<'a> Download<'a> {
                 received_bytes: self.received_bytes,
             }));
         }
-        self.givers.insert(id);
+        let gave_bytes = self.received_bytes - held_bytes;
         self.mirrors
-            .note(id, &self.file.path, Ok((self.received_bytes, started)));
+            .note(id, &self.file.path, Ok((gave_bytes, started)));
         Ok(())
     }
 
     /// Whether what came is the file. A wrong one that came from one mirror alone proves that this mirror lied; of
-    /// several, nobody knows which.
+    /// several, nobody knows which before the right one has come.
     fn judge(&mut self, last: MirrorId) -> Result<(), Stop> {
         let found = Sha256::from_bytes(self.hasher.clone().finalize().into());
         if found == self.file.sha256 {
+            self.accuse();
             return Ok(());
         }
-        let detail = format!("its sha256 is {found}, {} is signed", self.file.sha256);
-        if self.givers.iter().any(|giver| *giver != last) {
-            return Err(Stop::Failure(Failure::Refused(Refusal {
-                attack: Attack::Mixed,
-                detail: format!(
-                    "parts of it came from several mirrors, one of which lied: {detail}"
-                ),
-                found: Some(found),
-            })));
+        if self.parts.has_other_than(last) {
+            return Err(Stop::Mixed(found));
         }
         Err(Stop::Failure(Failure::Refused(Refusal {
             attack: Attack::Altered,
-            detail,
+            detail: format!("its sha256 is {found}, {} is signed", self.file.sha256),
             found: Some(found),
         })))
+    }
+
+    /// Holds it against those whose bytes were other than those of the file, which is right now.
+    fn accuse(&mut self) {
+        for (part, right) in std::mem::take(&mut self.suspects).wrong() {
+            let (first, end) = (part.range.start, part.range.end);
+            let failure = Failure::Refused(Refusal {
+                attack: Attack::Altered,
+                detail: format!(
+                    "its bytes from {first} to {end} have the sha256 {}, those of the signed file {right}",
+                    part.sha256
+                ),
+                found: Some(part.sha256),
+            });
+            self.mirrors
+                .note(part.giver, &self.file.path, Err(&failure));
+        }
+    }
+
+    /// Takes note of who gave which part of a file that is wrong; it is begun again and had from one mirror alone.
+    fn suspect(&mut self, found: Sha256) {
+        let parts = self.parts.end(&self.hasher);
+        let mut names: Vec<_> = parts
+            .iter()
+            .map(|part| self.mirrors.mirror(part.giver).shown().to_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        let who = format!("what came in parts from {}", names.join(" and "));
+        let failure = Failure::Refused(Refusal {
+            attack: Attack::Mixed,
+            detail: format!(
+                "one of them lied: its sha256 is {found}, {} is signed",
+                self.file.sha256
+            ),
+            found: Some(found),
+        });
+        self.mirrors
+            .tell(&self.file.path, &who, &failure.to_string());
+        self.answers.push((who, failure));
+        self.suspects.add(parts);
     }
 
     /// Forgets wrong bytes, unless somebody has some of them already: that transfer must break.
@@ -314,7 +381,8 @@ impl<'a> Download<'a> {
         }
         self.hasher = sha2::Sha256::new();
         self.received_bytes = 0;
-        self.givers.clear();
+        self.parts = Parts::default();
+        self.suspects.begin_again();
         self.writer.restart();
         Ok(())
     }

@@ -21,6 +21,7 @@ mod mirrors;
 mod nameless;
 mod origin;
 mod pages;
+mod parts;
 mod plain_client;
 mod proof;
 mod session;

@@ -36,6 +36,8 @@ pub enum Twist {
     Drip(usize),
     /// The same with another first byte.
     DripAltered(usize),
+    /// So many bytes, the first of them another one, and then the connection is cut; the head promises all.
+    CutAltered(usize),
     /// The connection is cut before an answer.
     Reset,
 }
@@ -206,6 +208,14 @@ fn respond(
                 *first ^= 1;
             }
             return drip(stream, &body, (from, bytes));
+        }
+        Some(Twist::CutAltered(bytes)) => {
+            if let Some(first) = body.first_mut() {
+                *first ^= 1;
+            }
+            head_of(stream, &body, from)?;
+            stream.write_all(&body[..body.len().min(bytes)])?;
+            return Ok(false);
         }
         Some(Twist::Reset) => return Ok(false),
     }

@@ -61,7 +61,7 @@ impl Client {
         doubt: &str,
     ) -> Result<(), ClientError> {
         let file = question.path.filename();
-        self.inner.mirrors.tell(file, doubt);
+        self.inner.mirrors.tell(file, "attestations", doubt);
         if prover.only_warns() {
             tracing::warn!(file, project = %question.project, doubt, "a file was handed out whose provenance is doubted");
             return Ok(());
@@ -105,9 +105,11 @@ impl Client {
         self.inner.tasks.spawn(async move {
             let limits = &work.options.limits;
             let download = Download::new(&work.mirrors, &work.turns, limits, signed, writer);
-            let ended = work.cancel.run_until_cancelled(download.run()).await;
-            if ended == Some(Given::Wrong) {
-                work.spoilt.add(&path);
+            let running = download.after(work.spoilt.suspects(&path)).run();
+            if let Some((given, suspects)) = work.cancel.run_until_cancelled(running).await
+                && (given == Given::Wrong || !suspects.is_empty())
+            {
+                work.spoilt.add(&path, suspects);
             }
             work.files().remove(&path);
         });

@@ -301,12 +301,12 @@ impl Mirrors {
         }
     }
 
-    /// Writes into the journal what became of a file for another reason than a mirror's.
-    pub(crate) fn tell(&self, path: &str, answer: &str) {
+    /// Writes into the journal what became of a file for another reason than one mirror's.
+    pub(crate) fn tell(&self, path: &str, who: &str, answer: &str) {
         self.journal.write(&JournalEntry {
             at: self.clock.now(),
             path: path.to_owned(),
-            mirror: "attestations".to_owned(),
+            mirror: who.to_owned(),
             answer: answer.to_owned(),
             milliseconds: None,
         });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use heliostat_testkit::clients::{Uv, or_skip};
+use heliostat_testkit::clients::{Pip, Uv, or_skip};
 use heliostat_testkit::mirror::{Mutation, TreeMirror, Twist};
 use heliostat_testkit::process::Serving;
 use heliostat_testkit::universe::{Release, Universe};
@@ -111,8 +111,8 @@ fn twenty_deaths_of_the_mirror_in_use_cost_no_wrong_byte() {
 
 /// A proxy in front of two mirrors, and a large file that it asks the first one for first.
 struct Pair {
-    /// Kept alive, as it is asked by address, and ended before what it stands in front of.
-    _proxy: Serving,
+    /// Ended before what it stands in front of.
+    proxy: Serving,
     signed: SignedWorld,
     first: TreeMirror,
     other: TreeMirror,
@@ -140,7 +140,7 @@ impl Pair {
         Self {
             held: std::fs::read(signed.tree().join(path)).unwrap(),
             url: format!("{}/{path}", proxy.url),
-            _proxy: proxy,
+            proxy,
             signed,
             first,
             other,
@@ -167,6 +167,41 @@ fn a_crawling_mirror_is_left_for_one_that_was_not_asked() {
 fn a_crawling_mirror_is_better_than_none() {
     let (crawling, other) = crawl(Some(Twist::Status(404)));
     assert_eq!((wheels(&crawling), wheels(&other)), (2, 1));
+}
+
+/// A liar that breaks off leaves the end to an honest mirror: who lied is told by the bytes that each gave.
+#[test]
+fn who_flips_bytes_and_breaks_off_is_found_out_and_nobody_else() {
+    let pair = Pair::new(Twist::CutAltered(300_000), None);
+    let answer = get(&pair.url);
+    assert_eq!(answer.status, 200);
+    assert!(answer.whole && answer.body == pair.held);
+    let rank = pair.signed.client("mirrors").arg("rank").run();
+    rank.assert_code(0);
+    let said_of = |mirror: &TreeMirror| {
+        let (_, after) = rank.stdout.split_once(&mirror.url()).unwrap();
+        after.split("http://").next().unwrap().to_owned()
+    };
+    let said = said_of(&pair.first);
+    assert_says(&said, &["lied", "its bytes from 0 to 300000"]);
+    assert!(!said_of(&pair.other).contains("lied"), "{rank}");
+    let evidence = pair.signed.client_state().join("evidence");
+    assert_eq!(std::fs::read_dir(evidence).unwrap().count(), 1);
+    let why = pair.signed.why("large-1.0-py3-none-any.whl");
+    assert_says(
+        &why.stdout,
+        &["what came in parts from", "one of them lied"],
+    );
+    // It is not asked again, and whoever installs notices nothing.
+    let Some(pip) = or_skip(Pip::newest()) else {
+        return;
+    };
+    let asked = wheels(&pair.first);
+    let directory = pair.signed.world.place("pip");
+    pip.install(&pair.proxy.index_url(), &["large"], &directory)
+        .assert_code(0);
+    assert!(directory.join("large").is_dir());
+    assert_eq!(wheels(&pair.first), asked);
 }
 
 /// What a slow liar gave before anybody could know is no beginning for the right end: who comes back for the rest gets the
