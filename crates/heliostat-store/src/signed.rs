@@ -65,7 +65,7 @@ pub enum MetadataStep {
     Bins,
     /// The snapshot.
     Snapshot,
-    /// The timestamp.
+    /// The timestamp, and a new root with it.
     Timestamp,
 }
 
@@ -177,6 +177,11 @@ impl Store {
         self.inner.catalog.roles()
     }
 
+    /// The next version of each role, which nobody has until it is given out.
+    pub fn next_versions(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
+        self.inner.catalog.next_versions(names)
+    }
+
     /// Gives out the next version of each role.
     pub fn reserve_versions(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
         self.inner.catalog.reserve(names)
@@ -192,13 +197,15 @@ impl Store {
         let mut unsynced = Unsynced::default();
         for file in files {
             pages.replace(&layout::metadata(&file.name), &file.bytes, &mut unsynced)?;
-            if step == MetadataStep::Bins {
-                kill_point("one-bin");
+            match step {
+                MetadataStep::Bins => kill_point("one-bin"),
+                MetadataStep::Timestamp => kill_point("one-on-top"),
+                MetadataStep::Offline | MetadataStep::Snapshot => {}
             }
         }
         unsynced.sync(&self.inner.web)?;
         match step {
-            MetadataStep::Offline => {}
+            MetadataStep::Offline => kill_point("offline-written"),
             MetadataStep::Bins => kill_point("bins-written"),
             MetadataStep::Snapshot => kill_point("snapshot-written"),
             MetadataStep::Timestamp => kill_point("timestamp-written"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use heliostat_engine::publish::{Lives, Notary, Signer, signs_here};
+use heliostat_engine::publish::{self, Notary, Signer, signs_here};
 use heliostat_store::Store;
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::{Passphrase, PublicKey, Signature, SignerSource, SigningKey};
@@ -33,26 +33,32 @@ pub(crate) fn notary(
     if !signs_here(store)? {
         return Ok(None);
     }
+    let publish_every = args
+        .publish_every
+        .map_or(publish_every, Duration::from_secs);
+    let signers = signers(store, args)?;
+    let (store, args) = (store.clone(), args.clone());
+    let again = move || self::signers(&store, &args).map_err(|error| format!("{error:#}"));
+    Ok(Some(Arc::new(
+        Notary::new(signers, publish_every).with_source(again),
+    )))
+}
+
+/// The keys that the options name.
+fn signers(store: &Store, args: &SigningArgs) -> anyhow::Result<Vec<Signer>> {
     let usual = [SignerSource::File(store.keys().join(ONLINE_KEY))];
     let sources = if args.online_key.is_empty() {
         &usual[..]
     } else {
         &args.online_key[..]
     };
-    let signers = sources
+    sources
         .iter()
         .map(|source| {
             let passphrase_file = args.online_passphrase_file.as_deref();
-            signer(source, passphrase_file, &|| newest_root(store))
+            signer(source, passphrase_file, &|| roots(store))
         })
-        .collect::<anyhow::Result<_>>()?;
-    Ok(Some(Arc::new(Notary {
-        signers,
-        lives: Lives::default(),
-        publish_every: args
-            .publish_every
-            .map_or(publish_every, Duration::from_secs),
-    })))
+        .collect()
 }
 
 /// Online keys under a root that is no data directory's.
@@ -64,15 +70,15 @@ pub(crate) fn signers_under(
 ) -> anyhow::Result<Vec<Signer>> {
     sources
         .iter()
-        .map(|source| signer(source, passphrase_file, &|| Ok(root.clone())))
+        .map(|source| signer(source, passphrase_file, &|| Ok(vec![root.clone()])))
         .collect()
 }
 
-/// One online key. `root` says which keys there are, where a program does not.
+/// One online key. `roots` say which keys there are, where a program does not.
 pub(crate) fn signer(
     source: &SignerSource,
     passphrase_file: Option<&Path>,
-    root: &dyn Fn() -> anyhow::Result<Root>,
+    roots: &dyn Fn() -> anyhow::Result<Vec<Root>>,
 ) -> anyhow::Result<Signer> {
     let open = |text: &[u8]| -> anyhow::Result<Signer> {
         let text = std::str::from_utf8(text).context("it is not text")?;
@@ -94,7 +100,7 @@ pub(crate) fn signer(
             .map_err(anyhow::Error::from)
             .and_then(|text| open(text.as_bytes()))
             .with_context(|| format!("the online key in `{name}` cannot be used")),
-        SignerSource::Command(words) => behind(words, &root()?),
+        SignerSource::Command(words) => behind(words, &roots()?),
     }
 }
 
@@ -123,26 +129,31 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The root of a data directory's tree.
-fn newest_root(store: &Store) -> anyhow::Result<Root> {
-    let name = store
-        .metadata_names()?
-        .into_iter()
-        .filter_map(|name| Some((name.strip_suffix(".root.json")?.parse::<u64>().ok()?, name)))
-        .max();
-    let root = match name {
-        Some((_, name)) => store.read_metadata(&name, ROOT_BYTES_MAX)?,
-        None => None,
+/// The root that people signed last, and the one that clients see, which is another while that waits.
+fn roots(store: &Store) -> anyhow::Result<Vec<Root>> {
+    let newest = publish::newest_file(store, "root")?.context("the tree has no root metadata")?;
+    let newest = Signed::<Root>::read(&newest)?.value;
+    let seen = store.roles()?.into_iter().find(|role| role.name == "root");
+    let seen = match seen {
+        Some(seen) if seen.version != newest.version.get() => {
+            store.read_metadata(&format!("{}.root.json", seen.version), ROOT_BYTES_MAX)?
+        }
+        _ => None,
     };
-    let root = root.context("the tree has no root metadata")?;
-    Ok(Signed::<Root>::read(&root)?.value)
+    let seen = seen.map(|seen| Signed::<Root>::read(&seen)).transpose()?;
+    Ok([newest]
+        .into_iter()
+        .chain(seen.map(|seen| seen.value))
+        .collect())
 }
 
 /// A key behind a program. Which one it is follows from a probe that it signs.
-fn behind(words: &[String], root: &Root) -> anyhow::Result<Signer> {
+fn behind(words: &[String], roots: &[Root]) -> anyhow::Result<Signer> {
     let shown = words.join(" ");
     let signature = run(words, PROBE).map_err(anyhow::Error::msg)?;
-    let mut keys = root.timestamp.keys().chain(root.snapshot.keys());
+    let mut keys = roots
+        .iter()
+        .flat_map(|root| root.timestamp.keys().chain(root.snapshot.keys()));
     let key: PublicKey = keys
         .find(|key| key.verify(PROBE, &signature).is_ok())
         .cloned()

@@ -9,8 +9,11 @@ mod held;
 mod keep;
 mod offline;
 mod plan;
+mod retries;
 mod signer;
+mod stand;
 mod state;
+mod waiting;
 mod write;
 
 use std::sync::Arc;
@@ -23,9 +26,11 @@ pub use coverage::{claim, claimed};
 pub use heliostat_trust::ceremony::Lives;
 pub use offline::{OfflineFiles, install};
 pub(crate) use offline::{named_by_targets, trusted_root_path};
+pub(crate) use retries::Retries;
 pub use signer::{Notary, Signer};
 pub(crate) use state::signing;
 pub use state::{Fit, SigningStatus, fit};
+pub use waiting::{WaitingRoles, newest_file, waiting};
 
 use crate::context::{Context, blocking};
 use crate::error::EngineError;
@@ -119,7 +124,7 @@ pub fn publish_now(
     held::tell_digests(store, now)?;
     store.index_targets(now)?;
     let roles = store.roles()?;
-    let offline = offline::Offline::read(store, &roles)?;
+    let stand::Stand { offline, shows } = stand::stand(store, notary, &roles, now)?;
     let last = store.meta::<Last>(LAST_KEY)?;
     let claim = coverage::claimed(store)?;
     let pending = store.pending()?;
@@ -141,6 +146,7 @@ pub fn publish_now(
         notary,
         offline: &offline,
         roles: &roles,
+        shows: shows.as_ref(),
         claim: claim.as_ref(),
         now,
     };
@@ -154,6 +160,10 @@ pub fn publish_now(
     };
     if last.as_ref() != Some(&made_from) {
         store.set_meta(LAST_KEY, &made_from)?;
+    }
+    if shows.is_some() {
+        waiting::Waiting::forget(store)?;
+        offline.let_go(notary);
     }
     published.swept = store.sweep_retired(now)?;
     crate::about::describe(store)?;

@@ -10,6 +10,7 @@ use heliostat_trust::metadata::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::waiting::Waiting;
 use crate::error::EngineError;
 
 /// The largest root, in bytes.
@@ -56,60 +57,99 @@ struct BinsRead {
 }
 
 const BINS_READ_KEY: &str = "bins-role";
+/// The same of a role that waits.
+const WAITING_BINS_READ_KEY: &str = "waiting-bins-role";
 
-/// Checks what people signed against what the tree has, puts it there and switches signing on. Everything is checked
-/// before anything is written. `now` is in seconds since 1970.
+/// Checks what people signed against what they signed before, and switches signing on. Everything is checked before
+/// anything is written. In a tree that was published, clients see none of it before it is published: what they see now
+/// is not signed with the keys that a new root names. `now` is in seconds since 1970.
 pub fn install(store: &Store, files: &OfflineFiles, now: i64) -> Result<(), EngineError> {
     let _lock = store.lock_publish()?;
-    let roles = store.roles()?;
-    let mut root: Option<Signed<Root>> = read_live(store, &roles, "root")?;
-    let mut targets: Option<Signed<Targets>> = read_live(store, &roles, "targets")?;
-    let mut bins: Option<Signed<Targets>> = read_live(store, &roles, "bins")?;
+    let shown = store.roles()?;
+    let before = Waiting::of(store, &shown)?;
+    let roles = before
+        .as_ref()
+        .map_or_else(|| shown.clone(), |waiting| waiting.over(&shown));
+    let waiting = before.as_ref();
+    let mut root: Option<Signed<Root>> = read_role(store, &roles, "root", waiting)?;
+    let mut targets: Option<Signed<Targets>> = read_role(store, &roles, "targets", waiting)?;
+    let mut bins: Option<Signed<Targets>> = read_role(store, &roles, "bins", waiting)?;
     let mut new = Vec::new();
     for bytes in &files.roots {
         let next = Signed::<Root>::read(bytes)?;
+        if is_here(&roles, "root", &next, bytes) {
+            continue;
+        }
         check_root(root.as_ref(), &next)?;
         new.push(state("root", &next, bytes, now));
         root = Some(next);
     }
-    let anchor = root.as_ref().ok_or_else(|| missing("root"))?;
+    let anchor = root.as_ref().ok_or_else(|| not_given("root"))?;
     if let Some(bytes) = &files.targets {
         let next = Signed::<Targets>::read(bytes)?;
-        check_newer("targets", targets.as_ref(), &next)?;
-        new.push(state("targets", &next, bytes, now));
+        if !is_here(&roles, "targets", &next, bytes) {
+            check_newer("targets", targets.as_ref(), &next)?;
+            new.push(state("targets", &next, bytes, now));
+        }
         targets = Some(next);
     }
-    let top = targets.as_ref().ok_or_else(|| missing("targets"))?;
+    let top = targets.as_ref().ok_or_else(|| not_given("targets"))?;
     check(&anchor.value.targets, "targets", top)?;
     if let Some(bytes) = &files.bins {
         let next = Signed::<Targets>::read(bytes)?;
-        check_newer("bins", bins.as_ref(), &next)?;
-        new.push(state("bins", &next, bytes, now));
+        if !is_here(&roles, "bins", &next, bytes) {
+            check_newer("bins", bins.as_ref(), &next)?;
+            new.push(state("bins", &next, bytes, now));
+        }
         bins = Some(next);
     }
-    let delegation = bins.as_ref().ok_or_else(|| missing("bins"))?;
+    let delegation = bins.as_ref().ok_or_else(|| not_given("bins"))?;
     check(bins_authority(top)?, "bins", delegation)?;
     count_of(delegation)?;
     let trusted_root = named_trusted_root(store, &top.value, files.trusted_root.as_deref())?;
-    let replaced = new.iter().filter_map(|(role, _)| {
-        let old = roles.iter().find(|old| old.name == role.name)?;
-        // Every root stays for ever: clients walk from the one they know.
-        (role.name != "root").then(|| format!("{}.{}.json", old.version, old.name))
-    });
+    if let Some(bytes) = trusted_root {
+        store.write_target(&trusted_root_path()?, bytes)?;
+    }
+    if live(&shown, "timestamp").is_some() {
+        keep_waiting(store, before.unwrap_or_default(), new)?;
+    } else {
+        put_there(store, new, now)?;
+    }
+    store.begin_notary(Origin::Own, now)?;
+    Ok(())
+}
+
+/// Keeps what clients are not to see yet.
+fn keep_waiting(
+    store: &Store,
+    mut waiting: Waiting,
+    new: Vec<(RoleState, MetadataFile)>,
+) -> Result<(), EngineError> {
+    let mut written = Vec::new();
+    for (role, file) in new {
+        let is_root = role.name == "root";
+        waiting.add(role, &file.bytes);
+        written.extend((!is_root).then_some(file));
+    }
+    store.write_metadata(MetadataStep::Offline, &written)?;
+    waiting.note(store)
+}
+
+/// Puts the first roles into a tree of which no client knows yet.
+fn put_there(
+    store: &Store,
+    new: Vec<(RoleState, MetadataFile)>,
+    now: i64,
+) -> Result<(), EngineError> {
     let publication = Publication {
-        replaced: replaced.collect(),
+        replaced: Vec::new(),
         roles: new.iter().map(|(role, _)| role.clone()).collect(),
         generation: 0,
         keep_until: now.saturating_add(super::Lives::default().keep.as_secs()),
     };
-    if let Some(bytes) = trusted_root {
-        store.write_target(&trusted_root_path()?, bytes)?;
-    }
     let written: Vec<MetadataFile> = new.into_iter().map(|(_, file)| file).collect();
     store.write_metadata(MetadataStep::Offline, &written)?;
-    store.note_published(&publication)?;
-    store.begin_notary(Origin::Own, now)?;
-    Ok(())
+    Ok(store.note_published(&publication)?)
 }
 
 /// The trusted root that `targets` names, where the tree does not have it yet: it must be there before it is named.
@@ -146,7 +186,7 @@ fn named_trusted_root<'a>(
 
 /// The trusted root that the tree's `targets` names; `None` where there is no `targets`, or it names none.
 pub(crate) fn named_by_targets(store: &Store) -> Result<Option<TargetFile>, EngineError> {
-    let targets: Option<Signed<Targets>> = read_live(store, &store.roles()?, "targets")?;
+    let targets: Option<Signed<Targets>> = read_role(store, &store.roles()?, "targets", None)?;
     Ok(targets.and_then(|targets| targets.value.targets.get(TRUSTED_ROOT_TARGET).copied()))
 }
 
@@ -161,16 +201,25 @@ pub(crate) fn trusted_root_path() -> Result<RelPath, EngineError> {
 }
 
 impl Offline {
-    /// Reads them. `roles` is what the catalog tells.
-    pub(super) fn read(store: &Store, roles: &[RoleState]) -> Result<Self, EngineError> {
-        let root = read_live(store, roles, "root")?.ok_or_else(|| missing("root"))?;
-        let targets = read_live(store, roles, "targets")?.ok_or_else(|| missing("targets"))?;
+    /// Reads them. `roles` is what the catalog tells, with what waits where that is meant.
+    pub(super) fn read(
+        store: &Store,
+        roles: &[RoleState],
+        waiting: Option<&Waiting>,
+    ) -> Result<Self, EngineError> {
+        let root = read_role(store, roles, "root", waiting)?.ok_or_else(|| missing("root"))?;
+        let targets = read_role(store, roles, "targets", waiting)?;
+        let targets = targets.ok_or_else(|| missing("targets"))?;
         let role = live(roles, "bins").ok_or_else(|| missing("bins"))?;
-        let bins_read = if let Some(noted) = BinsRead::noted(store, role)? {
+        let key = match waiting {
+            None => BINS_READ_KEY,
+            Some(_) => WAITING_BINS_READ_KEY,
+        };
+        let bins_read = if let Some(noted) = BinsRead::noted(store, role, key)? {
             noted
         } else {
             let read = BinsRead::of_file(store, role)?;
-            store.set_meta(BINS_READ_KEY, &read)?;
+            store.set_meta(key, &read)?;
             read
         };
         Ok(Self {
@@ -185,17 +234,17 @@ impl Offline {
 
 impl BinsRead {
     /// What was noted of this role's file, which must still be the one that was put there.
-    fn noted(store: &Store, role: &RoleState) -> Result<Option<Self>, EngineError> {
-        let noted = store.meta::<Self>(BINS_READ_KEY)?;
+    fn noted(store: &Store, role: &RoleState, key: &str) -> Result<Option<Self>, EngineError> {
+        let noted = store.meta::<Self>(key)?;
         let Some(noted) = noted.filter(|noted| noted.sha256 == role.sha256) else {
             return Ok(None);
         };
-        read_file(store, role)?;
+        read_file(store, role, None)?;
         Ok(Some(noted))
     }
 
     fn of_file(store: &Store, role: &RoleState) -> Result<Self, EngineError> {
-        let bins = Signed::<Targets>::read(&read_file(store, role)?)?;
+        let bins = Signed::<Targets>::read(&read_file(store, role, None)?)?;
         let count = count_of(&bins)?;
         let first = bins.value.delegations.first();
         let online = &first.ok_or_else(|| missing("bins"))?.authority;
@@ -217,7 +266,7 @@ impl BinsRead {
 /// To how many bins the tree's `bins` role delegates.
 pub(super) fn count(store: &Store, roles: &[RoleState]) -> Result<BinCount, EngineError> {
     let role = live(roles, "bins").ok_or_else(|| missing("bins"))?;
-    let bins_read = match BinsRead::noted(store, role)? {
+    let bins_read = match BinsRead::noted(store, role, BINS_READ_KEY)? {
         Some(noted) => noted,
         None => BinsRead::of_file(store, role)?,
     };
@@ -228,19 +277,27 @@ fn live<'a>(roles: &'a [RoleState], name: &str) -> Option<&'a RoleState> {
     roles.iter().find(|role| role.name == name)
 }
 
-fn read_live<T: Metadata>(
+fn read_role<T: Metadata>(
     store: &Store,
     roles: &[RoleState],
     name: &str,
+    waiting: Option<&Waiting>,
 ) -> Result<Option<Signed<T>>, EngineError> {
     let Some(role) = live(roles, name) else {
         return Ok(None);
     };
-    Ok(Some(Signed::read(&read_file(store, role)?)?))
+    Ok(Some(Signed::read(&read_file(store, role, waiting)?)?))
 }
 
-/// The bytes of a role's live file, which are those that were put there.
-fn read_file(store: &Store, role: &RoleState) -> Result<Vec<u8>, EngineError> {
+/// The bytes of a role's file, which are those that were put there.
+pub(super) fn read_file(
+    store: &Store,
+    role: &RoleState,
+    waiting: Option<&Waiting>,
+) -> Result<Vec<u8>, EngineError> {
+    if let Some(bytes) = waiting.and_then(|waiting| waiting.root(role.sha256)) {
+        return Ok(bytes.to_owned());
+    }
     let limit = if role.name == "root" {
         ROOT_BYTES_MAX
     } else {
@@ -249,14 +306,27 @@ fn read_file(store: &Store, role: &RoleState) -> Result<Vec<u8>, EngineError> {
     let file = format!("{}.{}.json", role.version, role.name);
     let bytes = store
         .read_metadata(&file, limit)?
-        .ok_or_else(|| missing(&role.name))?;
+        .ok_or_else(|| EngineError::Metadata {
+            file: format!("tuf/{file}"),
+            reason: "it was put there and is gone; bring it back from a copy of the tree"
+                .to_owned(),
+        })?;
     if Sha256::of(&bytes) != role.sha256 {
         return Err(EngineError::Metadata {
             file: format!("tuf/{file}"),
-            reason: "it is not the file that was put there".to_owned(),
+            reason:
+                "it is not the file that was put there; bring that back from a copy of the tree"
+                    .to_owned(),
         });
     }
     Ok(bytes)
+}
+
+/// Whether people have given this very file before.
+fn is_here<T: Metadata>(roles: &[RoleState], name: &str, file: &Signed<T>, bytes: &[u8]) -> bool {
+    live(roles, name).is_some_and(|role| {
+        role.version == file.value.version().get() && role.sha256 == Sha256::of(bytes)
+    })
 }
 
 /// A root is signed by the one before and by itself, and is the very next (TUF specification 5.3).
@@ -341,6 +411,16 @@ fn state<T: Metadata>(
         bytes: bytes.to_vec(),
     };
     (role, file)
+}
+
+/// What the first ceremony must bring and did not.
+fn not_given(name: &str) -> EngineError {
+    EngineError::Metadata {
+        file: format!("1.{name}.json"),
+        reason: "it is not among the files given, and the tree has none yet: the first root, `targets` and `bins` are \
+                 installed together"
+            .to_owned(),
+    }
 }
 
 fn missing(name: &str) -> EngineError {

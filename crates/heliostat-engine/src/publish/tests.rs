@@ -20,6 +20,8 @@ use sigstore_tuf::TrustedMetadataSet;
 
 use super::*;
 
+mod rotation;
+
 const NOW: i64 = 1_790_000_000;
 
 fn name(text: &str) -> ProjectName {
@@ -170,7 +172,7 @@ impl House {
         set.update_delegated_targets(&bins, "bins", "targets", now)
             .unwrap();
         let path = format!("simple/{project}/index.v1_json");
-        let count = offline::Offline::read(&self.store, &self.store.roles().unwrap())
+        let count = offline::Offline::read(&self.store, &self.store.roles().unwrap(), None)
             .unwrap()
             .count;
         let bin = count.bin_of(&path).role().to_string();
@@ -306,7 +308,7 @@ fn what_people_signed_is_checked_before_it_is_put_there() {
     foreign.bins = thief.offline(2, 16).bins;
     let error = install(&house.store, &foreign, NOW).unwrap_err();
     assert!(matches!(error, EngineError::Trust(_)), "{error}");
-    let again = house.offline(1, 16);
+    let again = house.offline(1, 32);
     let stale = OfflineFiles {
         roots: vec![],
         ..again

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::EngineError;
 use crate::events::{Event, ProjectOutcome};
 use crate::ledger::{failure, reason_of};
-use crate::publish::{Publisher, Urge};
+use crate::publish::{Publisher, Retries, Urge};
 
 /// Projects committed at once: enough to share the price of making them durable, few enough to be visible soon.
 const BATCH_PROJECTS_MAX: usize = 128;
@@ -59,13 +59,26 @@ impl Committer {
         let mut batch = Vec::with_capacity(BATCH_PROJECTS_MAX);
         let (mut published, mut signed) = (Instant::now(), Instant::now());
         let desk = Publisher::of(&self.context);
+        let mut retries = Retries::default();
+        let mut sign_after = desk
+            .as_ref()
+            .map_or(Duration::MAX, |desk| desk.notary.publish_every);
         while queue.recv_many(&mut batch, BATCH_PROJECTS_MAX).await > 0 {
             gather(&mut queue, &mut batch).await;
             self.commit(std::mem::take(&mut batch)).await?;
             if let Some(desk) = &desk
-                && signed.elapsed() >= desk.notary.publish_every
+                && signed.elapsed() >= sign_after
             {
-                desk.publish(Urge::WhenDue).await?;
+                // Without a signature the run goes on; that it lacks one is told at its end.
+                sign_after = match desk.publish(Urge::WhenDue).await {
+                    Err(error @ EngineError::Sign { .. }) => retries.failed(&error),
+                    published => {
+                        published?;
+                        retries.worked();
+                        Duration::ZERO
+                    }
+                };
+                sign_after = sign_after.max(desk.notary.publish_every);
                 signed = Instant::now();
             }
             if published.elapsed() >= PUBLISH_INTERVAL {

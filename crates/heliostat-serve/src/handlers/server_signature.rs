@@ -25,7 +25,7 @@ pub(crate) fn key(site: &Site) -> Result<Reply, Problem> {
 
 /// `/serversig/<project>`
 pub(crate) async fn signature(site: &Arc<Site>, name: ProjectName) -> Result<Reply, Problem> {
-    let signer = signer(site)?.clone();
+    let signer = signer(site)?;
     let (store, project) = (site.tree.store.clone(), name.clone());
     let made = blocking(move || sign_page(&store, &signer, &project))
         .await?
@@ -40,7 +40,7 @@ pub(crate) async fn signature(site: &Arc<Site>, name: ProjectName) -> Result<Rep
     }
 }
 
-fn signer(site: &Site) -> Result<&Signer, Problem> {
+fn signer(site: &Site) -> Result<Signer, Problem> {
     let signer = site.notary.as_ref().and_then(|notary| notary.by_hand());
     signer.ok_or_else(|| {
         Problem::new(

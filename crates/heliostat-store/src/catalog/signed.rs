@@ -257,6 +257,21 @@ impl Catalog {
         })
     }
 
+    /// The versions that `reserve` would give out.
+    pub(crate) fn next_versions(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {
+        self.read("read the next versions", |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT reserved + 1 FROM role WHERE name = ?1")?;
+            let mut versions = Vec::with_capacity(names.len());
+            for name in names {
+                let mut rows = statement.query([name])?;
+                let version = rows.next()?.map(|row| row.get(0)).transpose()?;
+                versions.push(version.map_or(1, size_from_sql));
+            }
+            Ok(versions)
+        })
+    }
+
     /// Gives out the next version of each role. A version that was given out is never given out again, also when a
     /// kill keeps it from being published.
     pub(crate) fn reserve(&self, names: &[String]) -> Result<Vec<u64>, StoreError> {

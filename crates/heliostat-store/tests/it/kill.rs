@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use heliostat_pypi::Serial;
 use heliostat_store::{
-    Blobs, Change, CommitPolicy, KILL_POINTS, Keeper, Origin, Store, StoreError,
+    Blobs, Change, CommitPolicy, KILL_POINTS, Keeper, MetadataFile, MetadataStep, Origin, Store,
+    StoreError,
 };
 
 use crate::notary;
@@ -67,6 +68,13 @@ fn script(store: &Store) {
     commit(store, first);
     store.begin_notary(Origin::Own, NOW).unwrap();
     store.index_targets(NOW).unwrap();
+    let root = MetadataFile {
+        name: "1.root.json".to_owned(),
+        bytes: b"{}".to_vec(),
+    };
+    store
+        .write_metadata(MetadataStep::Offline, &[root])
+        .unwrap();
     notary::publish(store, NOW);
     store.publish_root(Some(Serial(3)), NOW).unwrap();
     let taken = Blobs {

@@ -225,8 +225,8 @@ async fn act(run: &Run<'_>) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Syncs again and again. An upstream that is away is no reason to end, nor are failures, which the ledger keeps; what
-/// is signed is kept current in between.
+/// Syncs again and again. An upstream that is away is no reason to end, nor is a signature that cannot be had, nor are
+/// failures, which the ledger keeps; what is signed is kept current in between.
 async fn watch(run: &Run<'_>, pause: Duration) -> anyhow::Result<Outcome> {
     let cancel = run.cancel;
     let publisher = Publisher::of(run.context);
@@ -258,11 +258,11 @@ async fn watch(run: &Run<'_>, pause: Duration) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Whether what ended a run is the upstream's trouble.
+/// Whether what ended a run is the upstream's trouble, or that of whoever holds the online key.
 fn is_passing(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref::<EngineError>(),
-        Some(EngineError::Upstream(_) | EngineError::NoList { .. })
+        Some(EngineError::Upstream(_) | EngineError::NoList { .. } | EngineError::Sign { .. })
     )
 }
 

@@ -53,6 +53,7 @@ mod mirrors_command;
 mod notary_downstream;
 mod notary_keys;
 mod notary_rebin;
+mod notary_rotation;
 mod notary_sign;
 mod notary_world;
 mod other_clients;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use heliostat_engine::Events;
+use heliostat_engine::{Events, publish};
+use heliostat_store::Store;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::ceremony::{self, Document, RootWish};
 use heliostat_trust::keys::{KeyId, PublicKey};
@@ -12,9 +13,6 @@ use super::{ceremony as steps, expiry, files};
 use crate::cli::{CommonArgs, DraftsArgs, RevokeArgs, RotateCommand};
 use crate::commands::UsageError;
 use crate::{reporter, wire};
-
-/// The largest file that people sign, in bytes.
-const BYTES_MAX: u64 = 32 << 20;
 
 /// What people signed last.
 pub(super) struct Present {
@@ -128,31 +126,20 @@ fn present(common: &CommonArgs) -> anyhow::Result<Present> {
     present_of(&wire::open_store(common, &Events::none())?)
 }
 
-/// What people signed last of a tree.
-pub(super) fn present_of(store: &heliostat_store::Store) -> anyhow::Result<Present> {
-    let roles = store.roles()?;
+/// What people signed last of a tree, whether clients see it yet or not.
+pub(super) fn present_of(store: &Store) -> anyhow::Result<Present> {
     Ok(Present {
-        root: live(store, &roles, "root")?,
-        targets: live(store, &roles, "targets")?,
-        bins: live(store, &roles, "bins")?,
+        root: newest(store, "root")?,
+        targets: newest(store, "targets")?,
+        bins: newest(store, "bins")?,
     })
 }
 
-fn live<T: Metadata>(
-    store: &heliostat_store::Store,
-    roles: &[heliostat_store::RoleState],
-    name: &str,
-) -> anyhow::Result<T> {
-    let missing = || {
+fn newest<T: Metadata>(store: &Store, name: &str) -> anyhow::Result<T> {
+    let file = publish::newest_file(store, name)?.ok_or_else(|| {
         UsageError(format!(
             "the tree of this data directory has no `{name}`; `heliostat trust init` begins"
         ))
-    };
-    let role = roles
-        .iter()
-        .find(|role| role.name == name)
-        .ok_or_else(missing)?;
-    let file = store.read_metadata(&format!("{}.{name}.json", role.version), BYTES_MAX)?;
-    let file = file.ok_or_else(missing)?;
+    })?;
     Ok(Signed::<T>::read(&file)?.value)
 }

@@ -15,7 +15,7 @@ use heliostat_trust::ceremony::{self, Document, Draft, Existing, RootWish};
 use heliostat_trust::keys::{ScryptCost, SigningKey};
 use heliostat_trust::metadata::{Authority, RoleName, Root, Signed, Targets};
 
-use super::{expiry, files, keys, passphrase, trusted_root};
+use super::{expiry, files, keys, passphrase, rebin, trusted_root};
 use crate::cli::{CommonArgs, TrustInitArgs};
 use crate::commands::UsageError;
 use crate::{reporter, signing, wire};
@@ -127,9 +127,38 @@ pub(super) fn install(common: &CommonArgs, paths: &[PathBuf]) -> anyhow::Result<
     roots.sort_unstable();
     files.roots = roots.into_iter().map(|(_, bytes)| bytes).collect();
     let store = wire::open_store(common, &Events::none())?;
-    publish::install(&store, &files, wire::clock().now())?;
-    reporter::talk("the tree has them; `sync` and `serve` sign its pages from now on");
+    let now = wire::clock().now();
+    publish::install(&store, &files, now)?;
+    reporter::talk(&installed(&store, now)?);
     Ok(())
+}
+
+/// Publishes what was installed, where the online key is in its usual place, and says what comes of it.
+fn installed(store: &Store, now: i64) -> anyhow::Result<String> {
+    let published = rebin::publish_again(store, now);
+    let reason = match &published {
+        Err(error) => format!("\nnothing could be signed here and now: {error:#}"),
+        Ok(_) => String::new(),
+    };
+    if let Some(waiting) = publish::waiting(store)? {
+        return Ok(format!(
+            "{} will be seen by clients once {} has signed; until then they stay with what was before\nput that key \
+             where `--online-key` looks for it [{}]: a `sync` signs with it, or a `serve` or `sync --watch` that runs, \
+             by itself{reason}",
+            waiting.roles.join(", "),
+            waiting.keys,
+            store.keys().join(signing::ONLINE_KEY).display(),
+        ));
+    }
+    Ok(match published {
+        Ok(Some(snapshot)) => {
+            format!("the tree has them, and snapshot {snapshot} is signed by the keys they name")
+        }
+        _ => format!(
+            "the tree has them; `sync` and `serve` sign its pages from now on, a `serve` that runs once it is started \
+             anew{reason}"
+        ),
+    })
 }
 
 fn signed(draft: &Draft, key: &SigningKey, existing: &Existing) -> anyhow::Result<Vec<Vec<u8>>> {

@@ -80,8 +80,9 @@ fn sign_here(
     };
     let now = wire::clock().now();
     publish::install(store, &new, now)?;
+    let published = publish_again(store, now)?;
     let now_fit = told(publish::fit(store)?);
-    match publish_again(store, now)? {
+    match published {
         None => reporter::talk(&format!(
             "{now_fit}; `sync` and `serve` sign the pages into them"
         )),

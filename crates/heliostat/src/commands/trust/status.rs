@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use heliostat_engine::Events;
-use heliostat_engine::publish::{self, Fit};
+use heliostat_engine::publish::{self, Fit, WaitingRoles};
 use heliostat_store::{Origin, RoleState, Store};
 use heliostat_trust::TrustError;
 use heliostat_trust::bins::Bin;
@@ -46,6 +46,8 @@ struct Status {
     due: bool,
     /// What no client takes, whatever is in force.
     faults: Vec<String>,
+    /// What people signed last and clients do not see yet.
+    waiting: Option<WaitingRoles>,
     /// The command that mends the number of bins, where that is due.
     next: Option<String>,
 }
@@ -119,10 +121,15 @@ fn status(store: &Store, origin: Origin, now: Timestamp) -> anyhow::Result<Statu
         Some(root) => faults(store, &roles, root)?,
         None => vec!["there is no root".to_owned()],
     };
+    let waiting = publish::waiting(store)?;
     Ok(Status {
         custody: root.as_ref().map_or_else(|| "no root".to_owned(), custody),
-        due: rebins || !faults.is_empty() || lines.iter().any(|line| line.how != Due::Not),
+        due: rebins
+            || waiting.is_some()
+            || !faults.is_empty()
+            || lines.iter().any(|line| line.how != Due::Not),
         faults,
+        waiting,
         roles: lines,
         bins: fit,
         next,
@@ -233,6 +240,15 @@ fn print(status: &Status) {
         let _infallible = writeln!(
             text,
             "clients refuse this state: `heliostat sync` with the online key that the newest root names signs it"
+        );
+    }
+    if let Some(waiting) = &status.waiting {
+        let _infallible = writeln!(
+            text,
+            "{} will be seen by clients once {} has signed: `heliostat sync` with that key, or a running `serve` that \
+             finds it in its place  DUE",
+            waiting.roles.join(", "),
+            waiting.keys
         );
     }
     let mark = if status.next.is_some() { "  DUE" } else { "" };

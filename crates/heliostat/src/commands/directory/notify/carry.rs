@@ -90,7 +90,7 @@ impl Carriers {
             .as_ref()
             .map(|source| {
                 signing::signer(source, args.webhook_passphrase_file.as_deref(), &|| {
-                    sign::newest_root(list)
+                    Ok(vec![sign::newest_root(list)?])
                 })
             })
             .transpose()?;
