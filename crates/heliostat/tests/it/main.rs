@@ -55,6 +55,7 @@ mod notary_keys;
 mod notary_rebin;
 mod notary_rotation;
 mod notary_sign;
+mod notary_signer;
 mod notary_world;
 mod other_clients;
 mod proxy_answers;

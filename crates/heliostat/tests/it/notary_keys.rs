@@ -13,13 +13,13 @@ use crate::world::{World, assert_says};
 const PASSPHRASE: &str = "correct horse battery";
 
 /// A signed mirror whose online key has been taken from its usual place.
-struct House {
-    world: World,
+pub(crate) struct House {
+    pub(crate) world: World,
     pem: String,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new(small());
         begin(&world.heliostat, 4);
         let place = world.heliostat.data().join("state/keys/online.key");
@@ -28,7 +28,7 @@ impl House {
         Self { world, pem }
     }
 
-    fn sync(&self, source: &str, environment: Option<(&str, &str)>) -> Finished {
+    pub(crate) fn sync(&self, source: &str, environment: Option<(&str, &str)>) -> Finished {
         let mut sync = self
             .world
             .heliostat
@@ -42,7 +42,7 @@ impl House {
     }
 
     #[track_caller]
-    fn assert_signed(&self) {
+    pub(crate) fn assert_signed(&self) {
         let verified = self
             .world
             .heliostat
@@ -56,7 +56,7 @@ impl House {
         assert_says(&verified.stderr, &["6 signed pages"]);
     }
 
-    fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = self.world.place(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -81,7 +81,7 @@ fn the_online_key_may_stand_in_the_environment() {
 }
 
 /// A stand-in for a hardware module: a script that hands what it gets on stdin to OpenSSL.
-fn module(house: &House, openssl: &Path) -> String {
+pub(crate) fn module(house: &House, openssl: &Path) -> String {
     let key = house.write("module.key", &house.pem, 0o600);
     let script = format!(
         "#!/bin/sh\nset -e\nbytes=$(mktemp)\ntrap 'rm -f \"$bytes\"' EXIT\ncat > \"$bytes\"\n\

@@ -144,9 +144,9 @@ fn with_both_keys_at_hand_clients_of_either_root_go_on() {
 fn a_notary_at_work_takes_up_the_new_key_where_it_is_put() {
     let house = published(16);
     let is_there = Arc::new(AtomicBool::new(false));
-    let (old, seen) = (house.seed, Arc::clone(&is_there));
+    let (old, is_put) = (house.seed, Arc::clone(&is_there));
     let notary = house.notary().with_source(move || {
-        let seed = if seen.load(Ordering::Relaxed) {
+        let seed = if is_put.load(Ordering::Relaxed) {
             NEW_SEED
         } else {
             old
