@@ -8,7 +8,7 @@ use std::sync::Arc;
 use heliostat_pypi::ProjectName;
 use heliostat_upstream::UpstreamError;
 
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Attack, Failure, Verdict};
 
 /// Why something could not be had, or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,18 @@ pub enum ClientError {
         what: String,
         /// What each mirror did.
         answers: Answers,
+    },
+    /// It was rightly signed, and must not be used all the same.
+    #[error("{what} is refused ({}): {reason}{}", attack.name(), offered(shown))]
+    SignedState {
+        /// What.
+        what: String,
+        /// What it amounts to.
+        attack: Attack,
+        /// Why.
+        reason: String,
+        /// What each mirror offered, in words.
+        shown: Vec<String>,
     },
     /// What we hold ourselves is refused by what we know now.
     #[error("{what} is refused: {reason}")]
@@ -138,9 +150,10 @@ impl ClientError {
                 ErrorKind::Settings
             }
             Self::Disk { .. } => ErrorKind::Disk,
-            Self::Refused { .. } | Self::List { .. } | Self::NoMirror { .. } => {
-                ErrorKind::Integrity
-            }
+            Self::SignedState { .. }
+            | Self::Refused { .. }
+            | Self::List { .. }
+            | Self::NoMirror { .. } => ErrorKind::Integrity,
             Self::Unproved { .. } => ErrorKind::Distrusted,
             Self::NoSuchTarget { .. } => ErrorKind::Absent,
             Self::Stopping | Self::Origin(_) | Self::ListUnreachable { .. } => ErrorKind::Outage,
@@ -164,6 +177,26 @@ impl ClientError {
         }
     }
 
+    /// What was refused amounts to, of what mirrors gave; each once.
+    pub fn attacks(&self) -> Vec<Attack> {
+        match self {
+            Self::Shared(error) => error.attacks(),
+            Self::SignedState { attack, .. } => vec![*attack],
+            Self::NotGiven { answers, .. } => {
+                let mut attacks = Vec::new();
+                for (_, failure) in answers {
+                    if let Failure::Refused(refusal) = failure
+                        && !attacks.contains(&refusal.attack)
+                    {
+                        attacks.push(refusal.attack);
+                    }
+                }
+                attacks
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether every mirror that answered has none: after a publish in the middle of a walk that is no surprise.
     pub(crate) fn is_missing_somewhere(&self) -> bool {
         match self {
@@ -181,6 +214,15 @@ fn told(answers: &Answers) -> String {
     for (at, (mirror, failure)) in answers.iter().enumerate() {
         let separator = if at == 0 { ": " } else { "; " };
         let _infallible = write!(text, "{separator}{mirror} {}", Told(failure));
+    }
+    text
+}
+
+fn offered(shown: &[String]) -> String {
+    let mut text = String::new();
+    for offer in shown {
+        text.push_str("; ");
+        text.push_str(offer);
     }
     text
 }

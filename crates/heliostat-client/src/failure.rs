@@ -13,6 +13,11 @@ pub enum Failure {
         /// Its status: 404, 403 or 410.
         status: u16,
     },
+    /// It has not even the file that every signed tree begins with: the address is another's.
+    NoMirror {
+        /// Its status: 404, 403 or 410.
+        status: u16,
+    },
     /// It could not be reached, broke off, or was too slow.
     Unreachable(UpstreamError),
     /// It gave something that must not be taken.
@@ -51,6 +56,8 @@ pub enum Attack {
     EndlessData,
     /// A root that does not follow from the trusted one.
     WrongRoot,
+    /// A state signed so long after now that a clock must be wrong.
+    WrongClock,
     /// Another document than one that was seen, of the same version and signed with the same key.
     SplitView,
 }
@@ -82,12 +89,29 @@ impl Attack {
             Self::WrongProject => "wrong project",
             Self::EndlessData => "endless data",
             Self::WrongRoot => "forged root",
+            Self::WrongClock => "wrong clock",
             Self::SplitView => "split view",
         }
+    }
+
+    /// Whether it is about what was rightly signed, and must not be used all the same.
+    pub const fn is_of_signed(self) -> bool {
+        matches!(
+            self,
+            Self::Rollback | Self::Freeze | Self::WrongClock | Self::SplitView
+        )
     }
 }
 
 impl Failure {
+    /// The same of the file that every signed tree begins with: who does not have that is no mirror.
+    pub(crate) fn of_the_first(self) -> Self {
+        match self {
+            Self::Missing { status } => Self::NoMirror { status },
+            other => other,
+        }
+    }
+
     /// From a failed request.
     pub(crate) fn of(error: UpstreamError) -> Self {
         match (error.status(), error.kind()) {
@@ -112,9 +136,9 @@ impl Failure {
     pub const fn judge(&self) -> Verdict {
         match self {
             Self::Missing { .. } => Verdict::Incomplete,
-            Self::Unreachable(_) => Verdict::Outage,
+            Self::NoMirror { .. } | Self::Unreachable(_) => Verdict::Outage,
             Self::Refused(refusal) => match refusal.attack {
-                Attack::Rollback | Attack::Freeze | Attack::SplitView => Verdict::Behind,
+                attack if attack.is_of_signed() => Verdict::Behind,
                 Attack::Mixed => Verdict::Outage,
                 _ => Verdict::Lie,
             },
@@ -126,6 +150,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { status } => write!(f, "says that it has no such thing ({status})"),
+            Self::NoMirror { status } => write!(
+                f,
+                "is no heliostat mirror: it has no `tuf/timestamp.json` ({status}); check the address"
+            ),
             Self::Unreachable(error) => {
                 write!(f, "cannot be used: {error}")?;
                 let mut cause = std::error::Error::source(error);

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::coverage::Coverage;
+use crate::failure::Attack;
 use crate::tuf::{Refreshed, Trusted};
 use crate::{ClientError, Limits};
 
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     since: Since,
     /// What mirrors did that did not confirm it, as text.
     pub(crate) doubtful: Vec<String>,
+    /// What mirrors showed when it was confirmed, as text.
+    offered: Vec<String>,
 }
 
 /// From when a state is, in seconds since 1970.
@@ -52,8 +55,18 @@ impl Session {
             .timestamp()
             .and_then(|timestamp| timestamp.extra.get(EXTENSION_FIELD));
         let signed = extension.and_then(heliostat_trust::metadata::Timestamp::signed_at);
+        let doubtful: Vec<String> = refreshed
+            .doubtful
+            .iter()
+            .map(|(mirror, failure)| format!("{mirror} {failure}"))
+            .collect();
+        let confirmed = refreshed.confirmed.iter();
+        let confirmed =
+            confirmed.map(|(mirror, version)| format!("{mirror} showed timestamp {version}"));
         Self {
             coverage,
+            offered: confirmed.chain(doubtful.iter().cloned()).collect(),
+            doubtful,
             timestamp,
             id: (
                 trusted.timestamp_version().unwrap_or_default(),
@@ -61,11 +74,6 @@ impl Session {
             ),
             consistent: set.root().consistent_snapshot,
             since: signed.map_or(Since::Seen(seen_at), |at| Since::Signed(at.as_second())),
-            doubtful: refreshed
-                .doubtful
-                .iter()
-                .map(|(mirror, failure)| format!("{mirror} {failure}"))
-                .collect(),
             trusted: Mutex::new(trusted),
         }
     }
@@ -93,13 +101,15 @@ impl Session {
         ahead_max: Duration,
     ) -> Result<(), ClientError> {
         let at = Timestamp::from_second(now).unwrap_or(Timestamp::MAX);
-        let refused = |reason: String| ClientError::Refused {
-            what: "the newest state that the mirrors show (freeze)".to_owned(),
+        let refused = |attack: Attack, reason: String| ClientError::SignedState {
+            what: "the newest state that the mirrors show".to_owned(),
+            attack,
             reason,
+            shown: self.offered.clone(),
         };
         self.trusted()
             .check_in_force(at)
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(|error| refused(Attack::Freeze, error.to_string()))?;
         let (what, since) = match self.since {
             Since::Signed(at) => ("signed", at),
             Since::Seen(at) => ("first seen", at),
@@ -107,23 +117,26 @@ impl Session {
         let at = Timestamp::from_second(since).unwrap_or_default();
         let ahead_seconds = u64::try_from(since.saturating_sub(now)).unwrap_or(0);
         if ahead_seconds > ahead_max.as_secs() {
-            return Err(ClientError::Refused {
-                what: "the newest state that the mirrors show (wrong clock)".to_owned(),
-                reason: format!(
+            return Err(refused(
+                Attack::WrongClock,
+                format!(
                     "it was {what} at {at}, {ahead_seconds} s after now as your clock has it: your clock is behind, \
                      or the notary's is ahead"
                 ),
-            });
+            ));
         }
         let Some(allowed) = staleness_max else {
             return Ok(());
         };
         let age_seconds = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
         if age_seconds > allowed.as_secs() {
-            return Err(refused(format!(
-                "it was {what} at {at}, {age_seconds} s ago, and --max-staleness allows {} s",
-                allowed.as_secs()
-            )));
+            return Err(refused(
+                Attack::Freeze,
+                format!(
+                    "it was {what} at {at}, {age_seconds} s ago, and --max-staleness allows {} s",
+                    allowed.as_secs()
+                ),
+            ));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Walk<'_> {
                 }
                 Err(failure) => {
                     tested.usable = false;
-                    tested.failure = Some(failure.to_string());
+                    tested.failure = Some(failure.of_the_first().to_string());
                     break;
                 }
             }

@@ -31,7 +31,7 @@ use crate::session::{Pulse, Session};
 use crate::spoilt::Spoilt;
 use crate::spool::Spool;
 use crate::tested::Tested;
-use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Trusted, Walk, refusal_of};
+use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Trusted, Walk, refused};
 use crate::turns::Turns;
 use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
 
@@ -503,10 +503,7 @@ impl Inner {
         let step = session
             .trusted()
             .resolve(path, limits.delegations_max, now(&self.clock));
-        step.map_err(|error| ClientError::Refused {
-            what: format!("`{path}`"),
-            reason: refusal_of(&error, b"").to_string(),
-        })
+        step.map_err(|error| refused(&format!("`{path}`"), &error))
     }
 
     /// Whether what is kept on disk is this state. Another process that shares the directory may be further.

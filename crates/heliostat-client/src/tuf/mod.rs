@@ -19,4 +19,4 @@ mod walk;
 pub(crate) use directory::{MetadataDirectory, encoded};
 pub(crate) use refusal::refusal_of;
 pub(crate) use trusted::{Naming, Needed, Step, Trusted};
-pub(crate) use walk::{Refreshed, TIMESTAMP, Walk, judged_timestamp, wanted};
+pub(crate) use walk::{Refreshed, TIMESTAMP, Walk, judged_timestamp, refused, wanted};

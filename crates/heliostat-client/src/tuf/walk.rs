@@ -75,6 +75,8 @@ impl Keeping<'_> {
 pub(crate) struct Refreshed {
     /// Mirrors that did not confirm the newest timestamp, each with what it did instead.
     pub(crate) doubtful: Answers,
+    /// The others, each with the version of its timestamp.
+    pub(crate) confirmed: Vec<(String, u64)>,
 }
 
 impl Walk<'_> {
@@ -104,7 +106,7 @@ impl Walk<'_> {
         }
         let in_force = trusted.set().check_root_expired(self.now);
         in_force.map_err(|error| refused("the newest root", &error))?;
-        let (timestamps, doubtful) = self.ask_timestamps(trusted).await?;
+        let (timestamps, refreshed) = self.ask_timestamps(trusted).await?;
         let mut newest_failed = None;
         for mut shown in timestamps {
             let outcome = self.go_on_with(&mut shown).await;
@@ -112,7 +114,7 @@ impl Walk<'_> {
                 *trusted = shown.trusted;
             }
             match outcome {
-                Ok(()) if newest_failed.is_none() => return Ok(Refreshed { doubtful }),
+                Ok(()) if newest_failed.is_none() => return Ok(refreshed),
                 Ok(()) => {
                     tracing::warn!(
                         timestamp = shown.version,
@@ -120,7 +122,7 @@ impl Walk<'_> {
                         "a newer timestamp, signed by the notary's key, leads to no state that can be trusted; the \
                          newest that does is used. If it goes on, the online key may be stolen"
                     );
-                    return Ok(Refreshed { doubtful });
+                    return Ok(refreshed);
                 }
                 Err(error @ ClientError::Disk { .. }) => return Err(error),
                 Err(error) if self.naming == Naming::Any => return Err(error),
@@ -129,7 +131,7 @@ impl Walk<'_> {
                 }
             }
         }
-        Err(newest_failed.unwrap_or_else(|| not_given(TIMESTAMP, doubtful)))
+        Err(newest_failed.unwrap_or_else(|| not_given(TIMESTAMP, refreshed.doubtful)))
     }
 
     /// What the signed state says about a target; `None` where no trusted role names it. Fetches delegated roles as
@@ -220,12 +222,13 @@ impl Walk<'_> {
     async fn ask_timestamps(
         &self,
         trusted: &Trusted,
-    ) -> Result<(Vec<Shown>, Answers), ClientError> {
+    ) -> Result<(Vec<Shown>, Refreshed), ClientError> {
         let mut shown = ShownTimestamps::new(self.naming);
         if let Some(held) = self.directory.role("timestamp")? {
             shown.hold(held.into(), trusted.clone());
         }
         let mut seen: Vec<(MirrorId, u64)> = Vec::new();
+        let mut confirming: Vec<(MirrorId, u64)> = Vec::new();
         let former = self.former_root(trusted);
         let Round { failures, .. } = self
             .mirrors
@@ -239,9 +242,13 @@ impl Walk<'_> {
                         }
                         return Err(judge_timestamp(&error, body, former.as_ref()));
                     }
-                    seen.push((id, with_it.timestamp_version().unwrap_or_default()));
+                    let version = with_it.timestamp_version().unwrap_or_default();
+                    seen.push((id, version));
                     match shown.add(id, body, with_it) {
-                        None => Ok(Heard::Useful),
+                        None => {
+                            confirming.push((id, version));
+                            Ok(Heard::Useful)
+                        }
                         Some(split) => Err(self.tell_split(&split)),
                     }
                 },
@@ -251,8 +258,14 @@ impl Walk<'_> {
             self.mirrors.saw_timestamp(id, version);
         }
         let (shown, split) = shown.in_order();
-        let mut failures = failures;
+        let mut failures: Answers = match self.naming {
+            Naming::Any => failures,
+            Naming::Ours => (failures.into_iter())
+                .map(|(mirror, failure)| (mirror, failure.of_the_first()))
+                .collect(),
+        };
         for (id, split) in split {
+            confirming.retain(|(confirming, _)| *confirming != id);
             let failure = Failure::Refused(self.tell_split(&split));
             self.mirrors.note(id, TIMESTAMP, Err(&failure));
             failures.push((self.mirrors.mirror(id).shown().to_owned(), failure));
@@ -260,7 +273,12 @@ impl Walk<'_> {
         if shown.is_empty() {
             return Err(not_given(TIMESTAMP, failures));
         }
-        Ok((shown, failures))
+        let named = |(id, version)| (self.mirrors.mirror(id).shown().to_owned(), version);
+        let refreshed = Refreshed {
+            doubtful: failures,
+            confirmed: confirming.into_iter().map(named).collect(),
+        };
+        Ok((shown, refreshed))
     }
 
     /// Keeps the proof of a split view. The mirrors are not to blame: they carry what somebody signed.
@@ -331,8 +349,10 @@ impl Walk<'_> {
             if self.naming == Naming::Ours && is_split {
                 self.mirrors
                     .keep_proof("snapshot", pin.version, std::slice::from_ref(&bytes));
-                return Err(ClientError::Refused {
-                    what: "the snapshot (split view)".to_owned(),
+                return Err(ClientError::SignedState {
+                    what: "the snapshot".to_owned(),
+                    attack: Attack::SplitView,
+                    shown: Vec::new(),
                     reason: format!(
                         "the notary's key has signed two different snapshots of version {}",
                         pin.version
@@ -498,9 +518,20 @@ fn not_given(path: &str, answers: Answers) -> ClientError {
     }
 }
 
-fn refused(what: &str, error: &Error) -> ClientError {
+/// What is kept, or was taken before, is refused by what is known now.
+pub(crate) fn refused(what: &str, error: &Error) -> ClientError {
+    let refusal = refusal_of(error, b"");
+    let what = what.to_owned();
+    if refusal.attack.is_of_signed() {
+        return ClientError::SignedState {
+            what,
+            attack: refusal.attack,
+            reason: refusal.detail,
+            shown: Vec::new(),
+        };
+    }
     ClientError::Refused {
-        what: what.to_owned(),
-        reason: chain(error),
+        what,
+        reason: refusal.to_string(),
     }
 }

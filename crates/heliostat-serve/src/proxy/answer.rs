@@ -1,6 +1,6 @@
 //! What an installer is told when the client cannot give what it asked for. Pure.
 
-use heliostat_client::{ClientError, ErrorKind};
+use heliostat_client::{Attack, ClientError, ErrorKind};
 use heliostat_pypi::ProjectName;
 use http::StatusCode;
 
@@ -18,7 +18,7 @@ pub(super) fn problem_of(error: &ClientError, clock_warning: Option<&str>) -> Pr
         ErrorKind::Settings | ErrorKind::Disk => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut sentence = match error.kind() {
-        ErrorKind::Integrity => "Refused, because it is not what the notary signed: ",
+        ErrorKind::Integrity => refusal(&error.attacks()),
         ErrorKind::Distrusted => "Refused, because of who published it: ",
         ErrorKind::Withheld => {
             "Refused, because the signed state names it and every mirror says that it has none: "
@@ -42,6 +42,21 @@ pub(super) fn problem_of(error: &ClientError, clock_warning: Option<&str>) -> Pr
         sentence.push_str(warning);
     }
     Problem::new(status, sentence)
+}
+
+/// How the sentence about a refusal begins. What was rightly signed is not called anything else.
+fn refusal(attacks: &[Attack]) -> &'static str {
+    match attacks {
+        [] => "Refused: ",
+        [Attack::Rollback] => "Refused, because it is older than what was seen before: ",
+        [Attack::Freeze] => "Refused, because it is out of date: ",
+        [Attack::WrongClock] => "Refused, because a clock is wrong: ",
+        [Attack::SplitView] => "Refused, because the notary's key says two different things: ",
+        attacks if attacks.iter().all(|attack| attack.is_of_signed()) => {
+            "Refused, because no mirror shows a state that may be used: "
+        }
+        _ => "Refused, because it is not what the notary signed: ",
+    }
 }
 
 /// The signed state says that there is no such project.

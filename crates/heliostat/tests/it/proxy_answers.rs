@@ -40,6 +40,22 @@ fn an_outage_is_an_outage() {
     assert_says(answer.text(), &[&gone.url(), "No mirror can be used"]);
 }
 
+/// What answers at a mistyped address withholds nothing that was signed.
+#[test]
+fn an_address_where_no_mirror_is_is_an_outage_and_told() {
+    let signed = world(1);
+    let mirror = TreeMirror::serve(signed.tree());
+    let elsewhere = format!("{}elsewhere/", mirror.url());
+    let proxy = signed.proxy_at(std::slice::from_ref(&elsewhere), &[]);
+    let answer = ask(&proxy.url, "simple/beta/");
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let says = [&elsewhere, "is no heliostat mirror", "check the address"];
+    assert_says(answer.text(), &says);
+    proxy.stop().assert_code(0);
+    let proxy = signed.proxy_at(&[elsewhere, mirror.url()], &[]);
+    assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);
+}
+
 #[test]
 fn who_is_behind_is_no_liar_and_is_used_again_once_it_has_caught_up() {
     let mut signed = world(4);
@@ -52,7 +68,9 @@ fn who_is_behind_is_no_liar_and_is_used_again_once_it_has_caught_up() {
     std::thread::sleep(SETTLED);
     let refused = ask(&proxy.url, "simple/alpha/");
     assert_eq!(refused.status, 422, "{refused:?}");
-    assert_says(refused.text(), &["rollback", &mirror.url()]);
+    let says = ["because it is older than what was seen before", "rollback"];
+    assert_says(refused.text(), &says);
+    assert_says(refused.text(), &[&mirror.url()]);
     mirror.move_to(signed.tree());
     assert_eq!(ask(&proxy.url, "simple/alpha/").status, 200);
     assert_eq!(signed.trusted_version("timestamp"), 2);
@@ -99,6 +117,8 @@ fn a_state_may_be_too_old_before_it_expires() {
     assert_eq!(refused.status, 422, "{refused:?}");
     let says = ["freeze", "was signed at", day, "--max-staleness"];
     assert_says(refused.text(), &says);
+    let offered = format!("{} showed timestamp 2", mirror.url());
+    assert_says(refused.text(), &["because it is out of date", &offered]);
     proxy.stop().assert_code(0);
     let proxy = signed.proxy_with(&[&mirror], &["--max-staleness", "345600"]);
     assert_eq!(ask(&proxy.url, "simple/beta/").status, 200);

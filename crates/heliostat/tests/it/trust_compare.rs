@@ -110,6 +110,7 @@ fn a_notary_that_says_two_things_is_found_out_with_the_proof() {
         refused.text(),
         &["split view", &mirror.url(), "trust compare"],
     );
+    assert_says(refused.text(), &["says two different things: "]);
     proxy.stop().assert_code(0);
     let evidence = std::fs::read_dir(state.join("evidence/proof")).unwrap();
     assert_eq!(evidence.count(), 2);
