@@ -110,10 +110,8 @@ pub fn hash(
     path: &Path,
     mut pace: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Option<FileDigest>, StoreError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if disk::is_absent(&error) => return Ok(None),
-        Err(error) => return Err(StoreError::io("open", path, error)),
+    let Some(file) = disk::open_regular(path)? else {
+        return Ok(None);
     };
     let mut sha256 = sha2::Sha256::new();
     let mut blake2b = blake2::Blake2b::<U32>::default();

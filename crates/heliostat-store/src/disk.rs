@@ -215,6 +215,11 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
+/// Whether the error says that links lead in a circle.
+pub(crate) fn is_circle(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
 /// Opens a file below `root` for reading. `None` where there is no such file, where it is not a regular file, or where
 /// a symbolic link on the way leaves `root`.
 pub(crate) fn open_below(root: &File, relative: &str) -> io::Result<Option<OpenFile>> {
@@ -240,6 +245,24 @@ pub(crate) fn open_below(root: &File, relative: &str) -> io::Result<Option<OpenF
         stamp: stamp_of(&metadata),
         file,
     }))
+}
+
+/// Opens a regular file for reading, wherever links lead; nothing else is waited for. `None` where nothing is there.
+pub(crate) fn open_regular(path: &Path) -> Result<Option<File>, StoreError> {
+    let irregular = || StoreError::NotAFile(path.to_owned());
+    let file = match rustix::fs::open(path, READ_FLAGS, Mode::empty()) {
+        Ok(descriptor) => File::from(descriptor),
+        Err(Errno::NXIO) => return Err(irregular()),
+        Err(error) if is_absent(&error.into()) => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", path, error)),
+    };
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|error| StoreError::io("look at", path, error))?;
+    if metadata.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(irregular())
+    }
 }
 
 /// What identifies the present state of a file below `root`, from one cheap call that follows no link at the end.

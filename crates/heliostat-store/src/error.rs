@@ -22,6 +22,9 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// A pipe, a directory or the like, where a file is wanted.
+    #[error("`{}` is no regular file and is not opened", .0.display())]
+    NotAFile(PathBuf),
     /// The database refused.
     #[error("could not {operation} in the catalog `{}`", path.display())]
     Catalog {
@@ -186,7 +189,13 @@ impl StoreError {
             | Self::Synced(_)
             | Self::StillListed(_)
             | Self::NoProvenancePlace(_) => ErrorKind::Refused,
+            Self::NotAFile(_) => ErrorKind::Other,
         }
+    }
+
+    /// Whether one file cannot be read, which says nothing of the others.
+    pub const fn is_of_one_file(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::NotAFile(_))
     }
 
     /// Whether the bytes were not those that were promised.

@@ -94,14 +94,9 @@ impl Foreign {
         }
     }
 
-    /// A file, open; `None` where there is no such file.
+    /// A file, open; `None` where there is no such file, an error where it is none that could be read: a pipe, say.
     pub fn open(&self, path: &RelPath) -> Result<Option<File>, StoreError> {
-        let path = self.root.join(path.as_str());
-        match File::open(&path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if disk::is_absent(&error) => Ok(None),
-            Err(error) => Err(StoreError::io("open", path, error)),
-        }
+        disk::open_regular(&self.root.join(path.as_str()))
     }
 
     /// A file's content; `None` where there is no such file, an error where it is larger than the limit.
@@ -149,8 +144,10 @@ impl Iterator for Walk {
                     size_bytes: metadata.len(),
                 },
                 Ok(_) => EntryKind::Other,
-                // A link to nowhere; or it went while we were walking, and the caller will find that.
-                Err(error) if disk::is_absent(&error) => EntryKind::Other,
+                // A link to nowhere or in a circle; or it went while we were walking, and the caller will find that.
+                Err(error) if disk::is_absent(&error) || disk::is_circle(&error) => {
+                    EntryKind::Other
+                }
                 Err(error) => return Some(Err(StoreError::io("look at", path, error))),
             };
             return Some(Ok(self.entry(path, kind)));

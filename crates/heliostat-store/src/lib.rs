@@ -51,7 +51,7 @@ pub use record::{
     FileRow, Keeper, LedgerEntry, Part, ProjectRecord, ProjectState, Validators, Weight,
 };
 pub use recover::{Recovery, RootState};
-pub use repair::document;
+pub use repair::{document, document_places};
 pub use signed::{
     MetadataFile, MetadataStep, Notary, Origin, Pending, Places, Publication, RoleState, Target,
     Unsigned, place_of,

@@ -20,6 +20,17 @@ pub fn document(record: &ProjectRecord, kind: PageKind) -> Option<Vec<u8>> {
     }
 }
 
+/// Where a project's documents stand, relative to the tree, and what each of them is; the JSON page comes first.
+pub fn document_places(name: &ProjectName) -> [(PageKind, String); 4] {
+    let place = |kind| (kind, layout::page(name, kind));
+    [
+        place(PageKind::Json),
+        place(PageKind::Html),
+        (PageKind::Html, layout::page_index(name)),
+        place(PageKind::Legacy),
+    ]
+}
+
 impl Store {
     /// Writes a project's documents again from its record, leaving alone those that are right; tells whether the
     /// catalog has the project.

@@ -69,6 +69,8 @@ pub struct Problem {
 pub enum ProblemKind {
     /// A file that others name is not there.
     Missing,
+    /// It could not be read.
+    Unread,
     /// Past its expiry: the tree may only be old.
     Expired,
     /// Not what was signed, or not by enough of the right keys.
@@ -103,6 +105,8 @@ pub struct Report {
     pub targets: u64,
     /// What the tree claims to hold.
     pub coverage: Option<Coverage>,
+    /// The snapshot, where it is valid.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A check under way.
@@ -155,6 +159,7 @@ impl Check {
             bins: None,
             targets: 0,
             coverage: None,
+            snapshot: None,
         };
         Ok(Self {
             trusted,
@@ -238,11 +243,11 @@ impl Check {
         .collect()
     }
 
-    /// Takes that the file that was wanted cannot be read, and why: it is there, and it is not what it must be.
-    pub fn refuse(&mut self, reason: &str) {
+    /// Takes that the file that was wanted is there and cannot be taken, and why.
+    pub fn refuse(&mut self, kind: ProblemKind, reason: &str) {
         if let Some(wanted) = self.wanted() {
             let reason = crate::keys::shown_long(reason);
-            self.problem(&wanted.file, ProblemKind::Invalid, reason);
+            self.problem(&wanted.file, kind, reason);
             self.skip();
         }
     }
@@ -277,7 +282,10 @@ impl Check {
 
     /// What it came to.
     pub fn finish(self) -> Report {
-        self.report
+        Report {
+            snapshot: self.snapshot,
+            ..self.report
+        }
     }
 
     fn take_root(&mut self, file: &str, bytes: &[u8]) {

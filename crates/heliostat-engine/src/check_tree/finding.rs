@@ -20,13 +20,17 @@ pub struct Finding {
 pub enum FindingKind {
     /// Something that is signed, or that a signed page names, is not there.
     Missing,
-    /// A mirror does not give it now, and nothing is known of it: an error, a refusal, silence.
+    /// It cannot be had now, and nothing is known of it: an error, a refusal, silence, no file that could be read.
     Unanswered,
     /// The tree is right and too old.
     Expired,
-    /// A page stands there that nobody signed.
+    /// A file lies there that nothing signed names, so that nobody is led to it.
+    Stray,
+    /// A page or the like stands there, where installers look, and nobody signed it.
     Unsigned,
-    /// A page's plain copy is not the signed one: newer or older.
+    /// A page's plain copy lists fewer files than the signed one, and no others.
+    Fewer,
+    /// What must follow from a signed page, its plain copy first of all, is something else.
     Differs,
     /// Metadata of a kind that clients would not find.
     Odd,
@@ -35,9 +39,9 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// Whether bytes are not what somebody signed, rather than not there or too old.
+    /// Whether bytes that nobody signed stand where installers look, rather than none or old ones.
     pub const fn is_integrity(self) -> bool {
-        matches!(self, Self::Wrong)
+        matches!(self, Self::Unsigned | Self::Differs | Self::Wrong)
     }
 }
 
@@ -59,6 +63,7 @@ impl From<&Problem> for Finding {
     fn from(problem: &Problem) -> Self {
         let kind = match problem.kind {
             ProblemKind::Missing => FindingKind::Missing,
+            ProblemKind::Unread => FindingKind::Unanswered,
             ProblemKind::Expired => FindingKind::Expired,
             ProblemKind::Invalid => FindingKind::Wrong,
             ProblemKind::Odd => FindingKind::Odd,
@@ -86,8 +91,10 @@ pub struct TreeReport {
     pub absent: u64,
     /// Findings told.
     pub findings: u64,
-    /// Those of them that are about bytes that are not what was signed.
+    /// Those of them that are about bytes that nobody signed, where installers look.
     pub integrity: u64,
+    /// Those of them that are about files which nothing signed names.
+    pub strays: u64,
 }
 
 /// Counts what is told.
@@ -99,6 +106,7 @@ pub(super) struct Teller<F> {
 impl<F: FnMut(&Finding)> Teller<F> {
     pub(super) fn find(&mut self, finding: &Finding) {
         self.report.findings += 1;
+        self.report.strays += u64::from(finding.kind == FindingKind::Stray);
         self.report.integrity += u64::from(finding.kind.is_integrity());
         (self.tell)(finding);
     }

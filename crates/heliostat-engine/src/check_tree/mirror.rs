@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use heliostat_pypi::page::{MediaType, read_list, read_signed};
+use heliostat_pypi::page::{ProjectPage, read_signed};
 use heliostat_pypi::{ProjectName, Sha256};
-use heliostat_store::Expected;
-use heliostat_trust::check::{Check, Report, Wanted};
+use heliostat_store::{Expected, document_places};
+use heliostat_trust::check::{Check, ProblemKind, Wanted};
 use heliostat_trust::metadata::TargetFile;
 use heliostat_upstream::{
     Answer, Caches, Download, DownloadError, FailureKind, FileRequest, Upstream, UpstreamError,
@@ -17,10 +17,11 @@ use heliostat_upstream::{
 use sha2::Digest as _;
 use url::Url;
 
+use super::derived::{self, LISTS, Source};
 use super::finding::Teller;
 use super::parts::{Draw, Part, parts};
-use super::{Finding, FindingKind, NOT_SIGNED, PLAIN_DIFFERS, TreeCheck, TreeReport};
-use super::{consistent, holds_all, of, project_of};
+use super::{Doubts, Finding, FindingKind, NAMED, NOT_SIGNED, NOT_THERE, State, TreeCheck};
+use super::{TreeReport, consistent, holds_all, of, page_of, project_of};
 use crate::error::EngineError;
 
 /// So many things in a row that a mirror does not give end the check: it is down, and the rest would say so as well.
@@ -56,16 +57,9 @@ pub async fn check_mirror(
         .keys()
         .filter(|path| project_of(path).is_some());
     teller.report.pages = pages.count() as u64;
-    let mut doubts = Doubts::default();
+    let mut doubts = Doubts::new();
     remote.content(&state, &mut teller, &mut doubts).await?;
-    // Without valid metadata everything would count as unsigned. A tree of what somebody asked for may list what its
-    // upstream has.
-    if state.metadata.bins.is_some() && holds_all(&state.metadata) {
-        remote.listed(&state, &mut teller, &mut doubts).await?;
-    }
-    if !doubts.is_empty() {
-        remote.resolve(&state, doubts, &mut teller).await?;
-    }
+    remote.rest(&state, doubts, &mut teller).await?;
     Ok(teller.report)
 }
 
@@ -75,41 +69,29 @@ struct Remote<'a> {
     at_once: usize,
 }
 
-/// What a mirror's metadata says.
-struct State {
-    timestamp: Option<Bytes>,
-    targets: BTreeMap<String, TargetFile>,
-    metadata: Report,
-}
-
-/// What is wrong unless the mirror has gone on to a newer state in the meantime.
-#[derive(Default)]
-struct Doubts {
-    /// Plain pages that are not the signed ones, with the digest of what they are; `None` where there is none.
-    differing: Vec<(String, Option<Sha256>)>,
-    /// Pages in the root list that no target is.
-    unsigned: Vec<String>,
-}
-
-impl Doubts {
-    const fn is_empty(&self) -> bool {
-        self.differing.is_empty() && self.unsigned.is_empty()
-    }
-}
-
 /// What came of looking at one thing.
 enum Seen {
     Found(Finding),
     /// Nothing is known of it.
     Unanswered(String, UpstreamError),
     Page {
-        differs: Option<(String, Option<Sha256>)>,
+        doubts: Option<(ProjectName, Vec<Finding>)>,
         parts: Vec<Part>,
     },
     File {
         size_bytes: u64,
     },
     Absent,
+}
+
+impl Seen {
+    fn is_about(&self, path: &str) -> bool {
+        match self {
+            Self::Found(finding) => finding.path == path,
+            Self::Unanswered(unanswered, _) => unanswered == path,
+            _ => false,
+        }
+    }
 }
 
 impl Remote<'_> {
@@ -137,17 +119,13 @@ impl Remote<'_> {
                     }
                 }
                 Err(error) if error.kind() == FailureKind::Unfit => {
-                    check.refuse(&error.to_string());
+                    check.refuse(ProblemKind::Invalid, &error.to_string());
                 }
                 Err(error) => return Err(error.into()),
             }
             targets.extend(check.take_targets());
         }
-        Ok(State {
-            timestamp,
-            targets,
-            metadata: check.finish(),
-        })
+        Ok(State::new(timestamp, targets, check.finish()))
     }
 
     /// The next metadata files that the check is going to want.
@@ -204,7 +182,7 @@ impl Remote<'_> {
         let mut files = stream::iter(parts)
             .map(|part| self.part(part, holds_all))
             .buffer_unordered(self.at_once);
-        let mut none = Doubts::default();
+        let mut none = Doubts::new();
         while let Some(seen) = files.next().await {
             for seen in seen {
                 settle(seen, teller, &mut none, unanswered)?;
@@ -216,36 +194,87 @@ impl Remote<'_> {
     /// One signed target: its consistent copy, its plain copy, and what it names.
     async fn page(&self, path: &str, file: TargetFile) -> Vec<Seen> {
         let copy = consistent(path, file);
-        let found = |kind, reason: &str| vec![Seen::Found(Finding::new(&*copy, kind, reason))];
-        let bytes = match self.get(&copy, file.size_bytes).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return found(FindingKind::Missing, "it is signed and not there"),
-            Err(error) => return vec![failed(copy, error)],
+        let bytes = match self.signed(&copy, file).await {
+            Ok(bytes) => bytes,
+            Err(seen) => return vec![seen],
         };
-        if Sha256::of(&bytes) != file.sha256 {
-            return found(FindingKind::Wrong, "it is not what was signed");
-        }
         let Some(project) = project_of(path) else {
-            return Vec::new();
+            return match self.get(path, file.size_bytes).await {
+                Ok(Some(plain)) if plain != bytes => {
+                    let kind = FindingKind::Differs;
+                    vec![Seen::Found(Finding::new(path, kind, NOT_SIGNED))]
+                }
+                Ok(_) => Vec::new(),
+                Err(error) => vec![failed(path.to_owned(), error)],
+            };
         };
-        let limits = self.mirror.limits();
+        let page = match read_signed(&project, &bytes) {
+            Ok(page) => page,
+            Err(error) => {
+                let kind = FindingKind::Wrong;
+                return vec![Seen::Found(Finding::new(copy, kind, error.to_string()))];
+            }
+        };
+        let (doubts, mut seen) = self.plain(&project, Some((&page, &bytes))).await;
+        seen.push(Seen::Page {
+            doubts: Some((project.clone(), doubts)).filter(|(_, doubts)| !doubts.is_empty()),
+            parts: parts(&project, &page),
+        });
+        seen
+    }
+
+    /// The consistent copy of a target.
+    async fn signed(&self, copy: &str, file: TargetFile) -> Result<Bytes, Seen> {
+        let found = |kind, reason: &str| Err(Seen::Found(Finding::new(copy, kind, reason)));
+        match self.get(copy, file.size_bytes).await {
+            Ok(Some(bytes)) if Sha256::of(&bytes) == file.sha256 => Ok(bytes),
+            Ok(Some(_)) => found(FindingKind::Wrong, NOT_SIGNED),
+            Ok(None) => found(FindingKind::Missing, NOT_THERE),
+            Err(error) => Err(failed(copy.to_owned(), error)),
+        }
+    }
+
+    /// What is wrong with a project's plain documents, also at the address that installers ask, and what the mirror did
+    /// not give.
+    async fn plain(
+        &self,
+        project: &ProjectName,
+        signed: Option<(&ProjectPage, &[u8])>,
+    ) -> (Vec<Finding>, Vec<Seen>) {
+        let limit_bytes = self.mirror.limits().page_bytes_max;
         let mut seen = Vec::new();
-        let differs = match self.get(path, limits.page_bytes_max).await {
-            Ok(plain) if plain.as_ref() == Some(&bytes) => None,
-            Ok(plain) => Some((path.to_owned(), plain.map(|plain| Sha256::of(&plain)))),
+        let mut found = Vec::new();
+        for (_, path) in document_places(project) {
+            found.push(self.plain_or_seen(&path, limit_bytes, &mut seen).await);
+        }
+        let mut doubts = derived::judge(project, signed, &found, Source::Server);
+        doubts.retain(|finding| !seen.iter().any(|seen| seen.is_about(&finding.path)));
+        let asked = format!("simple/{project}/");
+        let answer = self.plain_or_seen(&asked, limit_bytes, &mut seen).await;
+        doubts.extend(derived::judge_answer(
+            &asked,
+            signed,
+            answer.as_deref(),
+            &found,
+        ));
+        (doubts, seen)
+    }
+
+    /// A document; what is longer than any can be counts as one that is empty.
+    async fn plain_or_seen(
+        &self,
+        path: &str,
+        limit_bytes: u64,
+        seen: &mut Vec<Seen>,
+    ) -> Option<Bytes> {
+        match self.get(path, limit_bytes).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == FailureKind::Unfit => Some(Bytes::new()),
             Err(error) => {
                 seen.push(failed(path.to_owned(), error));
                 None
             }
-        };
-        match read_signed(&project, &bytes) {
-            Ok(page) => seen.push(Seen::Page {
-                differs,
-                parts: parts(&project, &page),
-            }),
-            Err(error) => seen.extend(found(FindingKind::Wrong, &error.to_string())),
         }
-        seen
     }
 
     /// A file, and where it is there what stands beside it.
@@ -288,8 +317,7 @@ impl Remote<'_> {
                 if !holds_all {
                     return Seen::Absent;
                 }
-                let reason = "a signed page names it";
-                return Seen::Found(Finding::new(path, FindingKind::Missing, reason));
+                return Seen::Found(Finding::new(path, FindingKind::Missing, NAMED));
             }
             Err(DownloadError::Upstream(error)) => return failed(path, error),
         };
@@ -299,67 +327,80 @@ impl Remote<'_> {
         }
     }
 
-    /// Pages that the root list names and that no target is.
-    async fn listed(
+    /// Root lists, and what was doubted until then: a mirror in use goes on while it is looked at, and what is right in
+    /// its newer state is right.
+    async fn rest(
         &self,
         state: &State,
+        mut doubts: Doubts,
         teller: &mut Teller<impl FnMut(&Finding)>,
-        doubts: &mut Doubts,
     ) -> Result<(), EngineError> {
-        const LIST: &str = "simple/index.v1_json";
-        let bytes = match self.get(LIST, self.mirror.limits().list_bytes_max).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                let reason =
-                    "there is no root list, so that pages which nobody signed are not seen";
-                teller.find(&Finding::new(LIST, FindingKind::Missing, reason));
-                return Ok(());
-            }
-            Err(error) => {
-                return settle(failed(LIST.to_owned(), error), teller, doubts, &mut 0).map(|_| ());
-            }
+        let mut seen = Vec::new();
+        let mut lists = Vec::new();
+        for path in LISTS {
+            let limit_bytes = self.mirror.limits().list_bytes_max;
+            lists.push(self.plain_or_seen(path, limit_bytes, &mut seen).await);
+        }
+        let mut listed = derived::judge_lists(&lists);
+        (listed.findings).retain(|finding| !seen.iter().any(|seen| seen.is_about(&finding.path)));
+        seen.extend(listed.findings.into_iter().map(Seen::Found));
+        // Without valid metadata everything would count as unsigned. A tree of what somebody asked for may list what its
+        // upstream has.
+        let is_whole = state.is_whole() && holds_all(&state.metadata);
+        let projects = listed.projects.filter(|_| is_whole);
+        if let Some(projects) = &projects {
+            state.doubt_listed(projects, &mut doubts);
+        }
+        let lacking = |state: &State| {
+            projects
+                .as_ref()
+                .and_then(|projects| state.lacking(projects))
         };
-        match read_list(&bytes, MediaType::Json) {
-            Ok(list) => {
-                let paths = list.projects.iter().map(|(name, _)| page_of(name));
-                let unsigned = paths.filter(|path| !state.targets.contains_key(path));
-                doubts.unsigned.extend(unsigned);
+        let mut newer = None;
+        if !doubts.is_empty() || lacking(state).is_some() {
+            newer = self.newer(state).await?;
+        }
+        for (project, doubts) in doubts {
+            match &newer {
+                None => seen.extend(doubts.into_iter().map(Seen::Found)),
+                Some(newer) => seen.extend(self.resolved(&project, newer).await),
             }
-            Err(error) => {
-                teller.find(&Finding::new(LIST, FindingKind::Odd, error.to_string()));
-            }
+        }
+        seen.extend(lacking(newer.as_ref().unwrap_or(state)).map(Seen::Found));
+        let mut unanswered = 0;
+        for seen in seen {
+            settle(seen, teller, &mut Doubts::new(), &mut unanswered)?;
         }
         Ok(())
     }
 
-    /// Tells what is wrong for certain: a mirror in use goes on while it is looked at, and a page that is the one of its
-    /// newer state is right.
-    async fn resolve(
-        &self,
-        state: &State,
-        doubts: Doubts,
-        teller: &mut Teller<impl FnMut(&Finding)>,
-    ) -> Result<(), EngineError> {
-        let limit = heliostat_trust::check::Limits::default().timestamp_bytes;
-        let timestamp = self.get("tuf/timestamp.json", limit).await.ok().flatten();
-        let newer = if timestamp == state.timestamp {
-            None
-        } else {
-            Some(self.state().await?).filter(|newer| newer.metadata.problems.is_empty())
+    /// The state that the mirror has gone on to, where it has.
+    async fn newer(&self, state: &State) -> Result<Option<State>, EngineError> {
+        let limit_bytes = heliostat_trust::check::Limits::default().timestamp_bytes;
+        let timestamp = self.get("tuf/timestamp.json", limit_bytes).await;
+        if timestamp.ok().flatten() == state.timestamp {
+            return Ok(None);
+        }
+        let newer = self.state().await?;
+        Ok(Some(newer).filter(|newer| newer.metadata.problems.is_empty()))
+    }
+
+    /// What is wrong with a project's plain documents in a newer state.
+    async fn resolved(&self, project: &ProjectName, newer: &State) -> Vec<Seen> {
+        let Some(file) = newer.page(project) else {
+            let (doubts, mut seen) = self.plain(project, None).await;
+            seen.extend(doubts.into_iter().map(Seen::Found));
+            return seen;
         };
-        let signed = |path: &str| newer.as_ref().map(|newer| newer.targets.get(path));
-        for (path, plain) in doubts.differing {
-            let is_newer = signed(&path).is_some_and(|file| file.map(|file| file.sha256) == plain);
-            if !is_newer {
-                teller.find(&Finding::new(path, FindingKind::Differs, PLAIN_DIFFERS));
+        let seen = self.page(&page_of(project), file).await.into_iter();
+        let plain = seen.flat_map(|seen| match seen {
+            Seen::Page { doubts, .. } => {
+                let doubts = doubts.map(|(_, doubts)| doubts).unwrap_or_default();
+                doubts.into_iter().map(Seen::Found).collect()
             }
-        }
-        for path in doubts.unsigned {
-            if signed(&path).flatten().is_none() {
-                teller.find(&Finding::new(path, FindingKind::Unsigned, NOT_SIGNED));
-            }
-        }
-        Ok(())
+            seen => vec![seen],
+        });
+        plain.collect()
     }
 
     /// A document of at most so many bytes; `None` where the mirror has none.
@@ -410,8 +451,11 @@ fn settle(
             teller.report.size_bytes += size_bytes;
         }
         Seen::Absent => teller.report.absent += 1,
-        Seen::Page { differs, parts } => {
-            doubts.differing.extend(differs);
+        Seen::Page {
+            doubts: found,
+            parts,
+        } => {
+            doubts.extend(found);
             return Ok(Some(parts));
         }
         Seen::Unanswered(..) => {}
@@ -432,8 +476,4 @@ fn failed(path: String, error: UpstreamError) -> Seen {
             Seen::Unanswered(path, error)
         }
     }
-}
-
-fn page_of(project: &ProjectName) -> String {
-    format!("simple/{project}/index.v1_json")
 }

@@ -1,33 +1,37 @@
 //! Checks a whole signed tree, as anybody might carry it, against a root: metadata, every signed page, every file that
 //! a page names. Needs no catalog; changes nothing.
 //!
-//! A tree on disk is looked at here, one behind an address by `mirror`; what is told of both is the same.
+//! A tree on disk is looked at by `directory`, where whatever lies about is seen, too (`strays`), one behind an address by
+//! `mirror`; what follows from signed pages and must be there as it does, `derived` judges for both.
 
+mod derived;
+mod directory;
 mod finding;
 mod mirror;
 mod parts;
+mod strays;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
-use heliostat_pypi::page::read_signed;
-use heliostat_pypi::{ProjectName, RelPath, Sha256};
-use heliostat_store::{Expected, Foreign, StoreError};
-use heliostat_trust::check::{Check, Limits};
+use bytes::Bytes;
+use heliostat_pypi::{ProjectName, Sha256};
+use heliostat_store::Expected;
+use heliostat_trust::bins::{Bin, BinCount};
+use heliostat_trust::check::{Check, Found, Limits, Report};
 use heliostat_trust::metadata::{Extent, TargetFile};
 use jiff::Timestamp;
 
+pub use directory::check_tree;
 pub use finding::{Finding, FindingKind, TreeReport};
 pub use mirror::check_mirror;
 pub use parts::FilesChecked;
 
 use crate::error::EngineError;
-use finding::Teller;
-use parts::{Draw, Part, parts};
 
-const PLAIN_DIFFERS: &str =
-    "the plain page is not the signed one; installers that verify nothing see another state";
-const NOT_SIGNED: &str = "no signed target is this page";
+const NOT_THERE: &str = "it is signed and not there";
+const NOT_SIGNED: &str = "it is not what was signed";
+const LISTED: &str = "the root list names it, and no signed target is its page";
+const NAMED: &str = "a signed page names it";
 
 /// What a tree is checked against, and how far.
 #[derive(Debug, Clone, Copy)]
@@ -47,47 +51,86 @@ impl TreeCheck<'_> {
     }
 }
 
-/// Checks the tree at `tree`, where `simple/` and `tuf/` are, and tells every finding as it is met. Blocking.
-pub fn check_tree(
-    tree: &Path,
-    what: &TreeCheck<'_>,
-    tell: impl FnMut(&Finding),
-) -> Result<TreeReport, EngineError> {
-    let mut check = what.begin()?;
-    let report = TreeReport::default();
-    let mut looker = Looker {
-        tree: Foreign::new(tree),
-        teller: Teller { report, tell },
-        signed: BTreeSet::new(),
-        draw: Draw::new(what.files),
-        holds_all: false,
-    };
-    let mut targets: Vec<(String, TargetFile)> = Vec::new();
-    while let Some(wanted) = check.wanted() {
-        let bytes = looker.read(&format!("tuf/{}", wanted.file), wanted.max_bytes)?;
-        check.take(bytes.as_deref());
-        targets.append(&mut check.take_targets());
-    }
-    let metadata = check.finish();
-    for problem in &metadata.problems {
-        looker.teller.find(&Finding::from(problem));
-    }
-    looker.holds_all = holds_all(&metadata);
-    for (path, file) in targets {
-        looker.target(&path, file)?;
-    }
-    for part in std::mem::replace(&mut looker.draw, Draw::new(FilesChecked::Nothing)).drawn() {
-        looker.part(&part)?;
-    }
-    // Without valid metadata everything would count as unsigned.
-    if metadata.bins.is_some() {
-        looker.unsigned()?;
-    }
-    Ok(looker.teller.report)
+/// What a tree's metadata says.
+struct State {
+    timestamp: Option<Bytes>,
+    targets: BTreeMap<String, TargetFile>,
+    metadata: Report,
+    /// The bins that are valid: what no other bin names, nobody knows.
+    bins: BTreeSet<u32>,
 }
 
+impl State {
+    fn new(
+        timestamp: Option<Bytes>,
+        targets: BTreeMap<String, TargetFile>,
+        metadata: Report,
+    ) -> Self {
+        let bin = |role: &Found| Bin::of_role(&role.role.parse().ok()?);
+        let bins = metadata.roles.iter().filter_map(bin);
+        let bins = bins.filter(|bin| Some(bin.count()) == metadata.bins);
+        Self {
+            timestamp,
+            targets,
+            bins: bins.map(Bin::index).collect(),
+            metadata,
+        }
+    }
+
+    /// How many bins there should be and are not valid.
+    fn unknown_bins(&self) -> u64 {
+        let bins = self.metadata.bins.map_or(0, |bins| u64::from(bins.get()));
+        bins.saturating_sub(self.bins.len() as u64)
+    }
+
+    /// Whether nobody signed a page of this project.
+    fn is_unsigned(&self, project: &ProjectName) -> bool {
+        let bin = |bins: BinCount| bins.bin_of(&page_of(project)).index();
+        self.page(project).is_none()
+            && (self.metadata.bins).is_some_and(|bins| self.bins.contains(&bin(bins)))
+    }
+
+    /// Whether all of it is valid so far that what is not among its targets is not signed.
+    const fn is_whole(&self) -> bool {
+        self.metadata.bins.is_some()
+    }
+
+    /// Whether it has a page of this project.
+    fn page(&self, project: &ProjectName) -> Option<TargetFile> {
+        self.targets.get(&page_of(project)).copied()
+    }
+
+    /// What a root list lacks, in a tree that says that it holds everything.
+    fn lacking(&self, listed: &BTreeSet<ProjectName>) -> Option<Finding> {
+        let signed = self.targets.keys().filter_map(|path| project_of(path));
+        let mut lacking = signed.filter(|project| !listed.contains(project));
+        let first = lacking.next()?;
+        let reason = format!(
+            "{} projects whose pages are signed are not in it, first `{first}`",
+            1 + lacking.count()
+        );
+        let list = derived::LISTS[0];
+        Some(Finding::new(list, FindingKind::Missing, reason))
+    }
+
+    /// Notes which projects of a root list nobody signed, but for those of which that is known.
+    fn doubt_listed(&self, listed: &BTreeSet<ProjectName>, doubts: &mut Doubts) {
+        for project in listed {
+            if self.is_unsigned(project) {
+                doubts.entry(project.clone()).or_insert_with(|| {
+                    let path = page_of(project);
+                    vec![Finding::new(path, FindingKind::Unsigned, LISTED)]
+                });
+            }
+        }
+    }
+}
+
+/// What is wrong with plain pages, unless the tree has gone on to a newer state in the meantime.
+type Doubts = BTreeMap<ProjectName, Vec<Finding>>;
+
 /// Whether a file that a page names and that is not there is a finding.
-fn holds_all(metadata: &heliostat_trust::check::Report) -> bool {
+fn holds_all(metadata: &Report) -> bool {
     metadata
         .coverage
         .as_ref()
@@ -106,116 +149,8 @@ fn project_of(path: &str) -> Option<ProjectName> {
     directory.strip_prefix("simple/")?.parse().ok()
 }
 
-struct Looker<F> {
-    tree: Foreign,
-    teller: Teller<F>,
-    signed: BTreeSet<String>,
-    draw: Draw,
-    holds_all: bool,
-}
-
-impl<F: FnMut(&Finding)> Looker<F> {
-    fn find(&mut self, path: &str, kind: FindingKind, reason: &str) {
-        self.teller.find(&Finding::new(path, kind, reason));
-    }
-
-    fn read(&self, path: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Ok(path) = path.parse::<RelPath>() else {
-            return Ok(None);
-        };
-        // One byte more than is allowed stands for what is too long, so that it is seen to be, and told as a finding.
-        let length = limit_bytes.saturating_add(1);
-        match self.tree.read(&path, length) {
-            Err(StoreError::TooLarge { .. }) => {
-                Ok(Some(vec![0; usize::try_from(length).unwrap_or_default()]))
-            }
-            read => read,
-        }
-    }
-
-    /// One signed target: its consistent copy, and what that names.
-    fn target(&mut self, path: &str, file: TargetFile) -> Result<(), EngineError> {
-        let copy = consistent(path, file);
-        let project = project_of(path);
-        self.teller.report.pages += u64::from(project.is_some());
-        self.signed
-            .extend(project.as_ref().map(ToString::to_string));
-        let Some(bytes) = self.read(&copy, file.size_bytes)? else {
-            self.find(&copy, FindingKind::Missing, "it is signed and not there");
-            return Ok(());
-        };
-        if Sha256::of(&bytes) != file.sha256 {
-            self.find(&copy, FindingKind::Wrong, "it is not what was signed");
-            return Ok(());
-        }
-        let Some(project) = project else {
-            return Ok(());
-        };
-        if self.read(path, file.size_bytes)?.as_ref() != Some(&bytes) {
-            self.find(path, FindingKind::Differs, PLAIN_DIFFERS);
-        }
-        let page = match read_signed(&project, &bytes) {
-            Ok(page) => page,
-            Err(error) => {
-                self.find(&copy, FindingKind::Wrong, &error.to_string());
-                return Ok(());
-            }
-        };
-        for part in parts(&project, &page) {
-            self.teller.report.named += 1;
-            if let Some(part) = self.draw.take(part) {
-                self.part(&part)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A file, and where it is there what stands beside it.
-    fn part(&mut self, part: &Part) -> Result<(), EngineError> {
-        if self.file(&part.path, &part.expected)? {
-            for (path, sha256) in &part.beside {
-                self.file(path, &of(*sha256))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a file is there; told where it should be and is not, or is another one.
-    fn file(&mut self, path: &str, expected: &Expected) -> Result<bool, EngineError> {
-        let place = self.tree.root().join(path);
-        let found = heliostat_store::hash(&place, |_| std::ops::ControlFlow::Continue(()))?;
-        let Some(found) = found else {
-            if self.holds_all {
-                self.find(path, FindingKind::Missing, "a signed page names it");
-            } else {
-                self.teller.report.absent += 1;
-            }
-            return Ok(false);
-        };
-        self.teller.report.files += 1;
-        self.teller.report.size_bytes += found.size_bytes;
-        if let Err(error) = expected.check(found.sha256, found.size_bytes) {
-            self.find(path, FindingKind::Wrong, &error.to_string());
-        }
-        Ok(true)
-    }
-
-    /// Pages that stand in the tree and that no target is.
-    fn unsigned(&mut self) -> Result<(), EngineError> {
-        let Ok(simple) = "simple".parse::<RelPath>() else {
-            return Ok(());
-        };
-        for name in self.tree.names(Some(&simple))? {
-            let path = format!("simple/{name}/index.v1_json");
-            let is_page = path
-                .parse::<RelPath>()
-                .is_ok_and(|path| self.tree.root().join(path.as_str()).is_file());
-            if is_page && !self.signed.contains(&name) {
-                self.find(&path, FindingKind::Unsigned, NOT_SIGNED);
-            }
-        }
-        Ok(())
-    }
+fn page_of(project: &ProjectName) -> String {
+    format!("simple/{project}/index.v1_json")
 }
 
 const fn of(sha256: Sha256) -> Expected {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use heliostat_pypi::page::{CoreMetadata, PageFile};
 use heliostat_pypi::{Sha256, TreePath};
 use heliostat_store::{
-    FileRow, Keeper, PageKind, Part, ProjectRecord, Store, StoreError, document,
+    FileRow, Keeper, Part, ProjectRecord, Store, StoreError, document, document_places,
 };
 use heliostat_trust::attest::AttestationPolicy;
 
@@ -18,6 +18,7 @@ use super::{Pace, VerifyOptions};
 use crate::attestations::doubt;
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::ledger::reason_of;
 
 /// What was found in one project.
 #[derive(Debug, Default)]
@@ -63,8 +64,11 @@ pub(super) async fn check(
     let mut provenance = BTreeSet::new();
     let hashes = stream::iter(checks).map(|check| async {
         let (path, part, project) = (check.path.clone(), check.part, record.page.name.clone());
-        let hash = move |store: &Store| {
-            store.hash_file(&project, &path, part, |_| ControlFlow::Continue(()))
+        let hash = move |store: &Store| match store
+            .hash_file(&project, &path, part, |_| ControlFlow::Continue(()))
+        {
+            Err(error) if error.is_of_one_file() => Ok(Err(reason_of(&error))),
+            digest => digest.map(Ok),
         };
         let digest = context.on_disk(hash).await?;
         Ok::<_, EngineError>((check, digest))
@@ -73,6 +77,15 @@ pub(super) async fn check(
     while let Some(result) = hashes.next().await {
         let (check, digest) = result?;
         let path = path_of(&check);
+        let digest = match digest {
+            Ok(digest) => digest,
+            Err(why) => {
+                let expected = check.sha256.map(|sha256| format!("sha256 {sha256}"));
+                let kind = ProblemKind::Corrupt;
+                (found.problems).push(problem(record, kind, path, expected, Some(why)));
+                continue;
+            }
+        };
         let Some(digest) = digest else {
             let expected = check.sha256.map(|sha256| sha256.to_string());
             found
@@ -170,24 +183,17 @@ fn wrong_pages(
 ) -> Result<Vec<(String, ProblemKind)>, StoreError> {
     let name = &record.page.name;
     let mut wrong = Vec::new();
-    for (kind, path) in [
-        (PageKind::Json, format!("simple/{name}/index.v1_json")),
-        (PageKind::Html, format!("simple/{name}/index.v1_html")),
-        (PageKind::Html, format!("simple/{name}/index.html")),
-        (PageKind::Legacy, format!("pypi/{name}/json")),
-    ] {
+    for (kind, path) in document_places(name) {
         let Some(expected) = document(record, kind) else {
             continue;
         };
         let Ok(place) = path.parse() else { continue };
-        let problem = match store.open_public(&place)? {
-            None => ProblemKind::PageMissing,
-            Some(open) => {
-                if is_same(open.file, &expected) {
-                    continue;
-                }
-                ProblemKind::PageDiffers
-            }
+        let problem = match store.open_public(&place) {
+            Ok(None) => ProblemKind::PageMissing,
+            Ok(Some(open)) if is_same(&open.file, &expected) => continue,
+            Ok(Some(_)) => ProblemKind::PageDiffers,
+            Err(error) if error.is_of_one_file() => ProblemKind::PageDiffers,
+            Err(error) => return Err(error),
         };
         wrong.push((path, problem));
     }

@@ -9,6 +9,7 @@ use super::problem::{Problem, ProblemKind, Repaired};
 use super::project::is_same;
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::ledger::reason_of;
 
 pub(super) async fn check(context: &Context, repair: Repair) -> Result<Vec<Problem>, EngineError> {
     let mut problems = context.on_disk(strays).await?;
@@ -35,7 +36,16 @@ fn strays(store: &Store) -> Result<Vec<Problem>, StoreError> {
     for top in ["packages", "integrity", "simple", "pypi"] {
         let Ok(below) = top.parse() else { continue };
         for entry in Foreign::new(&store.web()).walk(Some(&below)) {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.is_of_one_file() => {
+                    let mut unread = problem(ProblemKind::Corrupt, None, top.to_owned());
+                    unread.found = Some(reason_of(&error));
+                    problems.push(unread);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let shown = || entry.path.display().to_string();
             match (&entry.relative, entry.kind) {
                 (Some(path), EntryKind::File { .. }) => {
@@ -43,6 +53,8 @@ fn strays(store: &Store) -> Result<Vec<Problem>, StoreError> {
                         problems.push(problem);
                     }
                 }
+                // In the place of a file or page it has been told as what that is not.
+                (Some(path), EntryKind::Other) if store.answers_for(path)? => {}
                 (None, _) | (_, EntryKind::Other) => {
                     problems.push(problem(ProblemKind::Orphan, None, shown()));
                 }

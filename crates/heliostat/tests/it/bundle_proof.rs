@@ -466,7 +466,7 @@ fn a_state_that_does_not_fit_what_is_here_is_told_before_anything_changes() {
     assert_says(&import.stdout, &["1 project held here without a signature"]);
     same_metadata(gap);
     let verify = signed.verify();
-    verify.assert_code(1);
+    verify.assert_code(4);
     assert_says(&verify.stdout, &["unsigned", "simple/delta/"]);
 }
 

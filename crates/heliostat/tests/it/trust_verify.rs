@@ -137,15 +137,23 @@ fn whatever_a_mirror_does_with_pages_and_files_is_told() {
     let replace = |from: &str, to: &str| Twist::Replace(from.to_owned(), to.to_owned());
     let listed = replace("\"projects\":[", "\"projects\":[{\"name\":\"evil\"},");
     let longer = replace("\"files\":[", "\"files\":[ ");
-    let plain = "alpha/index.v1_json";
+    let (plain, html) = ("alpha/index.v1_json", "alpha/index.v1_html");
+    let evil = replace("../../packages/", "https://evil.invalid/packages/");
+    let other = replace("\"sha256\":\"", "\"sha256\":\"0");
+    let list = replace("alpha", "evil");
     let wheel = "zeta-3.0-py3-none-any.whl";
     told([
-        (plain, Twist::FlipLastByte, 1, "differs", plain),
+        (plain, Twist::FlipLastByte, 4, "differs", plain),
+        (plain, Twist::Status(404), 1, "missing", plain),
+        (html, Twist::FlipLastByte, 4, "differs", html),
+        ("alpha/index.html", evil, 4, "differs", "alpha/index.html"),
+        ("pypi/alpha/json", other, 4, "differs", "pypi/alpha/json"),
+        ("simple/index.html", list, 4, "differs", "simple/index.html"),
         (".index.v1_json", longer, 4, "wrong", ".index.v1_json"),
         (
             "simple/index.v1_json",
             listed,
-            1,
+            4,
             "unsigned",
             "simple/evil/",
         ),
@@ -155,6 +163,111 @@ fn whatever_a_mirror_does_with_pages_and_files_is_told() {
         (wheel, Twist::Status(404), 1, "missing", wheel),
         (wheel, Twist::Status(503), 1, "unanswered", wheel),
     ]);
+}
+
+/// What is done to a tree, the exit code, and what is told of which path.
+type Harm = (&'static str, fn(&Path), i32, &'static str);
+
+fn write(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, "evil").unwrap();
+}
+
+fn remove(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+}
+
+fn pipe(path: &Path) {
+    let _was_there = std::fs::remove_file(path);
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+/// What nobody can open, whoever they are.
+fn circle(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap();
+}
+
+#[test]
+fn whatever_lies_in_a_tree_and_is_not_signed_is_told_and_nothing_ends_the_check() {
+    let world = signed(small());
+    let root = root(&world.heliostat);
+    let tree = world.place("carried");
+    copy(&world.heliostat.web(), &tree);
+    verify(&root, tree.to_str().unwrap(), &[]).assert_code(0);
+    let wheel = world.path_in_tree("zeta-3.0-py3-none-any.whl");
+    let wheel = wheel.strip_prefix(world.heliostat.web()).unwrap();
+    let wheel: &'static str = wheel.to_str().unwrap().to_owned().leak();
+    let beside: &'static str = format!("{wheel}.exe").leak();
+    let rows: [Harm; 22] = [
+        ("simple/alpha/index.v1_json", write, 4, "differs"),
+        ("simple/alpha/index.v1_json", remove, 1, "missing"),
+        ("simple/alpha/index.v1_html", write, 4, "differs"),
+        ("simple/alpha/index.html", write, 4, "differs"),
+        ("simple/alpha/index.html", pipe, 1, "unanswered"),
+        ("simple/alpha/else.html", write, 4, "unsigned"),
+        ("simple/evil/index.html", write, 4, "unsigned"),
+        ("simple/evil/index.v1_json", write, 4, "unsigned"),
+        ("simple/Alpha/index.html", write, 4, "unsigned"),
+        ("simple/index.v1_html", write, 4, "differs"),
+        ("simple/index.html", write, 4, "differs"),
+        ("simple/index.v1_json", write, 4, "differs"),
+        ("pypi/alpha/json", write, 4, "differs"),
+        ("pypi/evil/json", write, 4, "unsigned"),
+        ("integrity/a/1/b/provenance", write, 1, "stray"),
+        (beside, write, 1, "stray"),
+        ("packages/evil.whl", write, 1, "stray"),
+        (wheel, pipe, 1, "unanswered"),
+        (wheel, circle, 1, "unanswered"),
+        ("tuf/9.root.json", write, 1, "odd"),
+        ("tuf/9.evil.json", write, 1, "odd"),
+        ("tuf/pipe", pipe, 1, "unanswered"),
+    ];
+    for (path, harm, code, kind) in rows {
+        let kept = std::fs::read(tree.join(path)).ok();
+        harm(&tree.join(path));
+        let finished = verify(&root, tree.to_str().unwrap(), &[]);
+        assert_eq!(finished.code(), Some(code), "{path}: {finished:?}");
+        let found = findings(&finished);
+        assert_eq!(found, [(kind.to_owned(), path.to_owned())], "{path}");
+        let _gone = std::fs::remove_file(tree.join(path));
+        if let Some(kept) = kept {
+            std::fs::write(tree.join(path), kept).unwrap();
+        }
+    }
+    // Every one of several is told, also after one that cannot be opened.
+    let copies = |project: &str| {
+        let directory = tree.join("simple").join(project);
+        let names = std::fs::read_dir(directory).unwrap();
+        let copy = |path: &PathBuf| path.to_str().unwrap().ends_with(".index.v1_json");
+        names.map(|name| name.unwrap().path()).find(copy).unwrap()
+    };
+    circle(&copies("alpha"));
+    write(&copies("beta"));
+    remove(&copies("delta"));
+    let finished = verify(&root, tree.to_str().unwrap(), &[]);
+    finished.assert_code(4);
+    let kinds: Vec<_> = findings(&finished)
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(kinds, ["unanswered", "wrong", "missing", "unanswered"]);
+    assert_eq!(report(&finished)["integrity"], 1);
+}
+
+#[test]
+fn a_page_that_nobody_signed_counts_as_bytes_that_nobody_signed() {
+    let world = signed(small());
+    write(&world.heliostat.web().join("simple/evil/index.v1_json"));
+    write(&world.heliostat.web().join("packages/evil"));
+    let verify = bare().args(["trust", "verify", "--root"]);
+    let verify = verify.arg(root(&world.heliostat));
+    let told = verify.arg(world.heliostat.web()).run();
+    told.assert_code(4);
+    let counts =
+        "2 findings, 1 of them bytes that nobody signed, 1 files that nothing signed names";
+    assert_says(&told.stderr, &[counts]);
 }
 
 #[test]
@@ -215,13 +328,10 @@ fn a_mirror_may_go_on_while_it_is_looked_at() {
     )
     .unwrap();
     let stale = verify(&root_file, &mirror.url(), &arguments);
-    stale.assert_code(1);
+    stale.assert_code(4);
     let found = findings(&stale);
-    for project in ["alpha", "delta"] {
-        let differs = (
-            "differs".to_owned(),
-            format!("simple/{project}/index.v1_json"),
-        );
-        assert!(found.contains(&differs), "{found:?}");
+    for (kind, project) in [("differs", "alpha"), ("missing", "delta")] {
+        let told = (kind.to_owned(), format!("simple/{project}/index.v1_json"));
+        assert!(found.contains(&told), "{found:?}");
     }
 }

@@ -271,3 +271,37 @@ fn a_mirror_that_is_not_there_is_a_wrong_use() {
     assert_says(&finished.stderr, &["there is no mirror at", "--data"]);
     assert!(!world.heliostat.data().exists());
 }
+
+#[test]
+fn what_is_no_file_or_cannot_be_read_is_told_and_never_waited_for() {
+    let world = world();
+    let pipe = |path: &Path| {
+        let _was_there = std::fs::remove_file(path);
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let wheel = world.path_in_tree(WHEEL);
+    pipe(&wheel);
+    pipe(&web(&world, "simple/beta/index.html"));
+    pipe(&web(&world, "packages/pipe"));
+    let metadata = metadata_path(&world);
+    std::fs::remove_file(&metadata).unwrap();
+    std::os::unix::fs::symlink(metadata.file_name().unwrap(), &metadata).unwrap();
+    let wheel = world.file(WHEEL).path();
+    let beside = format!("{wheel}.metadata");
+    let stray = web(&world, "packages/pipe").display().to_string();
+    assert_found(
+        &world,
+        &[
+            (&wheel, "is no regular file"),
+            (&beside, "could not open"),
+            ("simple/beta/index.html", "page missing"),
+            (&stray, "orphan"),
+        ],
+    );
+    std::fs::remove_file(web(&world, "packages/pipe")).unwrap();
+    let repair = world.verify(&["--repair"]);
+    assert_says(&repair.stdout, &["3 made good"]);
+    world.verify(&[]).assert_code(0);
+    world.assert_mirrors();
+}

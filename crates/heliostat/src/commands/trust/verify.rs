@@ -112,8 +112,12 @@ fn options(args: &TrustVerifyArgs, url: &Url) -> anyhow::Result<UpstreamOptions>
 }
 
 fn summary(report: &TreeReport) -> String {
+    let strays = match report.strays {
+        0 => String::new(),
+        strays => format!(", {strays} files that nothing signed names"),
+    };
     format!(
-        "{} signed pages, which name {} files, and {} files of {} bytes were checked; {} findings, {} of them bytes that nobody signed",
+        "{} signed pages, which name {} files, and {} files of {} bytes were checked; {} findings, {} of them bytes that nobody signed{strays}",
         report.pages,
         report.named,
         report.files,
