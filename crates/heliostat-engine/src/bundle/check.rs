@@ -113,9 +113,12 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
         Ok(self.checked)
     }
 
-    /// Verifies the metadata, of which no more comes, unless that was done.
+    /// Verifies the metadata, of which no more comes, unless that was done. Where some of it is to be had nowhere, that
+    /// is what is told, and no signature that does not hold for want of it.
     fn prove(&mut self) -> Result<(), EngineError> {
-        if let Some(prover) = self.prover.take() {
+        if let Some(prover) = self.prover.take()
+            && self.checked.lacks == 0
+        {
             self.checked.carried = Some(prover.prove(self.store)?);
         }
         Ok(())

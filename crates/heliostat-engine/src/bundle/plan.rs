@@ -232,19 +232,11 @@ impl<W: Write> Planner<'_, W> {
         Ok(self.writer.write(&Line::Project(project))?)
     }
 
-    /// Writes the lines of what proves the pages.
+    /// Writes the lines of what proves the pages. All of it goes along each time: it is small beside the files, and the
+    /// other side need not have kept it, as where it signs with keys of its own or took the state before unproved.
     fn trust(&mut self) -> Result<(), EngineError> {
         for item in self.signed.iter().flat_map(|state| &state.items) {
-            let mut item = item.clone();
-            if self
-                .older
-                .trust
-                .get(&item.path)
-                .is_some_and(|old| old.is_same(&item))
-            {
-                item.place = Place::Base;
-            }
-            self.writer.write(&Line::Trust(item))?;
+            self.writer.write(&Line::Trust(item.clone()))?;
         }
         Ok(())
     }
@@ -443,17 +435,11 @@ fn rel_path(project: &ProjectName, text: String) -> Result<RelPath, EngineError>
 struct Older {
     reader: Option<ManifestReader<Box<dyn BufRead>>>,
     next: Option<Box<Project>>,
-    /// What proves others; its lines come first.
-    trust: BTreeMap<RelPath, Item>,
 }
 
 impl Older {
     fn new(reader: Option<ManifestReader<Box<dyn BufRead>>>) -> Result<Self, EngineError> {
-        let mut older = Self {
-            reader,
-            next: None,
-            trust: BTreeMap::new(),
-        };
+        let mut older = Self { reader, next: None };
         older.advance()?;
         Ok(older)
     }
@@ -462,15 +448,9 @@ impl Older {
         let mut next = None;
         if let Some(reader) = &mut self.reader {
             while let Some(line) = reader.next_line()? {
-                match line {
-                    Line::Trust(item) => {
-                        self.trust.insert(item.path.clone(), item);
-                    }
-                    Line::Project(project) => {
-                        next = Some(Box::new(project));
-                        break;
-                    }
-                    _ => {}
+                if let Line::Project(project) = line {
+                    next = Some(Box::new(project));
+                    break;
                 }
             }
         }
