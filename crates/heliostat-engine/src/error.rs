@@ -67,6 +67,28 @@ pub enum EngineError {
         /// Why.
         reason: &'static str,
     },
+    /// A pattern that is to be exported selects nothing.
+    #[error(
+        "no project that is mirrored whole here, and signed where the mirror is, matches `{pattern}`"
+    )]
+    NothingMatches {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The state that a bundle is to build on is no earlier one of this mirror.
+    #[error("`--since` is a state of `{theirs}`, and nothing here is from there but from `{ours}`")]
+    BaseElsewhere {
+        /// The upstream that it names.
+        theirs: String,
+        /// Ours.
+        ours: String,
+    },
+    /// What a bundle does not have says nothing.
+    #[error("`--prune` needs a bundle of all that its mirror holds, and this one {reason}")]
+    PruneByPart {
+        /// What it is instead.
+        reason: &'static str,
+    },
     /// A bundle cannot be read, written or trusted.
     #[error(transparent)]
     Bundle(#[from] BundleError),

@@ -111,7 +111,11 @@ fn code_of(error: &anyhow::Error) -> Code {
         }
         if let Some(error) = cause.downcast_ref::<EngineError>() {
             return match error {
-                EngineError::NothingSelected | EngineError::NotMirrored { .. } => Code::Usage,
+                EngineError::NothingSelected
+                | EngineError::NotMirrored { .. }
+                | EngineError::NothingMatches { .. }
+                | EngineError::BaseElsewhere { .. }
+                | EngineError::PruneByPart { .. } => Code::Usage,
                 EngineError::Upstream(error) => upstream_code(error),
                 EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
                 EngineError::Store(error) => store_code(error),
@@ -282,6 +286,15 @@ fn bundle_hint(error: &EngineError) -> Option<String> {
         EngineError::NotMirrored { project, .. } => Some(format!(
             "`heliostat sync {project}` mirrors it; `heliostat export` without names takes everything that is mirrored"
         )),
+        EngineError::NothingMatches { .. } => Some(
+            "check its spelling; `heliostat export` without names takes everything that is mirrored".to_owned(),
+        ),
+        EngineError::BaseElsewhere { .. } => Some(
+            "give a bundle or manifest of the same upstream to `--since`, or leave it out for a whole bundle".to_owned(),
+        ),
+        EngineError::PruneByPart { .. } => Some(
+            "nothing was changed; leave out `--prune`, or make a bundle without names and `--since`".to_owned(),
+        ),
         EngineError::NotAsHeld(_) => {
             Some("`heliostat verify --repair` finds and mends it; no bundle was written".to_owned())
         }

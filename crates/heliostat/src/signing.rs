@@ -47,15 +47,15 @@ pub(crate) fn notary(
 /// The keys that the options name.
 fn signers(store: &Store, args: &SigningArgs) -> anyhow::Result<Vec<Signer>> {
     let usual = [SignerSource::File(store.keys().join(ONLINE_KEY))];
-    let sources = if args.online_key.is_empty() {
+    let sources = if args.keys.online_key.is_empty() {
         &usual[..]
     } else {
-        &args.online_key[..]
+        &args.keys.online_key[..]
     };
     sources
         .iter()
         .map(|source| {
-            let passphrase_file = args.online_passphrase_file.as_deref();
+            let passphrase_file = args.keys.online_passphrase_file.as_deref();
             signer(source, passphrase_file, &|| roots(store))
         })
         .collect()

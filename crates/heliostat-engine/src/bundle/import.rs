@@ -1,19 +1,19 @@
 //! Takes a bundle over: checks all of it, then what it builds on, then the room; only then changes anything.
 
-use std::collections::BTreeSet;
-
+use heliostat_pypi::Serial;
 use heliostat_pypi::bundle::{BundleError, BundleLimits, BundleReader, Coverage, Extent, Line};
 use heliostat_pypi::select::Selection;
-use heliostat_pypi::{ProjectName, Serial};
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Checked, Checker};
-use super::proof::{self, Against, Leaving, Proof};
+use super::leaving::{self, Leaving};
+use super::proof::{self, Against, Proof};
 use super::take::{Taken, Taker};
-use super::{Bundle, ImportOptions, ImportReport, Lack, Mode, Open, Others, SOURCE};
+use super::{Bundle, ImportOptions, ImportReport, Lack, Mode, Open, SOURCE};
 use crate::error::EngineError;
 use crate::events::{Event, Events, Stage};
+use crate::publish::{Published, Urge, publish_now};
 use crate::sync::Wishes;
 
 /// Room that is left on the disk, in bytes: for the catalog and what it writes while it commits.
@@ -37,39 +37,16 @@ pub fn import(
     };
     stage(Stage::Checking, 0, 0);
     let mut bundle = reader(open)?;
+    leaving::may_prune(options, bundle.header())?;
     let against = options.against.as_ref();
     let checked = Checker::new(store, events, against, &mut tell).check(&mut bundle, cancel)?;
-    if checked.lacks > 0 {
-        return Err(EngineError::BundleLacks {
-            lacks: checked.lacks,
-        });
-    }
-    let free_bytes = store.disk_free_bytes()?;
-    if checked.wanted_bytes.saturating_add(SPARE_BYTES) > free_bytes {
-        return Err(EngineError::NoRoom {
-            wanted_bytes: checked.wanted_bytes,
-            free_bytes,
-        });
-    }
+    is_there_all(store, &checked)?;
     let header = bundle.header().clone();
-    let mut report = ImportReport::of(&bundle, &checked);
-    let absent = match header.since {
-        None => absent(store, open)?,
-        Some(_) => Vec::new(),
-    };
-    report.not_in_it = absent.len() as u64;
+    let leaving = Leaving::decide(store, options, (&checked, &header), open)?;
+    let mut report = ImportReport::of(&bundle, &checked, &leaving);
     if let Some(against) = against {
-        let leaving = Leaving {
-            absent: &absent,
-            others: options.others,
-            removed: &checked.leaving,
-        };
-        report.proof = prove(
-            store,
-            (against, header.coverage),
-            (&checked, &leaving),
-            tell,
-        )?;
+        let promise = (against, header.coverage);
+        report.proof = prove(store, promise, (&checked, &leaving), tell)?;
     }
     if options.mode == Mode::CheckOnly {
         return Ok(report);
@@ -83,28 +60,64 @@ pub fn import(
     if carried.is_some() {
         proof::begin(store, options.now)?;
     }
-    select(store, open)?;
-    let taken = Taker::new(store, events, options.now).take(&mut reader(open)?, cancel)?;
-    report.add(taken);
-    if options.others == Others::Remove && !report.stopped {
-        forget(store, &absent)?;
-        let removed = Taker::new(store, events, options.now).remove_all(absent)?;
+    select(store, open, &leaving)?;
+    let taker = || Taker::new(store, events, options.now);
+    report.add(taker().take(&mut reader(open)?, &leaving, cancel)?);
+    if !leaving.absent.is_empty() && !report.stopped {
+        leaving.forget(store)?;
+        let removed = taker().remove_all(leaving.absent)?;
         report.removed += removed.removed;
         report.refused.extend(removed.refused);
-        report.not_in_it = 0;
     }
     if let Some(carried) = carried.filter(|_| report.is_complete()) {
         proof::settle(store, &carried, options.now)?;
     }
+    report.published = sign(store, options, events)?;
     report.serial = publish(store, &report, header.serial, events)?;
     Ok(report)
+}
+
+/// Everything that the bundle builds on must be here, and room for what it brings.
+fn is_there_all(store: &Store, checked: &Checked) -> Result<(), EngineError> {
+    let &Checked {
+        lacks,
+        wanted_bytes,
+        ..
+    } = checked;
+    if lacks > 0 {
+        return Err(EngineError::BundleLacks { lacks });
+    }
+    let free_bytes = store.disk_free_bytes()?;
+    if wanted_bytes.saturating_add(SPARE_BYTES) > free_bytes {
+        return Err(EngineError::NoRoom {
+            wanted_bytes,
+            free_bytes,
+        });
+    }
+    Ok(())
+}
+
+/// Signs what came, where the mirror signs with keys of its own.
+fn sign(
+    store: &Store,
+    options: &ImportOptions,
+    events: &Events,
+) -> Result<Option<Published>, EngineError> {
+    let Some(notary) = &options.notary else {
+        return Ok(None);
+    };
+    let published = publish_now(store, notary, options.now, Urge::WhenDue)?;
+    if let Some(published) = published {
+        events.tell(Event::Signed { published });
+    }
+    Ok(published)
 }
 
 /// Holds the bundle as a whole against what is signed, and what the mirror holds beyond it.
 fn prove(
     store: &Store,
     (against, promise): (&Against, Coverage),
-    (checked, leaving): (&Checked, &Leaving<'_>),
+    (checked, leaving): (&Checked, &Leaving),
     tell: impl FnMut(&Lack),
 ) -> Result<Option<Proof>, EngineError> {
     let Some(carried) = &checked.carried else {
@@ -128,26 +141,9 @@ fn reader(open: Open<'_>) -> Result<Bundle, EngineError> {
     Ok(BundleReader::open(first, second, BundleLimits::default())?)
 }
 
-/// Projects that earlier bundles brought and this one has not.
-fn absent(store: &Store, open: Open<'_>) -> Result<Vec<ProjectName>, EngineError> {
-    let wishes = Wishes::load(store)?;
-    let Some(brought) = wishes.sources.get(SOURCE) else {
-        return Ok(Vec::new());
-    };
-    let mut absent: BTreeSet<ProjectName> = brought.names.clone();
-    absent.extend(brought.resolved.keys().cloned());
-    let mut lines = super::manifest(open)?;
-    while let Some(line) = lines.next_line()? {
-        if let Line::Project(project) = line {
-            absent.remove(&project.name);
-        }
-    }
-    Ok(absent.into_iter().collect())
-}
-
 /// Remembers what the bundle brings as selected, so that a later sync does not take it for something nobody wants.
 /// Before anything is committed: what is wished for and not there yet does no harm.
-fn select(store: &Store, open: Open<'_>) -> Result<(), EngineError> {
+fn select(store: &Store, open: Open<'_>, leaving: &Leaving) -> Result<(), EngineError> {
     let mut wishes = Wishes::load(store)?;
     let mut brought = wishes.sources.remove(SOURCE).unwrap_or_default();
     let mut lines = super::manifest(open)?;
@@ -167,7 +163,7 @@ fn select(store: &Store, open: Open<'_>) -> Result<(), EngineError> {
                 });
                 brought.add_resolved(&project.name, files);
             }
-            Line::Removed(name) => {
+            Line::Removed(name) if leaving.goes(&name) => {
                 brought.names.remove(&name);
                 brought.resolved.remove(&name);
             }
@@ -176,17 +172,6 @@ fn select(store: &Store, open: Open<'_>) -> Result<(), EngineError> {
     }
     if brought != Selection::default() {
         wishes.sources.insert(SOURCE.to_owned(), brought);
-    }
-    Ok(wishes.save(store)?)
-}
-
-fn forget(store: &Store, names: &[ProjectName]) -> Result<(), EngineError> {
-    let mut wishes = Wishes::load(store)?;
-    if let Some(brought) = wishes.sources.get_mut(SOURCE) {
-        for name in names {
-            brought.names.remove(name);
-            brought.resolved.remove(name);
-        }
     }
     Ok(wishes.save(store)?)
 }
@@ -200,7 +185,7 @@ fn publish(
 ) -> Result<Option<Serial>, EngineError> {
     let root = store.root()?;
     let before = root.and_then(|root| root.serial);
-    let is_whole = !report.stopped && report.refused.is_empty();
+    let is_whole = report.is_complete();
     let serial = if is_whole { serial.max(before) } else { before };
     if root.is_none() || serial != before || store.is_root_behind()? {
         // The tree is as fresh as the bundle, not as its import.
@@ -213,7 +198,7 @@ fn publish(
 
 impl ImportReport {
     /// What is known before anything is taken.
-    fn of(bundle: &Bundle, checked: &Checked) -> Self {
+    fn of(bundle: &Bundle, checked: &Checked, leaving: &Leaving) -> Self {
         let header = bundle.header();
         Self {
             manifest: bundle.manifest(),
@@ -224,14 +209,20 @@ impl ImportReport {
             serial: None,
             updated: checked.updated,
             unchanged: checked.unchanged,
-            removed: checked.removed,
+            removed: if leaving.held_back > 0 {
+                0
+            } else {
+                checked.removed + leaving.absent.len() as u64
+            },
             newer: checked.newer,
-            not_in_it: 0,
+            not_in_it: leaving.not_in_it,
+            held_back: leaving.held_back,
             files: 0,
             size_bytes: checked.wanted_bytes,
             refused: Vec::new(),
             stopped: false,
             proof: None,
+            published: None,
         }
     }
 
@@ -248,7 +239,7 @@ impl ImportReport {
 
     /// Whether everything in the bundle is there now.
     pub fn is_complete(&self) -> bool {
-        self.refused.is_empty() && !self.stopped
+        self.refused.is_empty() && !self.stopped && self.held_back == 0
     }
 
     /// Whether it speaks for the whole upstream.

@@ -5,7 +5,9 @@
 //! the program. All calls block.
 
 mod check;
+mod header;
 mod import;
+mod leaving;
 mod pack;
 mod plan;
 mod proof;
@@ -14,6 +16,7 @@ mod take;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use heliostat_pypi::bundle::{Base, Coverage, End, ManifestReader};
 use heliostat_pypi::bundle::{BundleError, BundleLimits, BundleReader};
@@ -23,6 +26,8 @@ use heliostat_store::Store;
 use serde::Serialize;
 
 use crate::error::EngineError;
+use crate::publish::{Notary, Published};
+use crate::sync::DeleteLimit;
 
 pub use import::import;
 pub use pack::pack;
@@ -62,6 +67,9 @@ pub struct ExportPlan {
     pub made_at: i64,
     /// How much of the upstream it speaks for.
     pub coverage: Coverage,
+    /// The serial that the root list claims, below what failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
     /// The state that it builds on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Base>,
@@ -98,6 +106,10 @@ pub struct ImportOptions {
     pub against: Option<Against>,
     /// What happens to projects that earlier bundles brought and this one, which is whole, has not.
     pub others: Others,
+    /// How many projects may be removed.
+    pub delete_limit: DeleteLimit,
+    /// Who signs what came, where the mirror signs with keys of its own.
+    pub notary: Option<Arc<Notary>>,
     /// Whether anything is changed.
     pub mode: Mode,
 }
@@ -158,6 +170,8 @@ pub struct ImportReport {
     pub newer: u64,
     /// Projects that earlier bundles brought and this one, which is whole, has not.
     pub not_in_it: u64,
+    /// Projects that were to be removed and stay, because they are more than one run may remove.
+    pub held_back: u64,
     /// Files taken.
     pub files: u64,
     /// Bytes taken.
@@ -169,16 +183,9 @@ pub struct ImportReport {
     /// What was proved; nothing without a root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-}
-
-/// Reads a whole manifest, to know it is sound and what it is called.
-fn identify(open: Open<'_>) -> Result<Base, EngineError> {
-    let mut reader = manifest(open)?;
-    while reader.next_line()?.is_some() {}
-    Ok(Base {
-        manifest: reader.sha256(),
-        made_at: reader.header().made_at,
-    })
+    /// What was signed with the mirror's own keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
 }
 
 /// Opens the manifest of a bundle, or one that stands alone.

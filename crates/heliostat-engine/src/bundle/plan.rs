@@ -1,32 +1,28 @@
 //! Decides what is exported and writes it down as a manifest: the whole state, and of each thing whether its bytes go
 //! along or are on the other side already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, Write};
 
 use heliostat_pypi::bundle::{
-    BUNDLE_FORMAT, BundleError, BundleLimits, Coverage, Extent, Header, Item, Line, ManifestReader,
-    ManifestWriter, Place, Project,
+    BundleError, BundleLimits, Coverage, Extent, Item, Line, ManifestReader, ManifestWriter, Place,
+    Project,
 };
 use heliostat_pypi::page::{PageFile, ProjectPage, read_signed};
-use heliostat_pypi::select::{Selection, Want, Wanted};
+use heliostat_pypi::select::{NamePattern, Selection, Want, Wanted};
 use heliostat_pypi::{FileName, ProjectName, RelPath, Sha256, Specifiers};
 use heliostat_store::{Keeper, PageKind, ProjectRecord, Store, StoreError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::header::header;
 use super::signed::{SignedState, copy_path};
 use super::{ExportPlan, ExportRequest, Open, SignedExport};
 use crate::error::EngineError;
 use crate::events::{Event, Events, Stage};
-use crate::sync::{Files, Wishes};
 
 /// Projects read from the catalog at a time.
 const PROJECTS_AT_ONCE: usize = 256;
-/// Words of a selection that a manifest repeats.
-const WORDS_MAX: usize = 1_000;
-/// The longest of them, in characters.
-const WORD_CHARS_MAX: usize = 200;
 
 /// Writes the manifest of an export. `since` opens the bundle or manifest whose content the other side has. Changes
 /// nothing. Of a signed tree it is the state that was signed last; of others, the caller holds the sync lock, so that
@@ -40,7 +36,7 @@ pub fn plan<W: Write>(
 ) -> Result<ExportPlan, EngineError> {
     let made_at = Timestamp::from_second(request.now).unwrap_or(Timestamp::UNIX_EPOCH);
     let signed = SignedState::read(store)?;
-    let header = header(store, request, (made_at, signed.as_ref()), since)?;
+    let (header, lacking) = header(store, request, (made_at, signed.as_ref()), since)?;
     events.tell(Event::Stage {
         stage: Stage::Planning,
         projects: store.totals()?.projects,
@@ -60,6 +56,12 @@ pub fn plan<W: Write>(
         signed: signed.as_ref(),
         left_out: 0,
         unsigned: 0,
+        lacking,
+        idle: request
+            .selection
+            .iter()
+            .flat_map(|it| it.patterns.clone())
+            .collect(),
     };
     planner.trust()?;
     let mut after = None;
@@ -88,6 +90,7 @@ pub fn plan<W: Write>(
         manifest_bytes,
         made_at: made_at.as_second(),
         coverage: header.coverage,
+        serial: header.serial,
         since: header.since,
         end,
         left_out: planner.left_out,
@@ -98,69 +101,6 @@ pub fn plan<W: Write>(
             timestamp: state.timestamp,
         }),
     })
-}
-
-fn header(
-    store: &Store,
-    request: &ExportRequest,
-    (made_at, signed): (Timestamp, Option<&SignedState>),
-    since: Option<Open<'_>>,
-) -> Result<Header, EngineError> {
-    let wishes = Wishes::load(store)?;
-    let selection = wishes.selection();
-    let is_complete = request.selection.is_none()
-        && request.constraints.is_empty()
-        && selection == Selection::everything()
-        && wishes.files == Files::Take
-        && wishes.filter == heliostat_pypi::filter::FileFilter::default()
-        && signed.is_none_or(|state| state.is_complete);
-    let words = match &request.selection {
-        Some(_) => request.words.clone(),
-        None if is_complete => Vec::new(),
-        None => (words_of(&selection).into_iter())
-            .chain(request.words.iter().cloned())
-            .collect(),
-    };
-    let first = store.projects_after(None, 1)?;
-    let upstream = first
-        .into_iter()
-        .find_map(|(_, record)| record.ok())
-        .map(|record| record.upstream);
-    Ok(Header {
-        format: BUNDLE_FORMAT,
-        made_at,
-        coverage: if is_complete {
-            Coverage::Complete
-        } else {
-            Coverage::Selection
-        },
-        selection: words
-            .into_iter()
-            .take(WORDS_MAX)
-            .map(|word| word.chars().take(WORD_CHARS_MAX).collect())
-            .collect(),
-        upstream,
-        serial: store.root()?.and_then(|root| root.serial),
-        since: since.map(super::identify).transpose()?,
-    })
-}
-
-/// What was selected, as words.
-fn words_of(selection: &Selection) -> Vec<String> {
-    let everything = selection.is_everything().then(|| "*".to_owned());
-    let patterns = selection.patterns.iter().map(ToString::to_string);
-    let names = selection.names.iter().chain(selection.required.keys());
-    let names = names
-        .chain(selection.locked.keys())
-        .chain(selection.resolved.keys());
-    let mut words: Vec<String> = everything
-        .into_iter()
-        .chain(patterns)
-        .chain(names.map(ToString::to_string))
-        .collect();
-    words.sort();
-    words.dedup();
-    words
 }
 
 /// Goes through the catalog and the older manifest side by side; both are sorted by name.
@@ -174,6 +114,10 @@ struct Planner<'a, W: Write> {
     signed: Option<&'a SignedState>,
     left_out: u64,
     unsigned: u64,
+    /// Projects that exist, whether or not they are in it.
+    lacking: BTreeSet<ProjectName>,
+    /// Patterns of the call that have selected nothing so far.
+    idle: Vec<NamePattern>,
 }
 
 impl<W: Write> Planner<'_, W> {
@@ -229,6 +173,7 @@ impl<W: Write> Planner<'_, W> {
                 }
             }
         }
+        self.idle.retain(|pattern| !pattern.matches(name));
         Ok(self.writer.write(&Line::Project(project))?)
     }
 
@@ -304,11 +249,16 @@ impl<W: Write> Planner<'_, W> {
         })
     }
 
-    /// Every project that the call names must have been met.
+    /// Every project that the call names must have been met, and every pattern must have selected one.
     fn check_named(&self) -> Result<(), EngineError> {
         let Some(selection) = self.selection else {
             return Ok(());
         };
+        if let Some(pattern) = self.idle.first() {
+            return Err(EngineError::NothingMatches {
+                pattern: pattern.to_string(),
+            });
+        }
         let named = selection.names.iter();
         let named = named
             .chain(selection.required.keys())
@@ -330,7 +280,8 @@ impl<W: Write> Planner<'_, W> {
             let is_signed = self
                 .signed
                 .is_some_and(|state| state.pages.contains_key(&gone.name));
-            if self.wanted(&gone.name).is_some() && !is_signed {
+            let exists = is_signed || self.lacking.contains(&gone.name);
+            if self.wanted(&gone.name).is_some() && !exists {
                 self.writer.write(&Line::Removed(gone.name))?;
             }
         }

@@ -12,7 +12,8 @@ use heliostat_trust::metadata::{self, Extent, Root, Signed, TargetFile};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Lack, Others};
+use super::Lack;
+use super::leaving::Leaving;
 use crate::carry::{self, Gathered, Known, Proven, SignedPages, TIMESTAMP};
 use crate::error::EngineError;
 use crate::publish::trusted_root_path;
@@ -362,7 +363,7 @@ pub(super) fn signs_itself(store: &Store) -> Result<bool, EngineError> {
 pub(super) fn look_beyond(
     store: &Store,
     pages: &SignedPages,
-    (settled, others): (&BTreeSet<ProjectName>, &Leaving<'_>),
+    (settled, leaving): (&BTreeSet<ProjectName>, &Leaving),
     mut tell: impl FnMut(&Lack),
 ) -> Result<u64, EngineError> {
     let (mut unlike, mut unsigned) = (0, 0);
@@ -374,7 +375,7 @@ pub(super) fn look_beyond(
         };
         after = Some(last.clone());
         for (name, record) in records {
-            if settled.contains(&name) || others.goes(&name) {
+            if settled.contains(&name) || leaving.goes(&name) {
                 continue;
             }
             let Some(&signed) = pages.get(&name) else {
@@ -395,22 +396,6 @@ pub(super) fn look_beyond(
         return Err(EngineError::BundleUnlike { pages: unlike });
     }
     Ok(unsigned)
-}
-
-/// Which projects are about to go.
-#[derive(Debug)]
-pub(super) struct Leaving<'a> {
-    /// Sorted.
-    pub(super) absent: &'a [ProjectName],
-    pub(super) others: Others,
-    pub(super) removed: &'a BTreeSet<ProjectName>,
-}
-
-impl Leaving<'_> {
-    fn goes(&self, name: &ProjectName) -> bool {
-        self.removed.contains(name)
-            || (self.others == Others::Remove && self.absent.binary_search(name).is_ok())
-    }
 }
 
 /// The page of a record as its upstream has it.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Bundle;
 use super::check::{Held, Standing, page};
+use super::leaving::Leaving;
 use crate::error::EngineError;
 use crate::events::{Event, Events, ProjectOutcome};
 
@@ -74,6 +75,7 @@ impl<'a> Taker<'a> {
     pub(super) fn take(
         mut self,
         bundle: &mut Bundle,
+        leaving: &Leaving,
         cancel: &CancellationToken,
     ) -> Result<Taken, EngineError> {
         while let Some(line) = bundle.next_line()? {
@@ -85,7 +87,7 @@ impl<'a> Taker<'a> {
                 Line::Trust(item) if item.place == Place::Bundle => {
                     bundle.document(&item)?;
                 }
-                Line::Removed(name) => self.remove(name)?,
+                Line::Removed(name) if leaving.goes(&name) => self.remove(name)?,
                 Line::Project(project) => self.project(bundle, &project)?,
                 _ => {}
             }

@@ -41,6 +41,11 @@ pub fn claimed(store: &Store) -> Result<Option<Coverage>, StoreError> {
     Ok(Some(coverage))
 }
 
+/// Whether everything the upstream has was in step when a sync ended last.
+pub(crate) fn is_claimed_complete(store: &Store) -> Result<bool, StoreError> {
+    Ok(noted(store)?.is_some_and(|coverage| coverage.extent == Extent::Complete))
+}
+
 /// What the last sync noted.
 pub(super) fn noted(store: &Store) -> Result<Option<Coverage>, StoreError> {
     let noted = store.meta::<Value>(KEY)?;

@@ -22,6 +22,7 @@ use heliostat_store::{Origin, Store};
 use serde::{Deserialize, Serialize};
 
 pub use by_hand::{PageSignature, sign_page};
+pub(crate) use coverage::is_claimed_complete;
 pub use coverage::{claim, claimed};
 pub use heliostat_trust::ceremony::Lives;
 pub use offline::{OfflineFiles, install};

@@ -254,6 +254,11 @@ const GONE: &str = "the upstream has no such project";
 const GONE_LISTED: &str =
     "the upstream has no page for it any more, though its list may still name it";
 
+/// Whether an entry says that the upstream has no such project, and not that it could not be had.
+pub(crate) fn says_gone(entry: &LedgerEntry) -> bool {
+    entry.item.is_empty() && [GONE, GONE_LISTED].contains(&entry.reason.as_str())
+}
+
 fn stale_reason(found: Option<Serial>, wanted: Option<Serial>) -> String {
     let text = |serial: Option<Serial>| {
         serial.map_or_else(|| "no serial".to_owned(), |serial| serial.to_string())

@@ -37,6 +37,7 @@ use crate::ledger::claimable;
 use crate::publish::{Publisher, Urge};
 use commit::{Committer, Tally};
 use fetch::Fetcher;
+pub(crate) use fetch::says_gone;
 use prepare::{Applied, Course, LIST_KEY, Look, Prepared, prepare};
 
 /// Items on their way to the committer.

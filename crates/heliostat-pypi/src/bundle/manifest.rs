@@ -104,6 +104,8 @@ impl<R: BufRead> ManifestReader<R> {
                 format: 0,
                 made_at: jiff::Timestamp::UNIX_EPOCH,
                 coverage: super::Coverage::Selection,
+                extent: super::Extent::Some,
+                lacking: Vec::new(),
                 selection: Vec::new(),
                 upstream: None,
                 serial: None,

@@ -63,6 +63,13 @@ pub struct Header {
     pub made_at: Timestamp,
     /// How much of the upstream it speaks for.
     pub coverage: Coverage,
+    /// Whether it is of all that the mirror holds, or some of that was asked for.
+    #[serde(default, skip_serializing_if = "Extent::is_whole")]
+    pub extent: Extent,
+    /// Projects that belong to what the mirror holds and are not in it, so that their absence says nothing: they failed,
+    /// are not held whole, or were not signed. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<ProjectName>,
     /// What was asked for, as typed, where that is not everything; shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selection: Vec<String>,
@@ -116,7 +123,7 @@ pub struct Project {
     pub parts: Vec<Item>,
 }
 
-/// How many of a page's files are part of it.
+/// How many of a page's files, or of a mirror's projects, are part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extent {

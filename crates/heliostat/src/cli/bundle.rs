@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::OnlineKeyArgs;
+
 /// Options of `heliostat export`. Without a selection everything that is mirrored is exported.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArgs {
@@ -48,12 +50,17 @@ pub(crate) struct ImportArgs {
     /// Check the bundle, tell what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Remove projects that earlier bundles brought and this one, which must not be made with `--since`, does not have
+    /// Remove projects that earlier bundles brought and this one, which must be of all that its mirror holds, does not have
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Remove at most N projects in this run [default: a fifth of what is held, at least 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_delete: Option<u64>,
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) keys: OnlineKeyArgs,
 }
 
 /// `2026-11-25`, which is when that day begins in UTC, or `2026-11-25T12:00:00Z`.

@@ -73,7 +73,7 @@ pub(crate) use mirror::MirrorArgs;
 pub(crate) use mirrors::{MirrorChoiceArgs, MirrorsCommand, MirrorsTestArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use setup::SetupArgs;
-pub(crate) use signing::SigningArgs;
+pub(crate) use signing::{OnlineKeyArgs, SigningArgs};
 pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use trust::{
@@ -148,7 +148,7 @@ pub(crate) enum Command {
     /// Write what the mirror holds, or what changed of it, into one file, for where no network goes
     Export(Box<ExportArgs>),
     /// Check a bundle that `export` wrote, and take it over
-    Import(ImportArgs),
+    Import(Box<ImportArgs>),
     /// Tell what the mirror holds, how fresh it is and what failed
     Status(StatusArgs),
     /// Keys, the ceremony in which people sign, and what expires when

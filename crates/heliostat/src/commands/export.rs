@@ -80,7 +80,7 @@ pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<Outc
             }
             Output::Text => reporter::print(&summary(&plan, &args)),
         }
-        Ok(if plan.behind == 0 {
+        Ok(if plan.behind == 0 && plan.unsigned == 0 {
             Outcome::Done
         } else {
             Outcome::Findings
@@ -203,6 +203,9 @@ fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
             Coverage::Selection => "",
         }
     )];
+    if let Some(serial) = plan.serial {
+        lines.push(format!("serial {serial}"));
+    }
     if let Some(since) = &plan.since {
         lines.push(format!(
             "builds on the state of {}: {} left out, {} removed since",
@@ -219,7 +222,8 @@ fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
     }
     if plan.unsigned > 0 {
         lines.push(format!(
-            "{} left out that were not signed; see `heliostat trust status`",
+            "{} left out that are not signed yet: `heliostat sync` and `heliostat serve` sign them; see `heliostat trust \
+             status`",
             plural(plan.unsigned, "project")
         ));
     }
@@ -231,7 +235,8 @@ fn summary(plan: &ExportPlan, args: &ExportArgs) -> String {
     }
     if plan.behind > 0 {
         lines.push(format!(
-            "the mirror is behind with {}; see `heliostat status`",
+            "the mirror is behind with {}, so that this is not everything, and the serial is one from before; see \
+             `heliostat status`",
             plural(plan.behind, "project")
         ));
     }

@@ -1,19 +1,22 @@
 //! `heliostat import`: checks a bundle and takes it over.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use heliostat_engine::bundle::{
     Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Signatures, import,
 };
+use heliostat_engine::sync::DeleteLimit;
 use heliostat_engine::{Events, RunSummary};
 use heliostat_store::{Beginning, Run as FinishedRun, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{UsageError, export, signals};
-use crate::cli::{CommonArgs, ImportArgs};
+use crate::cli::{CommonArgs, ImportArgs, SigningArgs};
 use crate::outcome::Outcome;
 use crate::render::{self, plural};
 use crate::reporter::{self, Output};
-use crate::wire;
+use crate::{signing, wire};
 
 /// Problems listed in the summary.
 const LISTED_MAX: usize = 50;
@@ -81,6 +84,10 @@ fn act(
     tools: (&Events, &CancellationToken),
 ) -> anyhow::Result<ImportReport> {
     let now = wire::clock().now();
+    let with_keys = SigningArgs {
+        keys: args.keys.clone(),
+        publish_every: None,
+    };
     let options = ImportOptions {
         now,
         against: against(args, now)?,
@@ -88,6 +95,12 @@ fn act(
             Others::Remove
         } else {
             Others::Keep
+        },
+        delete_limit: (args.max_delete).map_or(DeleteLimit::Default, DeleteLimit::AtMost),
+        notary: if args.dry_run {
+            None
+        } else {
+            signing::notary(store, &with_keys, Duration::ZERO)?
         },
         mode: if args.dry_run {
             Mode::CheckOnly
@@ -143,6 +156,12 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
     ));
     lines.push(promised(report));
     lines.extend(proved(report, args));
+    if let Some(published) = &report.published {
+        lines.push(format!(
+            "signed with the mirror's own keys: snapshot {}, timestamp {}",
+            published.snapshot, published.timestamp
+        ));
+    }
     if report.newer > 0 {
         lines.push(format!(
             "{} newer here than in the bundle, left as they are",
@@ -153,6 +172,14 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         lines.push(format!(
             "{} that earlier bundles brought are not in this one; `--prune` removes them",
             plural(report.not_in_it, "project")
+        ));
+    }
+    if report.held_back > 0 {
+        lines.push(format!(
+            "kept {} that were to be removed, because they are more than one run may remove; look whether the bundle is \
+             the right one, then allow them with `--max-delete {}`",
+            plural(report.held_back, "project"),
+            report.held_back
         ));
     }
     if report.stopped {
@@ -212,9 +239,7 @@ fn proved(report: &ImportReport, args: &ImportArgs) -> Vec<String> {
                 proof.timestamp,
                 render::moment(proof.expires_at)
             ),
-            Signatures::Own => {
-                "the mirror signs it with its own keys when it publishes next".to_owned()
-            }
+            Signatures::Own => "the mirror signs it with its own keys".to_owned(),
         });
     }
     if proof.unsigned_here > 0 {

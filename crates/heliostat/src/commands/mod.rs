@@ -61,7 +61,7 @@ pub(crate) fn run(settings: Settings) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(&cli.common, &args),
         Command::Adopt(args) => adopt::run(&cli.common, &args),
         Command::Export(args) => export::run(&cli.common, &args),
-        Command::Import(args) => import::run(&cli.common, args),
+        Command::Import(args) => import::run(&cli.common, *args),
         Command::Status(args) => status::run(&cli.common, &args),
         Command::Proxy(args) => proxy::run(&cli.common, &args),
         Command::Mirrors(command) => mirrors::run(&cli.common, &command),

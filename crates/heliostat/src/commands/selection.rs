@@ -132,7 +132,11 @@ pub(super) fn once(
     }
     let (mut selection, _) = words(projects, &reading.constraints)?;
     for path in requirements {
-        selection.merge(reading.file(path)?.0);
+        let (chosen, _) = reading.file(path)?;
+        if chosen.is_empty() {
+            return Err(UsageError(format!("`{}` names no project", path.display())).into());
+        }
+        selection.merge(chosen);
     }
     let is_given = !projects.is_empty() || !requirements.is_empty();
     let mut allowed: BTreeMap<ProjectName, Specifiers> = BTreeMap::new();

@@ -11,6 +11,7 @@ mod adopt_world;
 mod alpha_app;
 mod attack_board;
 mod bundle_carry;
+mod bundle_claims;
 mod bundle_delta;
 mod bundle_notaries;
 mod bundle_proof;
