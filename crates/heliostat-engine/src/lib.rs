@@ -38,7 +38,7 @@ pub use events::{Event, Events, ProjectOutcome, Stage};
 pub use heliostat_client::Clock;
 pub use heliostat_trust::attest::{AttestationPolicy, Attestations, Chosen};
 pub use on_demand::{
-    FileState, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
+    FileState, Gate, LiveDownload, LiveError, OnDemand, OnDemandError, OnDemandOptions, PageState,
     Passing,
 };
 pub use status::{MirrorStatus, RunKind, RunSummary, status};

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use heliostat_engine::on_demand::{FileState, OnDemand, OnDemandError, PageState};
+use heliostat_engine::on_demand::{FileState, OnDemand, OnDemandError, PageState, Unproved};
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::Part;
 use tokio::runtime::Handle;
@@ -54,6 +54,14 @@ impl Engine {
     ) -> Result<FileState, OnDemandError> {
         let (on_demand, path) = (self.on_demand.clone(), path.clone());
         self.run(async move { on_demand.file(&path, part).await })
+            .await
+            .unwrap_or(Err(OnDemandError::Stopping))
+    }
+
+    /// Asks for what proves a file.
+    pub(crate) async fn prove(&self, unproved: Unproved) -> Result<(), OnDemandError> {
+        let on_demand = self.on_demand.clone();
+        self.run(async move { on_demand.prove(unproved).await })
             .await
             .unwrap_or(Err(OnDemandError::Stopping))
     }

@@ -48,7 +48,7 @@ mod workers;
 use std::sync::Arc;
 
 use heliostat_engine::Clock;
-use heliostat_engine::on_demand::OnDemand;
+use heliostat_engine::on_demand::{Gate, OnDemand};
 use heliostat_engine::publish::Notary;
 use heliostat_store::Store;
 
@@ -74,6 +74,7 @@ pub struct Server {
     clock: Clock,
     retired: Option<RetiredNames>,
     redirector: Option<Redirector>,
+    gate: Option<Gate>,
 }
 
 impl Server {
@@ -92,6 +93,7 @@ impl Server {
             clock,
             retired: None,
             redirector: None,
+            gate: None,
         }
     }
 
@@ -113,6 +115,12 @@ impl Server {
         Self { redirector, ..self }
     }
 
+    /// Gives no file that does not pass.
+    #[must_use]
+    pub fn with_gate(self, gate: Option<Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
     /// Takes the address and reads the certificate. Must be called within a Tokio runtime with time and network.
     pub fn bind(self) -> Result<Bound, ServeError> {
         let Self {
@@ -123,9 +131,11 @@ impl Server {
             clock,
             retired,
             redirector,
+            gate,
         } = self;
         let site = site::Site::new(&options, store, on_demand, notary, clock)
-            .with_redirector(redirector.map(Arc::new));
+            .with_redirector(redirector.map(Arc::new))
+            .with_gate(gate);
         let retired = retired.map(|names| {
             let metrics = Arc::clone(&site.metrics);
             Arc::new(RetiredSite::new(names, metrics, options.limits.clone()))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use heliostat_engine::on_demand::{
-    FileState, LiveDownload, OnDemand, OnDemandError, PageState, Passing,
+    FileState, Gate, LiveDownload, OnDemand, OnDemandError, PageState, Passing,
 };
 use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_store::{Keeper, Part, Store, StoreError};
@@ -29,6 +29,8 @@ const SETTLED_MAX: u64 = 100_000;
 /// The engine's on-demand half, or nothing when the server is offline.
 pub(crate) struct Demand {
     engine: Option<Engine>,
+    /// What is given only once its provenance holds, where that is wanted.
+    gate: Option<Gate>,
     /// Until when a page is not asked about again.
     settled: Cache<ProjectName, Instant>,
     store: Store,
@@ -64,10 +66,32 @@ impl Demand {
             .build();
         Self {
             engine: engine.map(Engine::new),
+            gate: None,
             settled,
             store,
             metrics,
         }
+    }
+
+    /// The same, giving nothing that does not pass.
+    pub(crate) fn with_gate(self, gate: Option<Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// Makes sure that what is here of a file, or redirected to, may be given; 422 where it may not.
+    pub(crate) async fn may_be_given(&self, path: &TreePath) -> Result<(), Problem> {
+        let Some(gate) = &self.gate else {
+            return Ok(());
+        };
+        let looked = gate.look(path).await;
+        let Some(unproved) = looked.map_err(|error| problem(&error, path))? else {
+            return Ok(());
+        };
+        let proved = match &self.engine {
+            Some(engine) => engine.prove(unproved).await,
+            None => Err(unproved.refused()),
+        };
+        proved.map_err(|error| problem(&error, path))
     }
 
     /// Whether anything is ever asked for.

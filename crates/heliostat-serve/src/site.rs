@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heliostat_engine::Clock;
-use heliostat_engine::on_demand::OnDemand;
+use heliostat_engine::on_demand::{Gate, OnDemand};
 use heliostat_engine::publish::Notary;
 use heliostat_store::{Access, Store};
 use http::HeaderValue;
@@ -78,6 +78,12 @@ impl Site {
     /// The same with other mirrors to send clients to.
     pub(crate) fn with_redirector(self, redirector: Option<Arc<Redirector>>) -> Self {
         Self { redirector, ..self }
+    }
+
+    /// The same, giving nothing that does not pass.
+    pub(crate) fn with_gate(self, gate: Option<Gate>) -> Self {
+        let demand = self.demand.with_gate(gate);
+        Self { demand, ..self }
     }
 
     /// From now on the server is not ready: it is stopping.

@@ -42,10 +42,15 @@ pub(super) async fn file(
     if !promised {
         return Ok(FileState::NotFound);
     }
-    if record.keeper == Keeper::PagesOnly {
+    let project = record.page.name.clone();
+    let is_elsewhere = record.keeper == Keeper::PagesOnly;
+    // A file that is taken here is proved while it is.
+    if part == Part::Metadata || (part == Part::File && is_elsewhere) {
+        provenance::prove_once(inner, &project, entry).await?;
+    }
+    if is_elsewhere {
         return Ok(redirect(entry, part));
     }
-    let project = record.page.name.clone();
     match part {
         Part::File => stream(inner, project, entry.clone()).await,
         Part::Metadata | Part::Provenance => document(inner, project, entry.clone(), part).await,

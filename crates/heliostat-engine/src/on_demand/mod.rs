@@ -4,10 +4,11 @@
 //! however many wait for it. Does not speak HTTP to clients; `heliostat-serve` does.
 
 mod file;
+mod gate;
 mod live;
-mod negative;
 mod page;
 mod provenance;
+mod remembered;
 mod root;
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use heliostat_store::Part;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use gate::{Gate, Unproved};
 pub use live::{LiveDownload, LiveError};
 
 use crate::context::Context;
@@ -27,7 +29,7 @@ use crate::error::EngineError;
 use crate::take::TakeError;
 use heliostat_client::Single;
 use heliostat_upstream::UpstreamError;
-use negative::Negative;
+use remembered::Remembered;
 
 /// How on-demand answers are kept.
 #[derive(Debug, Clone)]
@@ -74,7 +76,8 @@ struct Inner {
     options: OnDemandOptions,
     tasks: TaskTracker,
     cancel: CancellationToken,
-    negative: Negative,
+    negative: Remembered<ProjectName>,
+    gate: Option<Gate>,
     pages: Single<ProjectName, Result<page::Refreshed, Arc<OnDemandError>>>,
     parts: Single<(TreePath, Part), Result<Option<Bytes>, Arc<OnDemandError>>>,
     live: live::LiveTable,
@@ -211,13 +214,15 @@ impl OnDemandError {
 impl OnDemand {
     /// Nothing is asked for until somebody asks.
     pub fn new(context: Context, options: OnDemandOptions) -> Self {
-        let negative = Negative::new(options.negative_age);
+        let negative = Remembered::new(options.negative_age);
+        let gate = Gate::new(context.store.clone(), context.attestations.clone());
         let inner = Inner {
             context,
             options,
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             negative,
+            gate,
             pages: Single::default(),
             parts: Single::default(),
             live: live::LiveTable::default(),
@@ -241,6 +246,16 @@ impl OnDemand {
     /// Waits until nothing is under way for a page: what was passing is then in the tree and in the catalog.
     pub async fn settle(&self, name: &ProjectName) {
         self.inner.pages.settle(name).await;
+    }
+
+    /// What may be given of what is here, where something is refused.
+    pub fn gate(&self) -> Option<Gate> {
+        self.inner.gate.clone()
+    }
+
+    /// Asks the upstream for what proves a file that is here, or that is redirected to.
+    pub async fn prove(&self, unproved: Unproved) -> Result<(), OnDemandError> {
+        provenance::prove_once(&self.inner, &unproved.project, &unproved.entry).await
     }
 
     /// Makes sure that a file or its metadata can be served.

@@ -32,6 +32,22 @@ pub(super) async fn prove(
         .map(drop)
 }
 
+/// The same, once in a while, and only where it must hold.
+pub(super) async fn prove_once(
+    inner: &Arc<Inner>,
+    project: &ProjectName,
+    entry: &PageFile,
+) -> Result<(), OnDemandError> {
+    let Some(gate) = inner.gate.as_ref().filter(|_| must_hold(inner, entry)) else {
+        return Ok(());
+    };
+    if !gate.has_proved(&entry.path) {
+        prove(inner, project, entry).await?;
+        gate.proved(&entry.path);
+    }
+    Ok(())
+}
+
 /// Looks at the provenance of a file that was just handed out, where somebody wants to be warned.
 pub(super) async fn look_at(inner: &Arc<Inner>, project: &ProjectName, entry: &PageFile) {
     let is_wanted = inner.context.attestations.policy() == AttestationPolicy::Warn;

@@ -40,6 +40,9 @@ pub(crate) async fn file(
     part: Part,
     asked: &Asked<'_>,
 ) -> Result<Reply, Problem> {
+    if part != Part::Provenance {
+        site.demand.may_be_given(&path).await?;
+    }
     if let (Some(redirector), Part::File) = (&site.redirector, part)
         && let Some(reply) = elsewhere(site, redirector, &path, asked).await?
     {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use heliostat_engine::about;
 use heliostat_engine::publish::{Publisher, Urge};
-use heliostat_engine::{Context, Events, OnDemand, OnDemandOptions};
+use heliostat_engine::{Context, Events, Gate, OnDemand, OnDemandOptions};
 use heliostat_serve::{Drained, Limits, Redirector, ServeOptions, Server, TlsFiles};
 use heliostat_store::{Access, Store};
 use tokio_util::sync::CancellationToken;
@@ -39,12 +39,7 @@ pub(super) fn run_with(
     let retired = None;
     let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
-        let on_demand = if args.offline || takes_verified_only(&store)? {
-            None
-        } else {
-            let context = context(store.clone(), args, events)?;
-            Some(OnDemand::new(context, on_demand_options(args)?))
-        };
+        let (on_demand, gate) = on_demand(&store, args, events)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let limits = Limits {
             connections_max: args.connections as usize,
@@ -62,6 +57,7 @@ pub(super) fn run_with(
             .with_notary(notary)
             .with_retired(retired)
             .with_redirector(redirector)
+            .with_gate(gate)
             .bind()?;
         // Whoever reads the line may ask us to stop right away.
         let signals = signals::Signals::listen();
@@ -105,6 +101,22 @@ pub(super) fn run_with(
         }
         None => Ok(Outcome::Findings),
     }
+}
+
+/// Who takes on demand, where somebody does, and what may be given of what is here.
+fn on_demand(
+    store: &Store,
+    args: &ServeArgs,
+    events: Events,
+) -> anyhow::Result<(Option<OnDemand>, Option<Gate>)> {
+    if args.offline || takes_verified_only(store)? {
+        let attestations = wire::attestations(&args.attestations, store)?;
+        return Ok((None, Gate::new(store.clone(), attestations)));
+    }
+    let context = context(store.clone(), args, events)?;
+    let on_demand = OnDemand::new(context, on_demand_options(args)?);
+    let gate = on_demand.gate();
+    Ok((Some(on_demand), gate))
 }
 
 /// Whether only `sync` may take something here, which verifies it against a notary's root.

@@ -293,6 +293,74 @@ fn serve_hands_out_no_file_whose_provenance_is_refused() {
     serving.stop().assert_code(0);
 }
 
+/// What is here from before, when nobody refused anything, is judged when it is asked for.
+#[test]
+fn serve_hands_out_nothing_refused_that_is_here_already() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = swapped(&oracle);
+    let other = provenance(&oracle, GOOGLE);
+    world.pypi.edit(|universe| {
+        universe.set_provenance(CIRCLE.project, CIRCLE.filename, Some(other.into()));
+    });
+    world
+        .sync(&["--all", "--attestations", "warn"])
+        .assert_code(0);
+    assert!(held(&world, GITHUB) && held(&world, CIRCLE));
+    for more in [&["--offline"][..], &[]] {
+        let serving = world.serve(&[&["--attestations", "refuse"], more].concat());
+        assert_eq!(ask(&world, &serving, GITHUB).status, 422, "{more:?}");
+        assert_eq!(ask(&world, &serving, GOOGLE).status, 200, "{more:?}");
+        let path = world.file(CIRCLE.filename).path();
+        let metadata = get(&format!("http://{}/{path}.metadata", serving.address()));
+        assert_eq!(metadata.status, 422, "{more:?}");
+        serving.stop().assert_code(0);
+    }
+    // Once the upstream has the right document, that is asked for, and the file is given.
+    let right = provenance(&oracle, GITHUB);
+    world.pypi.edit(|universe| {
+        universe.set_provenance(GITHUB.project, GITHUB.filename, Some(right.into()));
+    });
+    let serving = world.serve(&["--attestations", "refuse"]);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 200);
+    serving.stop().assert_code(0);
+    let serving = world.serve(&["--attestations", "refuse", "--offline"]);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 200);
+    serving.stop().assert_code(0);
+}
+
+/// Of a mirror that keeps pages only, nobody is sent to the upstream for a file that is refused.
+#[test]
+fn serve_redirects_to_nothing_that_is_refused() {
+    let Some(oracle) = or_skip(PypiAttestations::find()) else {
+        return;
+    };
+    let world = swapped(&oracle);
+    world.sync(&["--all", "--no-files"]).assert_code(0);
+    let serving = world.serve(&["--attestations", "refuse"]);
+    let before = world.pypi.count(Kind::Provenance);
+    for _ in 0..2 {
+        assert_eq!(ask(&world, &serving, GITHUB).status, 422);
+        assert_eq!(ask(&world, &serving, GOOGLE).status, 302);
+    }
+    let metadata = |pair: &Pair| {
+        let path = world.file(pair.filename).path();
+        get(&format!("http://{}/{path}.metadata", serving.address())).status
+    };
+    assert_eq!(metadata(CIRCLE), 302);
+    // The documents came with the pages; only one that does not hold is asked for again.
+    assert_eq!(world.pypi.count(Kind::Provenance) - before, 2);
+    serving.stop().assert_code(0);
+    let serving = world.serve(&["--attestations", "refuse", "--offline"]);
+    assert_eq!(ask(&world, &serving, GOOGLE).status, 302);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 422);
+    serving.stop().assert_code(0);
+    let serving = world.serve(&["--attestations", "warn"]);
+    assert_eq!(ask(&world, &serving, GITHUB).status, 302);
+    serving.stop().assert_code(0);
+}
+
 #[test]
 fn a_file_on_demand_is_given_once_its_provenance_holds() {
     let Some(oracle) = or_skip(PypiAttestations::find()) else {
