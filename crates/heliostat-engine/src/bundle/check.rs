@@ -1,7 +1,7 @@
 //! The first pass of an import: the whole bundle is read and checked, and held against what the mirror has. Changes
 //! nothing, so that a bundle that is refused leaves everything as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use heliostat_pypi::bundle::{
     BundleError, Content, Contents, Item, Line, PartKind, Place, Project, contents,
@@ -24,7 +24,7 @@ pub(super) struct Checked {
     /// Projects held as they are in the bundle.
     pub(super) unchanged: u64,
     /// Projects that are newer here.
-    pub(super) newer: u64,
+    pub(super) newer: BTreeSet<ProjectName>,
     /// Projects to be removed that are held.
     pub(super) removed: u64,
     /// Bytes that are going to be written.
@@ -159,10 +159,12 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
         let held = Held::of(self.store, project)?;
         let Some(page) = page(bundle, project, &held)? else {
             self.lacks(Some(project), &project.page.path);
+            let items = held.items();
             for item in &project.parts {
                 match item.place {
                     Place::Bundle => bundle.bytes(item, |_| Ok::<(), EngineError>(()))?,
-                    Place::Base => {}
+                    Place::Base if items.get(item.path.as_str()) == Some(&item.sha256) => {}
+                    Place::Base => self.lacks(Some(project), &item.path),
                 }
             }
             return Ok(());
@@ -189,10 +191,15 @@ impl<'a, F: FnMut(&Lack)> Checker<'a, F> {
                 Place::Base => self.lacks(Some(project), &item.path),
             }
         }
-        self.checked.count(standing);
-        if standing != Standing::Newer {
-            self.checked.settled.insert(project.name.clone());
+        match standing {
+            Standing::Older => self.checked.updated += 1,
+            Standing::Same => self.checked.unchanged += 1,
+            Standing::Newer => {
+                self.checked.newer.insert(project.name.clone());
+                return Ok(());
+            }
         }
+        self.checked.settled.insert(project.name.clone());
         Ok(())
     }
 
@@ -224,16 +231,6 @@ pub(super) fn page(
         return Err(refuse("its page is not a canonical page".to_owned()).into());
     }
     Ok(Some(page))
-}
-
-impl Checked {
-    const fn count(&mut self, standing: Standing) {
-        match standing {
-            Standing::Older => self.updated += 1,
-            Standing::Same => self.unchanged += 1,
-            Standing::Newer => self.newer += 1,
-        }
-    }
 }
 
 impl Held {
@@ -277,6 +274,44 @@ impl Held {
             .parts
             .binary_search_by(|(held, _)| held.as_str().cmp(&path));
         is_same && row.is_ok_and(|row| self.parts[row].1.contains(&part))
+    }
+
+    /// Everything that is held, with its digest, as far as it is known without the page that a bundle builds on.
+    fn items(&self) -> HashMap<String, Sha256> {
+        let mut items = HashMap::new();
+        let Some(record) = &self.record else {
+            return items;
+        };
+        for file in record.listed() {
+            let path = file.path.to_string();
+            let row = self
+                .parts
+                .binary_search_by(|(held, _)| held.as_str().cmp(&path));
+            let parts = row
+                .map(|row| self.parts[row].1.as_slice())
+                .unwrap_or_default();
+            for part in parts {
+                let (path, sha256) = match part {
+                    Part::File => (Some(path.clone()), file.sha256),
+                    Part::Metadata => (
+                        Some(format!("{path}.metadata")),
+                        match file.core_metadata {
+                            CoreMetadata::Sha256(sha256) => Some(sha256),
+                            _ => None,
+                        },
+                    ),
+                    Part::Provenance => (
+                        file.provenance_path(&record.page.name)
+                            .map(|path| path.as_str().to_owned()),
+                        file.provenance_sha256,
+                    ),
+                };
+                if let (Some(path), Some(sha256)) = (path, sha256) {
+                    items.insert(path, sha256);
+                }
+            }
+        }
+        items
     }
 
     pub(super) fn standing(

@@ -1,14 +1,16 @@
 //! Takes a bundle over: checks all of it, then what it builds on, then the room; only then changes anything.
 
 use heliostat_pypi::Serial;
-use heliostat_pypi::bundle::{BundleError, BundleLimits, BundleReader, Coverage, Extent, Line};
+use heliostat_pypi::bundle::{
+    BundleError, BundleLimits, BundleReader, Coverage, Extent, Header, Line,
+};
 use heliostat_pypi::select::Selection;
 use heliostat_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Checked, Checker};
 use super::leaving::{self, Leaving};
-use super::proof::{self, Against, Proof};
+use super::proof::{self, Against, Carried, Proof};
 use super::take::{Taken, Taker};
 use super::{Bundle, ImportOptions, ImportReport, Lack, Mode, Open, SOURCE};
 use crate::error::EngineError;
@@ -18,6 +20,17 @@ use crate::sync::Wishes;
 
 /// Room that is left on the disk, in bytes: for the catalog and what it writes while it commits.
 const SPARE_BYTES: u64 = 64 << 20;
+
+/// Where the state of a bundle is from.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// When it was made, in seconds since 1970.
+    pub(super) made_at: i64,
+    /// The serial that it claims.
+    pub(super) serial: Option<Serial>,
+    /// The upstream of projects that name no other.
+    pub(super) upstream: Option<String>,
+}
 
 /// Imports a bundle. `tell` hears of everything that the bundle builds on and the mirror has not; then nothing is
 /// changed. The caller holds the sync lock.
@@ -42,8 +55,9 @@ pub fn import(
     let checked = Checker::new(store, events, against, &mut tell).check(&mut bundle, cancel)?;
     is_there_all(store, &checked)?;
     let header = bundle.header().clone();
+    let origin = Origin::of(&header, checked.carried.as_ref(), options.now);
     let leaving = Leaving::decide(store, options, (&checked, &header), open)?;
-    let mut report = ImportReport::of(&bundle, &checked, &leaving);
+    let mut report = ImportReport::of(&bundle, (&checked, &leaving), origin.made_at);
     if let Some(against) = against {
         let promise = (against, header.coverage);
         report.proof = prove(store, promise, (&checked, &leaving), tell)?;
@@ -61,7 +75,7 @@ pub fn import(
         proof::begin(store, options.now)?;
     }
     select(store, open, &leaving)?;
-    let taker = || Taker::new(store, events, options.now);
+    let taker = || Taker::new(store, events, (options.now, &origin));
     report.add(taker().take(&mut reader(open)?, &leaving, cancel)?);
     if !leaving.absent.is_empty() && !report.stopped {
         leaving.forget(store)?;
@@ -73,8 +87,29 @@ pub fn import(
         proof::settle(store, &carried, options.now)?;
     }
     report.published = sign(store, options, events)?;
-    report.serial = publish(store, &report, header.serial, events)?;
+    report.serial = publish(store, &report, origin.serial, events)?;
     Ok(report)
+}
+
+impl Origin {
+    /// What is signed, where anything is, goes before what the bundle says of itself. Nothing comes from the future.
+    fn of(header: &Header, carried: Option<&Carried>, now: i64) -> Self {
+        let signed = carried.map(|carried| (carried, &carried.proven.report.coverage));
+        let made_at = signed.and_then(|(carried, _)| carried.signed_at);
+        Self {
+            made_at: made_at
+                .unwrap_or_else(|| header.made_at.as_second())
+                .min(now),
+            serial: match signed {
+                Some((_, coverage)) => coverage.as_ref().and_then(|coverage| coverage.serial),
+                None => header.serial,
+            },
+            upstream: match signed {
+                Some((_, Some(coverage))) => Some(coverage.upstream.clone()),
+                _ => header.upstream.clone(),
+            },
+        }
+    }
 }
 
 /// Everything that the bundle builds on must be here, and room for what it brings.
@@ -129,7 +164,7 @@ fn prove(
     let unsigned = if proof::signs_itself(store)? {
         0
     } else {
-        proof::look_beyond(store, pages, (settled, leaving), tell)?
+        proof::look_beyond(store, pages, (checked, leaving), tell)?
     };
     let counts = (checked.end.projects, checked.files, unsigned);
     proof::proof((store, against), proven, counts).map(Some)
@@ -198,11 +233,11 @@ fn publish(
 
 impl ImportReport {
     /// What is known before anything is taken.
-    fn of(bundle: &Bundle, checked: &Checked, leaving: &Leaving) -> Self {
+    fn of(bundle: &Bundle, (checked, leaving): (&Checked, &Leaving), made_at: i64) -> Self {
         let header = bundle.header();
         Self {
             manifest: bundle.manifest(),
-            made_at: header.made_at.as_second(),
+            made_at,
             coverage: header.coverage,
             selection: header.selection.clone(),
             promised: checked.end,
@@ -214,7 +249,7 @@ impl ImportReport {
             } else {
                 checked.removed + leaving.absent.len() as u64
             },
-            newer: checked.newer,
+            newer: checked.newer.len() as u64,
             not_in_it: leaving.not_in_it,
             held_back: leaving.held_back,
             files: 0,

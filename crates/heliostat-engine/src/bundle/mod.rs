@@ -149,7 +149,7 @@ pub struct Lack {
 pub struct ImportReport {
     /// The manifest's sha256.
     pub manifest: Sha256,
-    /// When the bundle was made, in seconds since 1970.
+    /// When what it holds was signed, in seconds since 1970; without a root, when the bundle says that it was made.
     pub made_at: i64,
     /// How much of the upstream it speaks for.
     pub coverage: Coverage,

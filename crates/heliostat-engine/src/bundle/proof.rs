@@ -9,10 +9,11 @@ use heliostat_store::{Origin, PageKind, ProjectRecord, Store, document};
 use heliostat_trust::attest::{ATTEST_LIMITS, TRUSTED_ROOT_TARGET};
 use heliostat_trust::check::{Check, Limits, ProblemKind, Report, Wanted};
 use heliostat_trust::metadata::{self, Extent, Root, Signed, TargetFile};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Lack;
+use super::check::Checked;
 use super::leaving::Leaving;
 use crate::carry::{self, Gathered, Known, Proven, SignedPages, TIMESTAMP};
 use crate::error::EngineError;
@@ -23,8 +24,6 @@ use crate::trusted_root;
 const FLOOR_KEY: &str = "bundle-timestamp";
 /// The last root of the chain with which it was proved, likewise.
 const ROOT_KEY: &str = "bundle-root";
-/// How much later than the moment as of which it is proved a state may have been signed: a day is given by its beginning.
-const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Records looked through at a time.
 const PROJECTS_AT_ONCE: usize = 256;
 
@@ -35,6 +34,8 @@ pub struct Against {
     pub root: Vec<u8>,
     /// The moment as of which nothing may have expired, in seconds since 1970.
     pub as_of: i64,
+    /// The moment by which all of it must have been signed, in seconds since 1970: where a day was given, its end.
+    pub signed_by: i64,
 }
 
 /// What was proved of a bundle.
@@ -98,6 +99,8 @@ pub(super) struct Prover<'a> {
 #[derive(Debug)]
 pub(super) struct Carried {
     pub(super) proven: Proven,
+    /// When it was signed, in seconds since 1970, where it says so.
+    pub(super) signed_at: Option<i64>,
     /// Sigstore's trusted root, where it is signed and the tree does not have it.
     trusted_root: Option<Vec<u8>>,
 }
@@ -123,7 +126,11 @@ impl<'a> Prover<'a> {
 
     /// Verifies all of it. What the bundle leaves out is taken from the tree; it is verified like the rest.
     pub(super) fn prove(mut self, store: &Store) -> Result<Carried, EngineError> {
-        let Against { root, as_of } = self.against;
+        let Against {
+            root,
+            as_of,
+            signed_by,
+        } = self.against;
         if !self.documents.contains_key(TIMESTAMP) {
             let reason = "it carries no signed state; it was exported from a tree that nobody signs, or somebody took the metadata out";
             return Err(unproven(reason));
@@ -147,13 +154,15 @@ impl<'a> Prover<'a> {
         let report = check.finish();
         judge(&report, now)?;
         let proven = gathered.proven(report);
-        is_of_then(&proven, now)?;
+        let signed_at = signed_at(&proven)?;
+        is_of_then(signed_at, *signed_by)?;
         let trusted_root = match &proven.trusted_root {
             Some(file) => wanted_trusted_root(store, file, self.trusted_root)?,
             None => None,
         };
         Ok(Carried {
             proven,
+            signed_at: signed_at.map(Timestamp::as_second),
             trusted_root,
         })
     }
@@ -199,18 +208,23 @@ fn judge(report: &Report, as_of: Timestamp) -> Result<(), EngineError> {
     Err(unproven(reason))
 }
 
+/// When the timestamp was signed.
+fn signed_at(proven: &Proven) -> Result<Option<Timestamp>, EngineError> {
+    let timestamp = proven.files.iter().find(|file| file.name == TIMESTAMP);
+    let read = |bytes| Signed::<metadata::Timestamp>::read(bytes);
+    let timestamp = timestamp.map(|file| read(&file.bytes)).transpose()?;
+    Ok(timestamp.and_then(|timestamp| timestamp.value.signed_at))
+}
+
 /// What was signed only later was not in force then; and by a clock that is behind nothing would ever expire.
-fn is_of_then(proven: &Proven, as_of: Timestamp) -> Result<(), EngineError> {
-    let Some(timestamp) = proven.files.iter().find(|file| file.name == TIMESTAMP) else {
-        return Ok(());
-    };
-    let signed_at = Signed::<metadata::Timestamp>::read(&timestamp.bytes)?
-        .value
-        .signed_at;
+fn is_of_then(signed_at: Option<Timestamp>, signed_by: i64) -> Result<(), EngineError> {
     match signed_at {
-        Some(signed_at) if signed_at > as_of + AHEAD_MAX => Err(unproven(format!(
-            "it was signed at {signed_at}, which is after {as_of}; give a later `--as-of`, or set this computer's clock"
-        ))),
+        Some(signed_at) if signed_at.as_second() > signed_by => {
+            let signed_by = Timestamp::from_second(signed_by).unwrap_or(Timestamp::MAX);
+            Err(unproven(format!(
+                "it was signed at {signed_at}, which is after {signed_by}; give a later `--as-of`, or set this computer's clock"
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -363,7 +377,7 @@ pub(super) fn signs_itself(store: &Store) -> Result<bool, EngineError> {
 pub(super) fn look_beyond(
     store: &Store,
     pages: &SignedPages,
-    (settled, leaving): (&BTreeSet<ProjectName>, &Leaving),
+    (checked, leaving): (&Checked, &Leaving),
     mut tell: impl FnMut(&Lack),
 ) -> Result<u64, EngineError> {
     let (mut unlike, mut unsigned) = (0, 0);
@@ -375,7 +389,9 @@ pub(super) fn look_beyond(
         };
         after = Some(last.clone());
         for (name, record) in records {
-            if settled.contains(&name) || leaving.goes(&name) {
+            // What is newer here stays as it is, although clients that verify are refused it.
+            let is_seen = checked.settled.contains(&name) || checked.newer.contains(&name);
+            if is_seen || leaving.goes(&name) {
                 continue;
             }
             let Some(&signed) = pages.get(&name) else {

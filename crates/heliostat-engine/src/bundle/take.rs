@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Bundle;
 use super::check::{Held, Standing, page};
+use super::import::Origin;
 use super::leaving::Leaving;
 use crate::error::EngineError;
 use crate::events::{Event, Events, ProjectOutcome};
@@ -52,6 +53,7 @@ pub(super) struct Taker<'a> {
     store: &'a Store,
     events: &'a Events,
     now: i64,
+    origin: &'a Origin,
     taken: Taken,
     batch: Vec<Change>,
     outcomes: Vec<(ProjectName, ProjectOutcome)>,
@@ -59,11 +61,16 @@ pub(super) struct Taker<'a> {
 }
 
 impl<'a> Taker<'a> {
-    pub(super) fn new(store: &'a Store, events: &'a Events, now: i64) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        events: &'a Events,
+        (now, origin): (i64, &'a Origin),
+    ) -> Self {
         Self {
             store,
             events,
             now,
+            origin,
             taken: Taken::default(),
             batch: Vec::new(),
             outcomes: Vec::new(),
@@ -146,8 +153,8 @@ impl<'a> Taker<'a> {
                 let upstream = project
                     .upstream
                     .clone()
-                    .or_else(|| bundle.header().upstream.clone());
-                let confirmed_at = bundle.header().made_at.as_second();
+                    .or_else(|| self.origin.upstream.clone());
+                let confirmed_at = self.origin.made_at;
                 let record = record(page, &contents, &held, (upstream, confirmed_at));
                 self.outcomes
                     .push((project.name.clone(), ProjectOutcome::Updated));

@@ -44,9 +44,9 @@ pub(crate) struct ImportArgs {
     /// Prove the bundle against this root of the notary, and carry its signatures; what does not verify is refused
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
-    /// The day, or the moment, on which nothing in the bundle may have expired [default: now]
-    #[arg(long, value_name = "DATE", requires = "root", value_parser = moment)]
-    pub(crate) as_of: Option<Timestamp>,
+    /// The day (in UTC), or the moment, at which the bundle had been signed and nothing in it had expired [default: now]
+    #[arg(long, value_name = "DATE", requires = "root", value_parser = as_of)]
+    pub(crate) as_of: Option<AsOf>,
     /// Check the bundle, tell what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -63,13 +63,89 @@ pub(crate) struct ImportArgs {
     pub(crate) keys: OnlineKeyArgs,
 }
 
-/// `2026-11-25`, which is when that day begins in UTC, or `2026-11-25T12:00:00Z`.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
+/// A moment, or a day from its beginning to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AsOf {
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+/// `2026-11-25`, a day in UTC, or a moment as RFC 3339 writes it. Nothing that is only near to either: half of it would
+/// be passed over, and another moment meant.
+fn as_of(text: &str) -> Result<AsOf, String> {
+    let shape: String = text
+        .chars()
+        .map(|character| {
+            if character.is_ascii_digit() {
+                '0'
+            } else {
+                character
+            }
+        })
+        .collect();
+    let refused = || "a day as in 2026-11-25, or a moment as in 2026-11-25T12:00:00Z".to_owned();
+    if shape == "0000-00-00" {
+        let day = text.parse::<Date>().map_err(|_| refused())?;
+        let begin = |day: Date| day.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
+        let next = day.tomorrow().and_then(begin);
+        return match (begin(day), next) {
+            (Ok(first), Ok(last)) => Ok(AsOf { first, last }),
+            _ => Err(refused()),
+        };
     }
-    text.parse::<Date>()
-        .and_then(|day| day.to_zoned(TimeZone::UTC))
-        .map(|day| day.timestamp())
-        .map_err(|_| "a day as in 2026-11-25, or a moment as in 2026-11-25T12:00:00Z".to_owned())
+    let rest = shape.strip_prefix("0000-00-00T00:00:00");
+    let rest = rest.ok_or_else(refused)?;
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
+        _ => rest,
+    };
+    let moment = ["Z", "+00:00", "-00:00"]
+        .contains(&offset)
+        .then(|| text.parse::<Timestamp>().ok())
+        .flatten()
+        .ok_or_else(refused)?;
+    Ok(AsOf {
+        first: moment,
+        last: moment,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_or_a_moment_and_nothing_else() {
+        let day = as_of("2026-11-25").unwrap();
+        assert_eq!(day.first.to_string(), "2026-11-25T00:00:00Z");
+        assert_eq!(day.last.to_string(), "2026-11-26T00:00:00Z");
+        for (text, moment) in [
+            ("2026-11-25T09:25:20Z", "2026-11-25T09:25:20Z"),
+            ("2026-11-25T09:25:20.5Z", "2026-11-25T09:25:20.5Z"),
+            ("2026-11-25T09:25:20+02:00", "2026-11-25T07:25:20Z"),
+        ] {
+            let read = as_of(text).unwrap();
+            assert_eq!(
+                (read.first, read.last.to_string()),
+                (read.last, moment.to_owned())
+            );
+        }
+        for text in [
+            "2026-11-26 09:25:20",
+            "2026-11-26T09:25:20",
+            "2026-11-26T09:25Z",
+            "2026-11-26T09Z",
+            "2026-11-26T09:25:20.Z",
+            "2026-11-26T09:25:20Z[UTC]",
+            "2026-11-26T09:25:20+02",
+            "2026-11-26 ",
+            "2026-13-01",
+            "2026-02-30T00:00:00Z",
+            "20261126",
+            "yesterday",
+            "",
+        ] {
+            assert!(as_of(text).is_err(), "{text}");
+        }
+    }
 }

@@ -23,11 +23,10 @@ use crate::render::{self, plural};
 use crate::reporter::{self, Output};
 use crate::wire;
 
-/// What is put behind the bundle's name while its manifest is on its way, and while itself is.
-const MANIFEST: &str = ".manifest";
-const PARTIAL: &str = ".partial";
+/// Names tried for a file that is on its way.
+const NAMES_MAX: u32 = 1_000;
 
-/// A file beside the bundle that goes unless it was named.
+/// A file of our own beside the bundle that goes unless it was named.
 #[derive(Debug)]
 struct Partial(PathBuf);
 
@@ -102,12 +101,12 @@ fn write(
         refuse_to_overwrite(path, &args.output)?;
     }
     let open_since = move || open(since.unwrap_or(Path::new("")));
-    let manifest = Partial::beside(&args.output, MANIFEST);
+    let (manifest, out) = Partial::beside(&args.output, "manifest")?;
     let plan = plan(
         store,
         request,
         since.map(|_| &open_since as heliostat_engine::bundle::Open<'_>),
-        BufWriter::new(manifest.create()?),
+        BufWriter::new(out),
         tools,
     )?;
     if args.manifest_only {
@@ -115,8 +114,8 @@ fn write(
         return Ok(plan);
     }
     let open_manifest = || open(&manifest.0);
-    let bundle = Partial::beside(&args.output, PARTIAL);
-    let out = BufWriter::new(bundle.create()?);
+    let (bundle, out) = Partial::beside(&args.output, "partial")?;
+    let out = BufWriter::new(out);
     let out = pack(store, &plan, &open_manifest, out, tools)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error);
     drop(file.with_context(|| format!("cannot write `{}`", bundle.0.display()))?);
@@ -124,29 +123,16 @@ fn write(
     Ok(plan)
 }
 
-/// Everything that is written takes the place of what was there, and a bundle that others build on may be the only copy.
+/// What is written takes the place of what was there, and a bundle that others build on may be the only copy.
 fn refuse_to_overwrite(since: &Path, output: &Path) -> Result<(), UsageError> {
-    let written = [
-        output.to_owned(),
-        beside(output, MANIFEST),
-        beside(output, PARTIAL),
-    ];
     let identity = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
-    let known = identity(since);
-    match written.iter().find(|path| identity(path) == known) {
-        Some(path) => Err(UsageError(format!(
+    if identity(output) == identity(since) {
+        return Err(UsageError(format!(
             "`{}` would be overwritten, and `--since` builds on it; give another `--output`",
-            path.display()
-        ))),
-        None => Ok(()),
+            output.display()
+        )));
     }
-}
-
-/// The place of what is on its way to `output`.
-fn beside(output: &Path, suffix: &str) -> PathBuf {
-    let mut name = output.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    output.with_file_name(name)
+    Ok(())
 }
 
 /// Opens a file that an option names.
@@ -155,12 +141,23 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
 }
 
 impl Partial {
-    fn beside(output: &Path, suffix: &str) -> Self {
-        Self(beside(output, suffix))
-    }
-
-    fn create(&self) -> anyhow::Result<File> {
-        File::create(&self.0).with_context(|| format!("cannot write `{}`", self.0.display()))
+    /// Makes a file under a name that nobody has: not that of another export to the same place, nor somebody's file.
+    fn beside(output: &Path, suffix: &str) -> anyhow::Result<(Self, File)> {
+        let process = std::process::id();
+        for number in 0..NAMES_MAX {
+            let mut name = output.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".{process}-{number}.{suffix}"));
+            let path = output.with_file_name(name);
+            match File::create_new(&path) {
+                Ok(file) => return Ok((Self(path), file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot write `{}`", path.display()));
+                }
+            }
+        }
+        anyhow::bail!("every name beside `{}` is taken", output.display())
     }
 
     /// Makes the file durable and gives it its name, over an older one.

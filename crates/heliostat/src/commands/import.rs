@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_engine::bundle::{
-    Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Signatures, import,
+    Against, Claim, ImportOptions, ImportReport, Lack, Mode, Others, Proof, Signatures, import,
 };
 use heliostat_engine::sync::DeleteLimit;
 use heliostat_engine::{Events, RunSummary};
@@ -20,6 +20,8 @@ use crate::{signing, wire};
 
 /// Problems listed in the summary.
 const LISTED_MAX: usize = 50;
+/// How far the clock of who signed may be ahead of ours.
+const CLOCK_SKEW_SECONDS: i64 = 300;
 /// Words of a selection shown in the summary.
 const WORDS_SHOWN_MAX: usize = 10;
 
@@ -69,7 +71,7 @@ pub(super) fn run(common: &CommonArgs, args: ImportArgs) -> anyhow::Result<Outco
             }
             Output::Text => reporter::print(&summary(&report, &args)),
         }
-        Ok(if report.is_complete() {
+        Ok(if report.is_complete() && !is_refused_newer(&report) {
             Outcome::Done
         } else {
             Outcome::Findings
@@ -123,13 +125,21 @@ fn against(args: &ImportArgs, now: i64) -> anyhow::Result<Option<Against>> {
     let Some(path) = &args.root else {
         return Ok(None);
     };
-    let as_of = args.as_of.map_or(now, jiff::Timestamp::as_second);
+    // Clocks differ a little; beyond that nothing was signed later than now.
+    let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
+    let (as_of, signed_by) = args.as_of.map_or((now, latest), |as_of| {
+        (as_of.first.as_second(), as_of.last.as_second().min(latest))
+    });
     if as_of > now {
         return Err(UsageError("`--as-of` lies in the future".to_owned()).into());
     }
     let root = wire::read_small(path)
         .with_context(|| format!("cannot read `--root` `{}`", path.display()))?;
-    Ok(Some(Against { root, as_of }))
+    Ok(Some(Against {
+        root,
+        as_of,
+        signed_by,
+    }))
 }
 
 fn summary(report: &ImportReport, args: &ImportArgs) -> String {
@@ -150,10 +160,11 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
     if let Some(serial) = report.serial {
         lines.push(format!("serial {serial}"));
     }
-    lines.push(format!(
-        "the bundle was made at {}",
-        render::moment(report.made_at)
-    ));
+    let made_at = render::moment(report.made_at);
+    lines.push(match &report.proof {
+        Some(_) => format!("what it holds was signed at {made_at}"),
+        None => format!("the bundle says that it was made at {made_at}"),
+    });
     lines.push(promised(report));
     lines.extend(proved(report, args));
     if let Some(published) = &report.published {
@@ -164,8 +175,13 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
     }
     if report.newer > 0 {
         lines.push(format!(
-            "{} newer here than in the bundle, left as they are",
-            plural(report.newer, "project")
+            "{} newer here than in the bundle, left as they are{}",
+            plural(report.newer, "project"),
+            if is_refused_newer(report) {
+                "; clients that verify are refused them until a bundle brings what is signed"
+            } else {
+                ""
+            }
         ));
     }
     if report.not_in_it > 0 {
@@ -186,6 +202,12 @@ fn summary(report: &ImportReport, args: &ImportArgs) -> String {
         lines.push("stopped; the next run goes on from here".to_owned());
     }
     lines.join("\n") + "\n"
+}
+
+/// Whether what is newer here is not what the signatures that stand in the tree now are of.
+fn is_refused_newer(report: &ImportReport) -> bool {
+    let carries = |proof: &Proof| proof.signatures == Signatures::Carried;
+    report.newer > 0 && report.proof.as_ref().is_some_and(carries)
 }
 
 /// What the bundle says it holds, all of which was found in it or here.

@@ -343,6 +343,7 @@ fn an_old_bundle_is_proved_as_of_a_day_that_somebody_vouches_for() {
     // Signed thirty hours ago for a day.
     let mut notary = Notary::new(gap.near.heliostat.web(), 1);
     notary.shift = jiff::SignedDuration::from_hours(-30);
+    notary.age = Some(jiff::SignedDuration::from_hours(30));
     notary.sign();
     let signed = Signed {
         root: notary.root_file(),

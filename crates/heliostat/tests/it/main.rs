@@ -16,6 +16,7 @@ mod bundle_delta;
 mod bundle_notaries;
 mod bundle_proof;
 mod bundle_refuse;
+mod bundle_word;
 mod bundle_world;
 mod clients_install;
 mod clients_page;
