@@ -145,7 +145,7 @@ fn a_manifest_reads_as_documented() {
     insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
     {"header":{"heliostat-bundle":1,"made-at":"2026-11-25T16:00:00Z","coverage":"selection","extent":"some","selection":["acme"],"upstream":"https://upstream.example/simple/","serial":7,"since":{"manifest":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","made-at":"2026-11-25T16:00:00Z"}}}
     {"project":{"name":"acme","extent":"some","page":{"path":"simple/acme/index.v1_json","sha256":"3660315a9af3df255d8f19ab077e4797822b41488a0e2a04bc6af71213c23274","size":4},"parts":[{"path":"packages/x","sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","size":1,"in":"base"}]}}
-    {"end":{"projects":1,"removed":0,"entries":1,"size":4,"in-base":1,"list":"cf5277ccac334b2c184b428927cd8474fedf04d3c890635a4168180de2749475"}}
+    {"end":{"projects":1,"removed":0,"entries":1,"size":4,"in-base":1,"list":"991ddb792db9380ad218413a0707429db06668e7a6dfaf9e7105e13a47d2b803"}}
     "#);
 }
 

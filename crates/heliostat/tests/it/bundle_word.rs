@@ -108,6 +108,10 @@ fn what_is_newer_here_stays_and_the_rest_is_proved() {
     assert!(gap.far.web().join("tuf/timestamp.json").exists());
     signed.import("second.bundle", &["--prune"]).assert_code(0);
     signed.verify().assert_code(0);
+    // What it carries it does not sign.
+    let init = gap.far.command("trust init").run();
+    init.assert_code(2);
+    assert_says(&init.stderr, &["new `--data`", "import or sync"]);
 }
 
 #[test]

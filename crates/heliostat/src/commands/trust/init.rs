@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use heliostat_engine::Events;
 use heliostat_engine::publish::{self, Notary, OfflineFiles, Urge};
 use heliostat_pypi::Sha256;
-use heliostat_store::Store;
+use heliostat_store::{Origin, Store};
 use heliostat_trust::attest::AttestVerifier;
 use heliostat_trust::bins::BinCount;
 use heliostat_trust::ceremony::{self, Document, Draft, Existing, RootWish};
@@ -25,11 +25,17 @@ pub(super) const OFFLINE_KEY: &str = "offline.key";
 
 pub(super) fn init(common: &CommonArgs, args: &TrustInitArgs) -> anyhow::Result<()> {
     let store = wire::open_store(common, &Events::none())?;
-    if store.notary()?.is_some() {
-        return Err(UsageError(format!(
-            "the mirror in `{}` is signed already; `heliostat trust status` tells more",
-            store.data().display()
-        ))
+    if let Some(notary) = store.notary()? {
+        let data = store.data().display();
+        return Err(UsageError(match notary.origin {
+            Origin::Own => format!(
+                "the mirror in `{data}` is signed already; `heliostat trust status` tells more"
+            ),
+            Origin::Carried => format!(
+                "the mirror in `{data}` carries what its upstream's notary signed; to have one sign itself, run `heliostat \
+                 trust init` with a new `--data`, and import or sync into that"
+            ),
+        })
         .into());
     }
     let count = match (args.bins, args.projects) {
