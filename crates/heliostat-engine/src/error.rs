@@ -137,6 +137,12 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What a tree on disk says is signed does not verify.
+    #[error("the tree's signed state is refused: {reason}")]
+    UntrustedTree {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The run was asked to stop.
     #[error("stopped before anything was changed")]
     Stopped,

@@ -22,7 +22,7 @@ const FILE_DEADLINE: Duration = Duration::from_mins(2);
 /// Blocking. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// [`EngineError::Untrusted`] where the metadata that leads to it does not verify or has expired, or where the file is
+/// [`EngineError::UntrustedTree`] where the metadata that leads to it does not verify or has expired, or where the file is
 /// not the one that was signed.
 pub fn signed_trusted_root(
     tree: &Path,
@@ -40,11 +40,20 @@ pub fn signed_trusted_root(
         let bytes = read(&format!("tuf/{}", wanted.file), wanted.max_bytes)?;
         trail.take(bytes.as_deref());
     }
-    let Some(file) = trail.end()? else {
+    let Some(file) = trail.end().map_err(of_tree)? else {
         return Ok(None);
     };
     let place = consistent(file.sha256);
-    checked(&file, read(&place, file.size_bytes)?).map(Some)
+    let bytes = read(&place, file.size_bytes)?;
+    checked(&file, bytes).map(Some).map_err(of_tree)
+}
+
+/// The same about a tree on disk.
+fn of_tree(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Untrusted { reason } => EngineError::UntrustedTree { reason },
+        other => other,
+    }
 }
 
 /// The same of a signed mirror, asked as an upstream.
@@ -72,7 +81,7 @@ pub async fn trusted_root_of_mirror(
 /// nobody signs it or it names none.
 ///
 /// # Errors
-/// [`EngineError::Untrusted`] where the file is not the one that was signed, and not the one that this program was built
+/// [`EngineError::UntrustedTree`] where the file is not the one that was signed, and not the one that this program was built
 /// with.
 pub fn held_trusted_root(store: &Store) -> Result<Option<Vec<u8>>, EngineError> {
     let named = match store.notary()? {
@@ -89,8 +98,8 @@ pub fn held_trusted_root(store: &Store) -> Result<Option<Vec<u8>>, EngineError> 
     let held = held_copy(store, &file)?;
     let place = consistent(file.sha256);
     held.map(Some)
-        .ok_or_else(|| untrusted(&place, "it is not there, or not what was signed; `heliostat trust install FILE` puts it back, `sync --root` of a mirror \
-             as well, and `--trusted-root FILE` does without"))
+        .ok_or_else(|| of_tree(untrusted(&place, "it is not there, or not what was signed; `heliostat trust install FILE` puts it back, `sync --root` of a mirror \
+             as well, and `--trusted-root FILE` does without")))
 }
 
 /// The trusted root that is named, where the tree has those very bytes.

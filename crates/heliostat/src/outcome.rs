@@ -122,6 +122,7 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::Bundle(error) => bundle_code(error),
                 EngineError::NotAsHeld(_)
                 | EngineError::Untrusted { .. }
+                | EngineError::UntrustedTree { .. }
                 | EngineError::BundleUnproven { .. }
                 | EngineError::BundleExpired { .. } => Code::Integrity,
                 EngineError::Trust(error) => trust_code(error),
@@ -224,6 +225,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             EngineError::Store(error) => error.hint().map(str::to_owned),
             EngineError::Untrusted { .. } => Some(
                 "nothing was changed; take from another mirror with `--upstream`, or check `--root`".to_owned(),
+            ),
+            EngineError::UntrustedTree { .. } => Some(
+                "check that the copy is whole, and that `--root`, where it is given, is of the notary who signed it".to_owned(),
             ),
             EngineError::Upstream(error) => upstream_hint(error),
             EngineError::Unresolvable { .. } => Some(

@@ -188,6 +188,13 @@ pub(crate) fn verifier(trusted_root: Option<&Path>) -> anyhow::Result<AttestVeri
 /// Verifies attestations against the trusted root that a signed tree names, verified from this root of its notary.
 pub(crate) fn verifier_of_tree(tree: &Path, root: &Path) -> anyhow::Result<AttestVerifier> {
     let root = notarys_root(root)?;
+    if !tree.join("tuf").is_dir() {
+        return Err(UsageError(format!(
+            "`--tree` `{}` is no signed tree: there is no `tuf` in it",
+            tree.display()
+        ))
+        .into());
+    }
     let carried = heliostat_engine::signed_trusted_root(tree, &root, clock().now())?;
     verifier_as_signed(carried, &format!("tree `{}`", tree.display()))
 }

@@ -74,6 +74,16 @@ pub enum LockError {
     /// Not TOML or not JSON.
     #[error("the lock file cannot be read: {0}")]
     Syntax(String),
+    /// Of a format that may say other things by the same words.
+    #[error("it is a {kind} of version {found}; this heliostat reads {known}")]
+    Version {
+        /// What it is.
+        kind: LockKind,
+        /// The version it says, shortened and escaped for display.
+        found: String,
+        /// The versions that are read.
+        known: &'static str,
+    },
     /// Neither its name nor its content says what it is.
     #[error("the file is not a uv.lock, pylock.toml, poetry.lock or Pipfile.lock")]
     Unknown,
@@ -144,6 +154,7 @@ pub fn read_lock(path: &str, text: &str) -> Result<LockRead, LockError> {
     let kind = named
         .or_else(|| LockKind::of_content(&document))
         .ok_or(LockError::Unknown)?;
+    check_version(kind, &document)?;
     let mut read = LockRead {
         kind,
         packages: Vec::new(),
@@ -174,6 +185,44 @@ pub fn read_lock(path: &str, text: &str) -> Result<LockRead, LockError> {
         }
     }
     Ok(read)
+}
+
+/// Refuses a version whose first number is none of those known. Files that tell none are taken: not every tool wrote one
+/// from the beginning.
+fn check_version(kind: LockKind, document: &Map<String, Value>) -> Result<(), LockError> {
+    let metadata = |table: &str, key: &str| document.get(table)?.get(key).cloned();
+    let top = |key: &str| document.get(key).cloned();
+    let (found, majors, known): (_, &[&str], _) = match kind {
+        LockKind::Uv => (top("version"), &["1"], "version 1"),
+        LockKind::Pylock => (top("lock-version"), &["1"], "version 1.x"),
+        LockKind::Poetry => (
+            metadata("metadata", "lock-version"),
+            &["0", "1", "2"],
+            "versions 0.x to 2.x",
+        ),
+        LockKind::Pipfile => (metadata("_meta", "pipfile-spec"), &["6"], "version 6"),
+    };
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let found = found
+        .as_str()
+        .map_or_else(|| found.to_string(), str::to_owned);
+    let major = found.split('.').next().unwrap_or_default();
+    if majors.contains(&major) {
+        return Ok(());
+    }
+    Err(LockError::Version {
+        kind,
+        found: shown(&found, 20),
+        known,
+    })
+}
+
+/// A text from outside, shortened and escaped for display.
+fn shown(text: &str, length: usize) -> String {
+    let start: String = text.chars().take(length).collect();
+    start.escape_debug().to_string()
 }
 
 /// A version and files, or why the package is not taken.
@@ -209,12 +258,7 @@ impl LockRead {
                 _ => self.packages.push(package),
             },
             Err(reason) => {
-                let name = name
-                    .chars()
-                    .take(80)
-                    .collect::<String>()
-                    .escape_debug()
-                    .to_string();
+                let name = shown(name, 80);
                 self.skipped.push(SkippedPackage { name, reason });
             }
         }
@@ -312,12 +356,7 @@ fn take_pipfile(package: &Value) -> Taken {
 }
 
 fn not_from_index(kind: &str) -> String {
-    let kind = kind
-        .chars()
-        .take(20)
-        .collect::<String>()
-        .escape_debug()
-        .to_string();
+    let kind = shown(kind, 20);
     format!("its source is `{kind}`, not an index")
 }
 

@@ -291,3 +291,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_lock_file_of_a_later_format_is_refused_with_what_is_known() {
+    for (name, text, known) in [
+        ("uv.lock", "version = 99\n", "version 1"),
+        ("pylock.toml", "lock-version = \"2.0\"\n", "version 1.x"),
+        (
+            "poetry.lock",
+            "[metadata]\nlock-version = \"3.0\"\n",
+            "versions 0.x to 2.x",
+        ),
+        (
+            "Pipfile.lock",
+            "{\"_meta\": {\"pipfile-spec\": 7}}",
+            "version 6",
+        ),
+    ] {
+        let error = read_lock(name, text).unwrap_err().to_string();
+        assert!(error.contains(name) && error.ends_with(known), "{error}");
+    }
+    for (name, text) in [
+        ("uv.lock", "version = 1\nrevision = 3\n"),
+        ("pylock.toml", "lock-version = \"1.7\"\n"),
+        ("poetry.lock", "[metadata]\nlock-version = \"2.1\"\n"),
+        ("poetry.lock", "[metadata]\n"),
+        ("Pipfile.lock", "{\"_meta\": {\"pipfile-spec\": 6}}"),
+    ] {
+        read_lock(name, text).unwrap();
+    }
+}

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use heliostat_pypi::ProjectName;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::attest::Publisher;
 
@@ -35,8 +36,23 @@ pub struct Known {
     /// How much of it is attested.
     pub attested: Coverage,
     /// By whom.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "publishers")]
     pub publishers: BTreeSet<Publisher>,
+}
+
+/// Publishers without a key that this program does not know: it might make them somebody else.
+fn publishers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Publisher>, D::Error> {
+    let given = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let read = given.into_iter().map(|keys| {
+        let publisher = Publisher::deserialize(&keys).map_err(D::Error::custom)?;
+        let known = serde_json::to_value(&publisher).map_err(D::Error::custom)?;
+        let mut names = keys.as_object().into_iter().flat_map(serde_json::Map::keys);
+        match names.find(|name| known.get(name.as_str()).is_none()) {
+            Some(name) => Err(D::Error::custom(format!("a publisher has no key `{name}`"))),
+            None => Ok(publisher),
+        }
+    });
+    read.collect()
 }
 
 /// What is known of every project that a lock file names.

@@ -151,6 +151,21 @@ fn the_file_is_readable_and_read_again() {
     }
 }
 
+#[test]
+fn a_key_of_a_publisher_that_nobody_knows_is_an_error() {
+    let memory = |more: &str| {
+        Memory::read(&format!(
+            "format = 1\n[projects.acme]\nversion = \"1\"\nattested = \"whole\"\npublishers = [\n\
+             {{ kind = \"Google\", email = \"a@b.example\"{more} }},\n]\n"
+        ))
+    };
+    memory("").unwrap();
+    let error = memory(", environment = \"release\"")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no key `environment`"), "{error}");
+}
+
 proptest! {
     #[test]
     fn whatever_is_recorded_is_read_again(version in "\\PC{0,8}", repository in "\\PC{0,12}", email in "\\PC{0,12}") {

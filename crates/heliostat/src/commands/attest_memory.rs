@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use heliostat_pypi::Sha256;
 use heliostat_pypi::page::PageFile;
 use heliostat_pypi::select::{LockedPackage, read_lock};
 use heliostat_trust::attest::{AttestVerifier, Publisher, Subject};
@@ -94,12 +95,26 @@ struct Found {
     /// Of the projects whose provenance holds, and of those that have none.
     memory: Memory,
     broken: bool,
+    /// Whether the index lacks something that the lock file names.
+    lacking: bool,
+}
+
+/// What was found of one release.
+struct Release {
+    package: LockedPackage,
+    /// Who publishes it; `None` where the index has none of its files.
+    known: Option<Known>,
+    /// What of its provenance does not hold.
+    problems: Vec<String>,
+    /// What of it the index lacks.
+    lacks: Option<String>,
 }
 
 impl Found {
     const fn outcome_with(&self, is_changed: bool, policy: PublisherPolicy) -> Outcome {
         match policy {
             _ if self.broken => Outcome::Distrusted,
+            _ if !is_changed && self.lacking => Outcome::Findings,
             _ if !is_changed => Outcome::Done,
             PublisherPolicy::Warn => Outcome::Findings,
             PublisherPolicy::Refuse => Outcome::Distrusted,
@@ -155,15 +170,21 @@ fn look(args: &AttestMemoryArgs) -> anyhow::Result<Found> {
     let mut found = Found {
         memory: Memory::default(),
         broken: false,
+        lacking: false,
     };
     let mut broken = BTreeSet::new();
-    for (package, known, problems) in looked? {
-        for problem in &problems {
+    for release in looked? {
+        let package = release.package;
+        for problem in release.problems.iter().chain(&release.lacks) {
             reporter::talk(&format!("{}: {problem}", package.name));
         }
-        if !problems.is_empty() {
+        found.lacking |= release.lacks.is_some();
+        if !release.problems.is_empty() {
             broken.insert(package.name.clone());
         }
+        let Some(known) = release.known else {
+            continue;
+        };
         // A lock file may name several versions, one for each platform: the project is as attested as the least.
         let merged = match found.memory.projects.remove(&package.name) {
             None => known,
@@ -206,24 +227,30 @@ fn packages(path: &Path) -> anyhow::Result<Vec<LockedPackage>> {
     Ok(read.packages)
 }
 
-/// Who publishes one release, and what of its provenance does not hold.
+/// Who publishes one release, what of its provenance does not hold, and what of it the index lacks.
 async fn look_at(
     upstream: &Upstream,
     verifier: &AttestVerifier,
     package: LockedPackage,
-) -> anyhow::Result<(LockedPackage, Known, Vec<String>)> {
+) -> anyhow::Result<Release> {
     let page = match upstream
         .page(&package.name, &Validators::default(), Caches::Allow)
         .await?
     {
         Answer::Fresh(page) => page.read.page,
         Answer::Gone | Answer::Unchanged => {
-            return Err(UsageError(format!("the index has no project `{}`", package.name)).into());
+            return Ok(Release {
+                package,
+                known: None,
+                problems: Vec::new(),
+                lacks: Some("the index has no such project; not recorded".to_owned()),
+            });
         }
     };
     let files: Vec<&PageFile> = (page.files.iter())
         .filter(|file| is_of(file, &package))
         .collect();
+    let lacks = lacks(&files, &package);
     let mut publishers = BTreeSet::new();
     let mut problems = Vec::new();
     let mut attested = 0;
@@ -246,16 +273,44 @@ async fn look_at(
         },
         publishers,
     };
-    Ok((package, known, problems))
+    Ok(Release {
+        known: (!files.is_empty()).then_some(known),
+        package,
+        problems,
+        lacks,
+    })
+}
+
+/// What the index lacks of a release, in words. Files that are not there are attested by nobody, which is not to be
+/// taken for what their publisher does.
+fn lacks(files: &[&PageFile], package: &LockedPackage) -> Option<String> {
+    let version = &package.version;
+    if files.is_empty() {
+        return Some(match digests(package).next() {
+            Some(_) => format!(
+                "the index has no file with a sha256 that the lock file has of {version}; not recorded"
+            ),
+            None => format!("the index has no file of {version}; not recorded"),
+        });
+    }
+    let there: BTreeSet<_> = files.iter().filter_map(|file| file.sha256).collect();
+    let wanted: BTreeSet<_> = digests(package).collect();
+    let missing = wanted.difference(&there).count();
+    (missing > 0).then(|| {
+        format!(
+            "the index lacks {missing} of the {} files that the lock file has of {version}",
+            wanted.len()
+        )
+    })
+}
+
+fn digests(package: &LockedPackage) -> impl Iterator<Item = Sha256> {
+    package.files.iter().filter_map(|locked| locked.sha256)
 }
 
 /// Whether the lock file means this file: by digest where it tells any, else by version.
 fn is_of(file: &PageFile, package: &LockedPackage) -> bool {
-    let mut digests = package
-        .files
-        .iter()
-        .filter_map(|locked| locked.sha256)
-        .peekable();
+    let mut digests = digests(package).peekable();
     if digests.peek().is_some() {
         return digests.any(|digest| Some(digest) == file.sha256);
     }

@@ -478,3 +478,51 @@ fn recording_throws_nothing_away_unsaid() {
         assert_eq!(read(), recorded);
     }
 }
+
+/// What the index lacks keeps nobody from looking at the rest, and is not taken for what nobody attests.
+#[test]
+fn what_the_index_lacks_is_told_and_not_recorded() {
+    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
+    else {
+        return;
+    };
+    let index = AttestedIndex::serve(&oracle, &pip);
+    index.list(true);
+    index.run("attest record").assert_code(0);
+    let memory = index.directory.path().join("heliostat.trust");
+    let read = || std::fs::read_to_string(&memory).unwrap();
+    let recorded = read();
+    let lock = index.directory.path().join("uv.lock");
+    let whole = std::fs::read_to_string(&lock).unwrap();
+    let more = "\n[[package]]\nname = \"nobodys\"\nversion = \"1\"\nsource = { registry = \"https://index.example/simple\" }\n";
+    std::fs::write(&lock, format!("{whole}{more}")).unwrap();
+    for command in ["record", "check"] {
+        let said = index.run(&format!("attest {command}"));
+        said.assert_code(1);
+        assert!(
+            said.stderr
+                .contains("nobodys: the index has no such project"),
+            "{said}"
+        );
+        assert_eq!(read(), recorded);
+    }
+    std::fs::write(&lock, whole.replace(RELEASE_SHA256, &"0".repeat(64))).unwrap();
+    for command in ["record", "check"] {
+        let said = index.run(&format!("attest {command}"));
+        said.assert_code(1);
+        assert!(
+            said.stderr
+                .contains("no file with a sha256 that the lock file has of 0.0.19"),
+            "{said}"
+        );
+        assert_eq!(read(), recorded);
+    }
+    std::fs::write(&lock, whole.replace("version = 1\n", "version = 99\n")).unwrap();
+    let said = index.run("attest check");
+    said.assert_code(2);
+    assert!(
+        said.stderr
+            .contains("uv.lock of version 99; this heliostat reads version 1"),
+        "{said}"
+    );
+}

@@ -87,6 +87,12 @@ fn attestations_are_verified_against_what_the_notary_signed() {
     let tree = ["--tree", web.to_str().unwrap(), "--root", root];
     attest(&tree).assert_code(0);
     attest(&["--tree", web.to_str().unwrap()]).assert_code(2);
+    let said = attest(&["--tree", "/", "--root", root]);
+    said.assert_code(2);
+    assert_says(
+        &said.stderr,
+        &["`/` is no signed tree: there is no `tuf` in it"],
+    );
 
     // Another one is signed: what it does not know is proved no more, whatever this program was built with.
     let first = world.place("first.json");
