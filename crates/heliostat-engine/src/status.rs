@@ -148,7 +148,7 @@ pub fn status(store: &Store, now: i64) -> Result<MirrorStatus, EngineError> {
         behind_seconds: behind_seconds(&runs, &failures, now),
         runs,
         failures,
-        signing: publish::signing(store)?,
+        signing: publish::signing(store, now)?,
         warnings: store.warnings()?,
     })
 }

@@ -1,4 +1,6 @@
-//! Numbers as people read them. Pure.
+//! Numbers as people read them, and paths as a shell does. Pure.
+
+use std::path::Path;
 
 /// Bytes with a unit of 1,000.
 pub(crate) fn bytes(count: u64) -> String {
@@ -49,6 +51,16 @@ pub(crate) fn moment(seconds: i64) -> String {
     )
 }
 
+/// A path as one word of a shell's command.
+pub(crate) fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// One cell for each value, from low to high: a small picture in text.
 pub(crate) fn sparkline(values: &[u64]) -> String {
     const CELLS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -91,5 +103,13 @@ mod tests {
         assert_eq!(plural(1_000, "file"), "1,000 files");
         assert_eq!(sparkline(&[0, 1, 2]), "▁▅█");
         assert_eq!(sparkline(&[]), "");
+    }
+
+    #[test]
+    fn a_path_is_one_word_to_a_shell() {
+        let word = |text: &str| super::word(std::path::Path::new(text));
+        assert_eq!(word("/srv/py-pi_1.0"), "/srv/py-pi_1.0");
+        assert_eq!(word("/srv/py pi"), "'/srv/py pi'");
+        assert_eq!(word("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

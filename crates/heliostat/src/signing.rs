@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_engine::publish::{self, Notary, Signer, signs_here};
-use heliostat_store::Store;
+use heliostat_store::{RoleState, Store};
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::{Passphrase, PublicKey, Signature, SignerSource, SigningKey};
 use heliostat_trust::metadata::{Root, Signed};
 
 use crate::cli::SigningArgs;
 use crate::commands::UsageError;
-use crate::{program, wire};
+use crate::{program, render, reporter, wire};
 
 /// The key that `trust init` makes, below the data directory.
 pub(crate) const ONLINE_KEY: &str = "online.key";
@@ -42,6 +42,39 @@ pub(crate) fn notary(
     Ok(Some(Arc::new(
         Notary::new(signers, publish_every).with_source(again),
     )))
+}
+
+/// The command that tells what people have to sign, and how.
+pub(crate) fn status_command(data: &Path) -> String {
+    format!("heliostat trust status --data {}", render::word(data))
+}
+
+/// Warns of what people have to sign anew, where anything is.
+pub(crate) fn warn_of_due(store: &Store, now: i64) -> anyhow::Result<()> {
+    let due = publish::due_by_people(store, now)?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let of = |role: &RoleState| {
+        let tense = if role.expires_at < now {
+            "expired"
+        } else {
+            "expires"
+        };
+        format!(
+            "{} {} {tense} {}",
+            role.name,
+            role.version,
+            render::moment(role.expires_at)
+        )
+    };
+    let roles: Vec<String> = due.iter().map(of).collect();
+    reporter::talk(&format!(
+        "warning: people must sign anew, or clients refuse this mirror: {}; `{}` tells how",
+        roles.join(", "),
+        status_command(store.data())
+    ));
+    Ok(())
 }
 
 /// The keys that the options name.

@@ -178,7 +178,7 @@ pub(super) struct Listed {
 }
 
 /// Judges root lists in the order of [`LISTS`]; nothing where nothing stands there.
-pub(super) fn judge_lists<B: AsRef<[u8]>>(found: &[Option<B>]) -> Listed {
+pub(super) fn judge_lists<B: AsRef<[u8]>>(found: &[Option<B>], source: Source) -> Listed {
     let mut listed = Listed {
         findings: Vec::new(),
         projects: None,
@@ -187,8 +187,11 @@ pub(super) fn judge_lists<B: AsRef<[u8]>>(found: &[Option<B>]) -> Listed {
         listed.findings.push(Finding::new(path, kind, reason));
     };
     let Some(json) = found.first().and_then(Option::as_ref) else {
-        let reason = "there is no root list, so that pages which nobody signed are not seen";
-        find(LISTS[0], FindingKind::Missing, reason);
+        // Of files, all are seen.
+        if source == Source::Server {
+            let reason = "there is no root list, so that pages which nobody signed are not seen";
+            find(LISTS[0], FindingKind::Missing, reason);
+        }
         return listed;
     };
     let list = match read_list(json.as_ref(), MediaType::Json) {

@@ -240,7 +240,7 @@ impl<F: FnMut(&Finding)> Looker<F> {
             self.known.add(path);
             self.plain_or_told(path, limit_bytes, &mut findings)
         });
-        let mut listed = derived::judge_lists(&lists);
+        let mut listed = derived::judge_lists(&lists, Source::Files);
         let is_new = |finding: &Finding| findings.iter().all(|known| known.path != finding.path);
         listed.findings.retain(is_new);
         findings.append(&mut listed.findings);

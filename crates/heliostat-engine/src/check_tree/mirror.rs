@@ -341,7 +341,7 @@ impl Remote<'_> {
             let limit_bytes = self.mirror.limits().list_bytes_max;
             lists.push(self.plain_or_seen(path, limit_bytes, &mut seen).await);
         }
-        let mut listed = derived::judge_lists(&lists);
+        let mut listed = derived::judge_lists(&lists, Source::Server);
         (listed.findings).retain(|finding| !seen.iter().any(|seen| seen.is_about(&finding.path)));
         seen.extend(listed.findings.into_iter().map(Seen::Found));
         // Without valid metadata everything would count as unsigned. A tree of what somebody asked for may list what its

@@ -30,7 +30,7 @@ pub(crate) use offline::{named_by_targets, trusted_root_path};
 pub(crate) use retries::Retries;
 pub use signer::{Notary, Signer};
 pub(crate) use state::signing;
-pub use state::{Fit, SigningStatus, fit};
+pub use state::{Fit, SigningStatus, due_by_people, fit};
 pub use waiting::{WaitingRoles, newest_file, waiting};
 
 use crate::context::{Context, blocking};

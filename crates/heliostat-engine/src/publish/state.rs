@@ -3,7 +3,9 @@
 
 use heliostat_store::{Origin, RoleState, Store, Unsigned};
 use heliostat_trust::bins::BinCount;
-use heliostat_trust::metadata::Extent;
+use heliostat_trust::ceremony::{Due, Lives, due};
+use heliostat_trust::check::Found;
+use heliostat_trust::metadata::{Expiry, Extent, Version};
 use serde::Serialize;
 
 use super::{coverage, offline};
@@ -31,6 +33,8 @@ pub struct SigningStatus {
     pub pending: u64,
     /// The number of bins and the one that fits; `None` where a carried tree has not come whole yet, and nobody knows.
     pub bins: Option<Fit>,
+    /// What people sign and have to sign anew: `root`, `targets`, `bins`.
+    pub due: Vec<RoleState>,
     /// Projects that cannot be signed.
     pub unsignable_count: u64,
     /// The first thousand of them, by name, with the reason.
@@ -59,16 +63,46 @@ impl Fit {
 }
 
 impl SigningStatus {
-    /// Whether somebody must do something: a project is left out of what is signed, or clients refuse the tree because
-    /// what was signed last has expired. `now` is in seconds since 1970.
+    /// Whether somebody must do something: a project is left out of what is signed, people must sign anew, or clients
+    /// refuse the tree because what was signed last has expired. `now` is in seconds since 1970.
     pub fn needs_somebody(&self, now: i64) -> bool {
         let live = [&self.snapshot, &self.timestamp];
-        self.unsignable_count > 0 || live.into_iter().flatten().any(|role| role.expires_at < now)
+        self.unsignable_count > 0
+            || !self.due.is_empty()
+            || live.into_iter().flatten().any(|role| role.expires_at < now)
     }
 }
 
-/// How a store's signed tree stands; `None` where it is not signed.
-pub(crate) fn signing(store: &Store) -> Result<Option<SigningStatus>, EngineError> {
+/// What people sign and have to sign anew: what expires soon, or has. Of a carried tree, only what has: its notary may have
+/// signed already. `now` is in seconds since 1970.
+pub fn due_by_people(store: &Store, now: i64) -> Result<Vec<RoleState>, EngineError> {
+    let Some(notary) = store.notary()? else {
+        return Ok(Vec::new());
+    };
+    let least = match notary.origin {
+        Origin::Own => Due::Soon,
+        Origin::Carried => Due::Expired,
+    };
+    let mut roles = store.roles()?;
+    roles.retain(|role| {
+        matches!(&*role.name, "root" | "targets" | "bins") && urgency(role, now) >= least
+    });
+    Ok(roles)
+}
+
+/// How urgent a role is. `now` is in seconds since 1970.
+fn urgency(role: &RoleState, now: i64) -> Due {
+    let moment = |seconds| jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    let found = Found {
+        role: role.name.clone(),
+        version: Version::new(role.version).unwrap_or(Version::FIRST),
+        expires: Expiry::at(moment(role.expires_at)),
+    };
+    due(&found, &Lives::default(), moment(now))
+}
+
+/// How a store's signed tree stands; `None` where it is not signed. `now` is in seconds since 1970.
+pub(crate) fn signing(store: &Store, now: i64) -> Result<Option<SigningStatus>, EngineError> {
     let Some(notary) = store.notary()? else {
         return Ok(None);
     };
@@ -85,6 +119,7 @@ pub(crate) fn signing(store: &Store) -> Result<Option<SigningStatus>, EngineErro
         pages: store.targets_count()?,
         pending: store.pending()?.places.len() as u64,
         bins,
+        due: due_by_people(store, now)?,
         unsignable_count: store.unsigned_count()?,
         unsignable: store.unsigned(UNSIGNABLE_MAX)?,
     }))

@@ -2,7 +2,7 @@
 
 use super::{Document, Draft, DraftSignatures};
 use crate::error::TrustError;
-use crate::keys::PublicKey;
+use crate::keys::{KeyId, PublicKey};
 use crate::metadata::{Authority, RoleName, Root, Unsigned};
 
 /// What there is already, against which a draft is held.
@@ -58,6 +58,20 @@ pub fn assemble(
         .enumerate()
         .map(put_together)
         .collect()
+}
+
+/// Whether a key may sign all that a draft holds.
+///
+/// # Errors
+/// [`TrustError`] where the draft does not fit what there is.
+pub fn has_say(draft: &Draft, keyid: KeyId, existing: &Existing) -> Result<bool, TrustError> {
+    for document in draft.documents() {
+        let authorities = authorities(draft, document, existing)?;
+        if authorities.iter().all(|(_, one)| one.key(keyid).is_none()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Who must sign a document: for a root the old and the new people, for delegations those that root names.

@@ -10,7 +10,7 @@ mod draft;
 mod lives;
 mod signatures;
 
-pub use assemble::{Assembled, Existing, assemble};
+pub use assemble::{Assembled, Existing, assemble, has_say};
 pub use diff::describe;
 pub use draft::{Document, Draft, RootWish, bins, delegations, root, targets};
 pub use lives::{Due, Lives, due};

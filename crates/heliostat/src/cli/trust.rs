@@ -38,6 +38,8 @@ pub(crate) enum TrustCommand {
     /// Compare what several mirrors, trees or proxies' states show: ends with 4 where the notary's key says different
     /// things, and writes the proof down
     Compare(TrustCompareArgs),
+    /// Draft what people sign anew with the keys that they have, before it expires, and say what to do
+    Renew(DraftsArgs),
     /// Draft what gives the online role to other keys, and say what to do
     #[command(subcommand)]
     Rotate(RotateCommand),

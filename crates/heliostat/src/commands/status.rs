@@ -1,6 +1,7 @@
 //! `heliostat status`: size, freshness, failures, disk left, what is signed, and a small picture of the last syncs.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use heliostat_engine::publish::{Fit, SigningStatus};
 use heliostat_engine::{MirrorStatus, RunKind, RunSummary, status};
@@ -27,6 +28,7 @@ pub(super) fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<Outc
         let mut text = text(&status, &data.display().to_string());
         if let Some(signing) = &status.signing {
             add_signing(&mut text, signing, now);
+            add_due(&mut text, signing, &data, now);
         }
         reporter::print(&text);
     }
@@ -190,6 +192,23 @@ fn add_signing(text: &mut String, signing: &SigningStatus, now: i64) {
             "  … and {more} more; `heliostat status --json` names a thousand"
         );
     }
+}
+
+/// What people have to sign anew.
+fn add_due(text: &mut String, signing: &SigningStatus, data: &Path, now: i64) {
+    if signing.due.is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "{:<12} {}", "to be signed", signing.due.len());
+    for due in &signing.due {
+        let said = role(Some(due), now);
+        let _infallible = writeln!(text, "  {} {said}", due.name);
+    }
+    let next = match signing.origin {
+        Origin::Own => format!("`{}` tells how", crate::signing::status_command(data)),
+        Origin::Carried => "that is for the people of the notary upstream".to_owned(),
+    };
+    let _infallible = writeln!(text, "  {next}");
 }
 
 /// How many bins there are, as `16, as fits`.

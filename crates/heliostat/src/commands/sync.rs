@@ -218,6 +218,7 @@ async fn act(run: &Run<'_>) -> anyhow::Result<Outcome> {
         }
         Output::Text => reporter::print(&summary(&report)),
     }
+    signing::warn_of_due(&context.store, finished_at)?;
     Ok(if report.is_complete() {
         Outcome::Done
     } else {

@@ -96,6 +96,7 @@ mod sync_upstreams;
 mod sync_world;
 mod trust_ceremony;
 mod trust_compare;
+mod trust_steps;
 mod trust_trusted_root;
 mod trust_verify;
 mod tuf_simulator;

@@ -102,7 +102,8 @@ fn three_people_hold_a_ceremony() {
         &[
             "trust delegate sign",
             "1.root.json",
-            "trust install 2.bins.json",
+            "trust install --data",
+            "rebin/2.bins.json",
         ],
     );
     for name in ["alice", "carol"] {
@@ -124,7 +125,10 @@ fn three_people_hold_a_ceremony() {
     table.done("keys new --label online2 --plain --out @online2.key");
     let rotated = table.done("rotate online --new @online2.pub --data @data -o @next");
     assert_says(&rotated.stdout, &["root 2", "+ online2", "- online"]);
-    assert_says(&rotated.stderr, &["trust install 2.root.json"]);
+    assert_says(
+        &rotated.stderr,
+        &["trust install --data", "next/2.root.json"],
+    );
     table.sign("root", "next/root.draft.json", "bob");
     let early = table.trust(
         "root assemble @next/root.draft.json @next/root.draft.json.bob.sig --previous @1.root.json -o @2.root.json",

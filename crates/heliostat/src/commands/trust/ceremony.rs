@@ -195,12 +195,24 @@ fn assemble(
     signatures: &[PathBuf],
     existing: &Existing,
 ) -> anyhow::Result<Vec<ceremony::Assembled>> {
-    let draft = files::read(draft, Draft::from_file)?;
-    let signatures: Vec<_> = signatures
-        .iter()
-        .map(|path| files::read(path, DraftSignatures::from_file))
-        .collect::<Result<_, _>>()?;
-    Ok(ceremony::assemble(&draft, &signatures, existing)?)
+    let place = draft;
+    let draft = files::read(place, Draft::from_file)?;
+    let mut that_count = Vec::new();
+    for path in signatures {
+        let one = files::read(path, DraftSignatures::from_file)?;
+        // Who is to lose all power is among those who were asked to sign, and may have signed what it has no say in.
+        if ceremony::has_say(&draft, one.keyid, existing)? {
+            that_count.push(one);
+        } else {
+            reporter::talk(&format!(
+                "left `{}` out: the key {} has no say in what `{}` holds",
+                path.display(),
+                one.keyid,
+                place.display()
+            ));
+        }
+    }
+    Ok(ceremony::assemble(&draft, &that_count, existing)?)
 }
 
 fn root(path: &Path) -> anyhow::Result<Root> {

@@ -1,14 +1,16 @@
-//! `heliostat trust rotate` and `revoke`: drafts against what the tree has, and what to do with them.
+//! `heliostat trust renew`, `rotate` and `revoke`: drafts against what the tree has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use heliostat_engine::{Events, publish};
 use heliostat_store::Store;
 use heliostat_trust::bins::BinCount;
-use heliostat_trust::ceremony::{self, Document, RootWish};
+use heliostat_trust::ceremony::{self, Document, Draft, RootWish};
 use heliostat_trust::keys::{KeyId, PublicKey};
 use heliostat_trust::metadata::{Authority, Metadata, Root, Signed, Targets};
 
+use super::steps::Steps;
 use super::{ceremony as steps, expiry, files};
 use crate::cli::{CommonArgs, DraftsArgs, RevokeArgs, RotateCommand};
 use crate::commands::UsageError;
@@ -17,52 +19,87 @@ use crate::{reporter, wire};
 /// What people signed last.
 pub(super) struct Present {
     pub(super) root: Root,
+    root_file: Vec<u8>,
     pub(super) targets: Targets,
     pub(super) bins: Targets,
 }
 
+/// What a root is to become, and who comes and goes by that.
+struct Change<'a> {
+    wish: RootWish,
+    person: Option<&'a Path>,
+    machines: &'a [PathBuf],
+    gone: Option<KeyId>,
+}
+
 pub(super) fn rotate(common: &CommonArgs, command: &RotateCommand) -> anyhow::Result<()> {
     let RotateCommand::Online { new, drafts } = command;
-    let present = present(common)?;
+    let store = wire::open_store(common, &Events::none())?;
+    let present = present_of(&store)?;
     let wish = RootWish {
         people: present.root.root.clone(),
         online: steps::authority("--new", new, 1)?,
         expires: expiry::read(&drafts.expires, expiry::now()?)?,
     };
-    draft(&present, &wish, drafts)
+    let change = Change {
+        wish,
+        person: None,
+        machines: new,
+        gone: None,
+    };
+    draft(&store, &present, &change, &drafts.output)
+}
+
+/// The same keys, a later expiry.
+pub(super) fn renew(common: &CommonArgs, drafts: &DraftsArgs) -> anyhow::Result<()> {
+    let store = wire::open_store(common, &Events::none())?;
+    let present = present_of(&store)?;
+    let wish = RootWish {
+        people: present.root.root.clone(),
+        online: present.root.timestamp.clone(),
+        expires: expiry::read(&drafts.expires, expiry::now()?)?,
+    };
+    let change = Change {
+        wish,
+        person: None,
+        machines: &[],
+        gone: None,
+    };
+    draft(&store, &present, &change, &drafts.output)
 }
 
 pub(super) fn revoke(common: &CommonArgs, args: &RevokeArgs) -> anyhow::Result<()> {
-    let present = present(common)?;
-    let replacement = args
-        .replace_by
-        .as_deref()
-        .map(files::public_key)
-        .transpose()?;
+    let store = wire::open_store(common, &Events::none())?;
+    let present = present_of(&store)?;
+    let replaced = args.replace_by.as_deref();
+    let replacement = replaced.map(files::public_key).transpose()?;
     let threshold = args.threshold.unwrap_or(present.root.root.threshold());
-    let people = without(
-        &present.root.root,
-        args.keyid,
-        replacement.as_ref(),
-        threshold,
-    )?;
-    let online = present.root.timestamp.threshold();
-    let online = without(
-        &present.root.timestamp,
-        args.keyid,
-        replacement.as_ref(),
-        online,
-    )?;
-    if people == present.root.root && online == present.root.timestamp {
+    let of = |authority: &Authority, threshold| {
+        without(authority, args.keyid, replacement.as_ref(), threshold)
+    };
+    let people = of(&present.root.root, threshold)?;
+    let online = of(&present.root.timestamp, present.root.timestamp.threshold())?;
+    let is_person = people != present.root.root;
+    let is_machine = online != present.root.timestamp;
+    if !is_person && !is_machine {
         let text = format!("`{}` has no power that could be taken", args.keyid);
         return Err(UsageError(text).into());
     }
-    let wish = RootWish {
-        people,
-        online,
-        expires: expiry::read(&args.drafts.expires, expiry::now()?)?,
+    let change = Change {
+        wish: RootWish {
+            people,
+            online,
+            expires: expiry::read(&args.drafts.expires, expiry::now()?)?,
+        },
+        person: replaced.filter(|_| is_person),
+        machines: if is_machine {
+            args.replace_by.as_slice()
+        } else {
+            &[]
+        },
+        gone: Some(args.keyid),
     };
-    draft(&present, &wish, &args.drafts)
+    draft(&store, &present, &change, &args.drafts.output)
 }
 
 /// The authority without a key, and perhaps with another in its place.
@@ -84,62 +121,71 @@ fn without(
     })
 }
 
-fn draft(present: &Present, wish: &RootWish, drafts: &DraftsArgs) -> anyhow::Result<()> {
-    files::directory(&drafts.output)?;
-    let root = ceremony::root(Some(&present.root), wish);
+fn draft(
+    store: &Store,
+    present: &Present,
+    change: &Change<'_>,
+    directory: &Path,
+) -> anyhow::Result<()> {
+    let root = ceremony::root(Some(&present.root), &change.wish);
     let Some(Document::Root(next)) = root.documents().first() else {
         return Ok(());
     };
-    let root_draft = drafts.output.join("root.draft.json");
-    steps::write_draft(&root, Some(&present.root), &root_draft)?.aloud();
     let count = BinCount::of_delegations(&present.bins.delegations).unwrap_or(BinCount::ONE);
     let versions = (Some(present.targets.version), Some(present.bins.version));
     let named = present.targets.targets.clone();
-    let below = ceremony::delegations(next, count, wish.expires, versions, named);
-    let below_draft = drafts.output.join("delegate.draft.json");
-    steps::write_draft(&below, None, &below_draft)?.aloud();
-    reporter::talk(&checklist(&present.root, next, &root_draft, &below_draft));
+    let below = ceremony::delegations(next, count, change.wish.expires, versions, named);
+    let told = Steps {
+        store,
+        directory,
+        present: &present.root,
+        next: Some(next),
+        below: "delegate",
+        installed: installed(&below),
+        person: change.person,
+        machines: change.machines,
+        gone: change.gone,
+    };
+    present.hand_out(directory)?;
+    let root_draft = directory.join("root.draft.json");
+    steps::write_draft(&root, Some(&present.root), &root_draft)?.aloud();
+    steps::write_draft(&below, None, &directory.join("delegate.draft.json"))?.aloud();
+    reporter::talk(&told.told());
     Ok(())
 }
 
-fn checklist(before: &Root, next: &Root, root: &Path, below: &Path) -> String {
-    let (old, new) = (before.version, next.version);
-    let (root, below) = (root.display(), below.display());
-    format!(
-        "\nwhat to do:\n\
-         1. Send both drafts to everybody who signs; compare the words of each draft aloud.\n\
-         2. Each: `heliostat trust root sign {root} --key KEY -o root.NAME.sig`\n\
-         \x20        `heliostat trust delegate sign {below} --key KEY -o delegate.NAME.sig`\n\
-         \x20  The root needs {} of the old and {} of the new keys.\n\
-         3. `heliostat trust root assemble {root} root.*.sig --previous {old}.root.json -o {new}.root.json`\n\
-         \x20  `heliostat trust delegate assemble {below} delegate.*.sig --root {new}.root.json -o .`\n\
-         4. Put the new online key where `--online-key` looks for it, then\n\
-         \x20  `heliostat trust install {new}.root.json *.targets.json *.bins.json`\n\
-         5. `heliostat sync` signs everything anew; `heliostat trust status` must end with 0.\n\
-         6. Destroy the old key.",
-        before.root.threshold(),
-        next.root.threshold()
-    )
+/// The files that a draft of roles below the root becomes.
+pub(super) fn installed(draft: &Draft) -> Vec<PathBuf> {
+    let documents = draft.documents().iter();
+    documents.map(|document| document.file().into()).collect()
 }
 
-fn present(common: &CommonArgs) -> anyhow::Result<Present> {
-    present_of(&wire::open_store(common, &Events::none())?)
+impl Present {
+    /// Puts the root where drafts go: whoever signs holds them against it, and so does whoever puts them together.
+    pub(super) fn hand_out(&self, directory: &Path) -> anyhow::Result<()> {
+        files::directory(directory)?;
+        let place = directory.join(self.root.file());
+        crate::files::replace(&place, &self.root_file)
+            .with_context(|| format!("cannot write `{}`", place.display()))
+    }
 }
 
 /// What people signed last of a tree, whether clients see it yet or not.
 pub(super) fn present_of(store: &Store) -> anyhow::Result<Present> {
+    let (root, root_file) = newest(store, "root")?;
     Ok(Present {
-        root: newest(store, "root")?,
-        targets: newest(store, "targets")?,
-        bins: newest(store, "bins")?,
+        root,
+        root_file,
+        targets: newest(store, "targets")?.0,
+        bins: newest(store, "bins")?.0,
     })
 }
 
-fn newest<T: Metadata>(store: &Store, name: &str) -> anyhow::Result<T> {
+fn newest<T: Metadata>(store: &Store, name: &str) -> anyhow::Result<(T, Vec<u8>)> {
     let file = publish::newest_file(store, name)?.ok_or_else(|| {
         UsageError(format!(
             "the tree of this data directory has no `{name}`; `heliostat trust init` begins"
         ))
     })?;
-    Ok(Signed::<T>::read(&file)?.value)
+    Ok((Signed::<T>::read(&file)?.value, file))
 }

@@ -11,6 +11,7 @@ pub(super) mod passphrase;
 mod rebin;
 mod rehearse;
 mod status;
+mod steps;
 mod trusted_root;
 mod verify;
 
@@ -63,6 +64,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Status { json } => return status::run(common, *json),
         TrustCommand::Verify(args) => return verify::run(args),
         TrustCommand::Compare(args) => return compare::run(args),
+        TrustCommand::Renew(drafts) => change::renew(common, drafts)?,
         TrustCommand::Rotate(command) => change::rotate(common, command)?,
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
         TrustCommand::Rebin(args) => rebin::run(common, args)?,

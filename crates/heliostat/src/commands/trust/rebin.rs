@@ -14,6 +14,7 @@ use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::Root;
 
 use super::change::{self, Present};
+use super::steps::Steps;
 use super::{ceremony as steps, expiry, files, init, passphrase};
 use crate::cli::{CommonArgs, PassphraseArgs, RebinArgs, SigningArgs};
 use crate::commands::UsageError;
@@ -55,11 +56,11 @@ pub(super) fn told(fit: Fit) -> String {
 
 /// The command that mends it, as it can be typed.
 pub(super) fn command(store: &Store, root: &Root) -> String {
-    let data = store.data().display();
+    let data = render::word(store.data());
     if is_single(root) && store.keys().join(init::OFFLINE_KEY).exists() {
         format!("heliostat trust rebin --data {data}")
     } else {
-        format!("heliostat trust rebin --data {data} -o DIR")
+        format!("heliostat trust rebin --data {data} -o rebinning")
     }
 }
 
@@ -146,24 +147,19 @@ fn hand_out(
     draft: &Draft,
     directory: &Path,
 ) -> anyhow::Result<()> {
-    files::directory(directory)?;
-    let path = directory.join("bins.draft.json");
-    steps::write_draft(draft, None, &path)?.aloud();
-    let path = path.display();
-    let root = store
-        .web()
-        .join(format!("tuf/{}.root.json", present.root.version));
-    reporter::talk(&format!(
-        "\nwhat to do:\n\
-         1. Send the draft to everybody who signs; compare its words aloud.\n\
-         2. {needed} of them: `heliostat trust delegate sign {path} --key KEY -o bins.NAME.sig`\n\
-         3. `heliostat trust delegate assemble {path} bins.*.sig --root {root} -o .`\n\
-         4. `heliostat trust install {next}.bins.json --data {data}`\n\
-         5. `heliostat sync` signs the pages into the new bins; clients go on by themselves.",
-        needed = present.root.targets.threshold(),
-        root = root.display(),
-        next = present.bins.version.next(),
-        data = store.data().display(),
-    ));
+    present.hand_out(directory)?;
+    steps::write_draft(draft, None, &directory.join("bins.draft.json"))?.aloud();
+    let steps = Steps {
+        store,
+        directory,
+        present: &present.root,
+        next: None,
+        below: "bins",
+        installed: change::installed(draft),
+        person: None,
+        machines: &[],
+        gone: None,
+    };
+    reporter::talk(&steps.told());
     Ok(())
 }

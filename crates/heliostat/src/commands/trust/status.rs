@@ -19,7 +19,7 @@ use super::{expiry, rebin};
 use crate::cli::CommonArgs;
 use crate::commands::UsageError;
 use crate::outcome::Outcome;
-use crate::{reporter, wire};
+use crate::{render, reporter, wire};
 
 /// The largest file of another role that is read, in bytes.
 const ROLE_BYTES_MAX: u64 = 8 << 20;
@@ -50,6 +50,15 @@ struct Status {
     waiting: Option<WaitingRoles>,
     /// The command that mends the number of bins, where that is due.
     next: Option<String>,
+    /// What to do about roles that are due.
+    steps: Vec<Step>,
+}
+
+/// A command that begins to sign roles anew.
+#[derive(Debug, Serialize)]
+struct Step {
+    roles: Vec<String>,
+    run: String,
 }
 
 pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
@@ -122,7 +131,13 @@ fn status(store: &Store, origin: Origin, now: Timestamp) -> anyhow::Result<Statu
         None => vec!["there is no root".to_owned()],
     };
     let waiting = publish::waiting(store)?;
+    let next_root = match &waiting {
+        None => root.as_ref().map(|root| root.version.next()),
+        // People signed already.
+        Some(_) => None,
+    };
     Ok(Status {
+        steps: next_steps(store, origin, &lines, next_root),
         custody: root.as_ref().map_or_else(|| "no root".to_owned(), custody),
         due: rebins
             || waiting.is_some()
@@ -134,6 +149,31 @@ fn status(store: &Store, origin: Origin, now: Timestamp) -> anyhow::Result<Statu
         bins: fit,
         next,
     })
+}
+
+/// What begins to sign anew whatever is due: people do that once for all that they sign, with the root that comes next;
+/// the rest, and of an upstream's notary everything, comes with a sync.
+fn next_steps(
+    store: &Store,
+    origin: Origin,
+    lines: &[Line],
+    next_root: Option<Version>,
+) -> Vec<Step> {
+    let data = render::word(store.data());
+    let is_of_people = |line: &Line| matches!(&*line.role, "root" | "targets" | "bins");
+    let due = lines.iter().filter(|line| line.how != Due::Not);
+    let (people, machine): (Vec<_>, Vec<_>) =
+        due.partition(|line| origin == Origin::Own && is_of_people(line));
+    let step = |of: Vec<&Line>, run: String| Step {
+        roles: of.iter().map(|line| line.role.clone()).collect(),
+        run,
+    };
+    let renewal = |next| format!("heliostat trust renew --data {data} -o renewal-{next}");
+    let people = next_root.map(|next| step(people, renewal(next)));
+    let machine = step(machine, format!("heliostat sync --data {data}"));
+    let mut steps: Vec<_> = people.into_iter().chain([machine]).collect();
+    steps.retain(|step| !step.roles.is_empty());
+    steps
 }
 
 fn line(role: &RoleState, lives: &Lives, now: Timestamp) -> anyhow::Result<Line> {
@@ -235,6 +275,10 @@ fn print(status: &Status) {
     }
     for fault in &status.faults {
         let _infallible = writeln!(text, "{fault}  DUE");
+    }
+    for step in &status.steps {
+        let roles = step.roles.join(", ");
+        let _infallible = writeln!(text, "to sign {roles} anew: {}", step.run);
     }
     if !status.faults.is_empty() {
         let _infallible = writeln!(

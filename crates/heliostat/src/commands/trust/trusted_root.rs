@@ -7,12 +7,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use heliostat_engine::Events;
 use heliostat_engine::publish::{self, OfflineFiles};
+use heliostat_store::Store;
 use heliostat_trust::attest::{AttestVerifier, TRUSTED_ROOT_TARGET, embedded_trusted_root};
 use heliostat_trust::ceremony::{self, Draft};
 use heliostat_trust::metadata::TargetFile;
 
 use super::change::{self, Present};
-use super::{ceremony as steps, expiry, files, rebin};
+use super::steps::Steps;
+use super::{ceremony as steps, expiry, rebin};
 use crate::cli::{CommonArgs, TrustedRootArgs};
 use crate::commands::UsageError;
 use crate::{reporter, wire};
@@ -35,7 +37,7 @@ pub(super) fn run(common: &CommonArgs, args: &TrustedRootArgs) -> anyhow::Result
     let before = Some(present.targets.version);
     let draft = ceremony::targets(&present.root, expires, before, targets);
     if let Some(directory) = &args.output {
-        return hand_out(&present, &draft, &bytes, directory);
+        return hand_out(&store, &present, &draft, &bytes, directory);
     }
     let new = OfflineFiles {
         targets: Some(rebin::signed_here(
@@ -75,27 +77,35 @@ pub(super) fn named(bytes: &[u8]) -> BTreeMap<String, TargetFile> {
 }
 
 fn hand_out(
+    store: &Store,
     present: &Present,
     draft: &Draft,
     bytes: &[u8],
     directory: &Path,
 ) -> anyhow::Result<()> {
-    files::directory(directory)?;
-    let path = directory.join("targets.draft.json");
-    let file = directory.join("trusted_root.json");
+    const FILE: &str = "trusted_root.json";
+    present.hand_out(directory)?;
+    let file = directory.join(FILE);
     crate::files::replace(&file, bytes)
         .with_context(|| format!("cannot write `{}`", file.display()))?;
-    steps::write_draft(draft, None, &path)?.aloud();
-    let (path, file) = (path.display(), file.display());
-    let (root, next) = (present.root.version, present.targets.version.next());
+    steps::write_draft(draft, None, &directory.join("targets.draft.json"))?.aloud();
+    let mut installed = change::installed(draft);
+    installed.push(FILE.into());
+    let steps = Steps {
+        store,
+        directory,
+        present: &present.root,
+        next: None,
+        below: "targets",
+        installed,
+        person: None,
+        machines: &[],
+        gone: None,
+    };
+    let file = file.display();
     reporter::talk(&format!(
-        "\nwhat to do:\n\
-         1. Send the draft and `{file}` to everybody who signs; compare the draft's words aloud, and the file's sha256.\n\
-         2. {needed} of them: `heliostat trust delegate sign {path} --key KEY -o targets.NAME.sig`\n\
-         3. `heliostat trust delegate assemble {path} targets.*.sig --root {root}.root.json -o .`\n\
-         4. `heliostat trust install {next}.targets.json {file}`\n\
-         5. `heliostat sync` publishes it.",
-        needed = present.root.targets.threshold(),
+        "the draft names `{file}` by its sha256: everybody who signs should have it, and compare that"
     ));
+    reporter::talk(&steps.told());
     Ok(())
 }
