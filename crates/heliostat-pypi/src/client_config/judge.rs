@@ -143,7 +143,7 @@ impl Judged {
                 if setting.value.contains("://") {
                     "look into it: pip fetches it and does what its options say".to_owned()
                 } else {
-                    "put the file there, or remove the line: pip fails without it".to_owned()
+                    "put the file there, or remove what names it: pip fails without it".to_owned()
                 },
             ),
         };

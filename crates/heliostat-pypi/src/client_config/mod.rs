@@ -116,14 +116,27 @@ pub enum ClientConfigError {
 
 /// Every setting of a source that decides where packages come from, from top to bottom.
 pub fn settings(source: &Source) -> Result<Vec<Setting>, ClientConfigError> {
+    let mut found = all(source)?;
+    found.retain(|setting| setting.effect != Effect::Included);
+    Ok(found)
+}
+
+/// Every file that a source names for pip to read as requirements or constraints, in a requirements file with `-r` or
+/// `-c`: pip takes index options from all of them. The value is an address, or a path: from the folder of a requirements
+/// file, else from where pip runs. Finding it is the caller's; one that it cannot read is for [`judge`].
+pub fn included(source: &Source) -> Vec<Setting> {
+    let mut found = all(source).unwrap_or_default();
+    found.retain(|setting| setting.effect == Effect::Included);
+    found
+}
+
+fn all(source: &Source) -> Result<Vec<Setting>, ClientConfigError> {
     if source.text.len() > CLIENT_CONFIG_BYTES_MAX {
         return Err(ClientConfigError::TooLarge(source.place.clone()));
     }
     match source.kind {
         SourceKind::PipConf => Ok(ini::pip_conf(source)),
-        SourceKind::Requirements => Ok((words::requirements(source).into_iter())
-            .filter(|setting| setting.effect != Effect::Included)
-            .collect()),
+        SourceKind::Requirements => Ok(words::requirements(source)),
         SourceKind::Environment => Ok(words::environment(source)),
         SourceKind::UvToml
         | SourceKind::Pyproject
@@ -135,17 +148,6 @@ pub fn settings(source: &Source) -> Result<Vec<Setting>, ClientConfigError> {
             })
         }
     }
-}
-
-/// Every file that a requirements file names with `-r` or `-c`: pip takes index options from both. The value is a path
-/// from the folder of the source, or an address. Finding it is the caller's; one that it cannot read is for [`judge`].
-pub fn included(source: &Source) -> Vec<Setting> {
-    if source.kind != SourceKind::Requirements {
-        return Vec::new();
-    }
-    let mut found = words::requirements(source);
-    found.retain(|setting| setting.effect == Effect::Included);
-    found
 }
 
 impl Source {

@@ -23,6 +23,7 @@ pub(super) fn effect(installer: Installer, name: &str) -> Option<Effect> {
         (Installer::Pip | Installer::Uv, "no-index") => Effect::NoIndex,
         (Installer::Uv, "index-strategy") => Effect::Strategy,
         (Installer::Poetry, "source (PyPI)") => Effect::ImplicitIndex,
+        (Installer::Pip, "requirement" | "constraint" | "build-constraint") => Effect::Included,
         _ => return None,
     })
 }
@@ -103,11 +104,9 @@ pub(super) fn requirements(source: &Source) -> Vec<Setting> {
             } else {
                 continue;
             };
-            // Of no other source: pip.conf and the environment may name such files too, which nobody follows.
-            let includes = ["requirement", "constraint"].contains(&name);
-            if effect(Installer::Pip, name).is_none() && !includes {
+            let Some(effect) = effect(Installer::Pip, name) else {
                 continue;
-            }
+            };
             let value = if name == "no-index" {
                 "true"
             } else {
@@ -116,18 +115,11 @@ pub(super) fn requirements(source: &Source) -> Vec<Setting> {
                     None => words.next().unwrap_or_default(),
                 }
             };
-            if includes {
-                settings.push(Setting {
-                    installer: Installer::Pip,
-                    place: source.place.clone(),
-                    line: Some(index + 1),
-                    name: name.to_owned(),
-                    value: value.trim_matches(['"', '\'']).to_owned(),
-                    effect: Effect::Included,
-                });
-            } else {
-                settings.extend(source.setting(Installer::Pip, index + 1, name, value));
-            }
+            let value = match effect {
+                Effect::Included => value.trim_matches(['"', '\'']),
+                _ => value,
+            };
+            settings.extend(source.setting(Installer::Pip, index + 1, name, value));
         }
     }
     settings

@@ -21,11 +21,11 @@ pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<Outcome> {
         installers: Vec::new(),
     };
     let directory = std::path::absolute(".").context("there is no current directory")?;
-    let mut sources = vec![environment()];
-    let read = read(places(&directory))?;
-    sources.extend(read.sources);
+    let Read {
+        sources, missing, ..
+    } = read(&directory, vec![environment()], places(&directory))?;
     let mut settings = all_settings(&sources)?;
-    settings.extend(read.missing);
+    settings.extend(missing);
     let found = judge(&settings, &judged);
     for bypass in &found {
         tell(bypass, args.json);
@@ -71,15 +71,32 @@ fn environment() -> Source {
 
 /// Every configuration file that is there and that an installer run in `directory` would read.
 pub(super) fn files(directory: &Path) -> anyhow::Result<Vec<Source>> {
-    Ok(read(places(directory))?.sources)
+    Ok(read(directory, Vec::new(), places(directory))?.sources)
+}
+
+/// The same under `heliostat exec`, where pip's files are not read, nor what pdm stores for a user. The environment says
+/// which further files pip reads.
+pub(super) fn files_under_exec(directory: &Path) -> anyhow::Result<Vec<Source>> {
+    let mut places = places(directory);
+    places.retain(|(path, kind)| match kind {
+        SourceKind::PipConf => false,
+        SourceKind::PdmToml => path.ends_with("pdm.toml"),
+        _ => true,
+    });
+    let mut sources = read(directory, vec![environment()], places)?.sources;
+    sources.retain(|source| source.kind != SourceKind::Environment);
+    Ok(sources)
 }
 
 /// What was read, and what was not.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Read {
     sources: Vec<Source>,
-    /// Where a requirements file names another one that is not there, or not on this machine.
+    /// Where a file is named for pip to read that is not there, or not on this machine.
     missing: Vec<Setting>,
+    /// What was read already, as what.
+    seen: Vec<(PathBuf, SourceKind)>,
+    included_count: usize,
 }
 
 /// More requirements files in a row that each name the next than anybody has.
@@ -88,48 +105,85 @@ const INCLUDED_DEPTH_MAX: usize = 32;
 /// More requirements files that others name than anybody has.
 const INCLUDED_COUNT_MAX: usize = 512;
 
-/// The files that are there, and after each requirements file those that it names, each once.
-fn read(places: Vec<(PathBuf, SourceKind)>) -> anyhow::Result<Read> {
-    let mut read = Read {
-        sources: Vec::new(),
-        missing: Vec::new(),
-    };
-    let mut seen = Vec::new();
-    let mut included_count = 0;
+/// What is given and the files that are there, and after each the requirements files that it names, each once.
+fn read(
+    directory: &Path,
+    given: Vec<Source>,
+    places: Vec<(PathBuf, SourceKind)>,
+) -> anyhow::Result<Read> {
+    let mut read = Read::default();
+    for source in given {
+        read.follow(source, directory)?;
+    }
     for (path, kind) in places {
-        let mut open = VecDeque::from([(path, 0)]);
-        while let Some((path, depth)) = open.pop_front() {
-            // pip reads a file as requirements whatever else it is.
-            let place = (path.canonicalize().unwrap_or_else(|_| path.clone()), kind);
-            if !path.is_file() || seen.contains(&place) {
-                continue;
-            }
-            seen.push(place);
-            let bytes = wire::read_small(&path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?;
-            let source = Source {
-                place: path.display().to_string(),
-                kind,
-                text: String::from_utf8_lossy(&bytes).into_owned(),
+        if let Some(source) = read.file(&path, kind)? {
+            // Only a requirements file says where things are from where it is.
+            let folder = match kind {
+                SourceKind::Requirements => path.with_file_name(""),
+                _ => directory.to_owned(),
             };
-            for setting in included(&source) {
-                let file = path.with_file_name("").join(&setting.value);
-                if setting.value.contains("://") || !file.is_file() {
-                    read.missing.push(setting);
-                    continue;
-                }
-                included_count += 1;
-                anyhow::ensure!(
-                    depth < INCLUDED_DEPTH_MAX && included_count <= INCLUDED_COUNT_MAX,
-                    "`{}` names too many further requirements files",
-                    path.display()
-                );
-                open.push_back((file, depth + 1));
-            }
-            read.sources.push(source);
+            read.follow(source, &folder)?;
         }
     }
     Ok(read)
+}
+
+impl Read {
+    /// A file that is there and was not read yet.
+    fn file(&mut self, path: &Path, kind: SourceKind) -> anyhow::Result<Option<Source>> {
+        // pip reads a file as requirements whatever else it is.
+        let place = (
+            path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            kind,
+        );
+        if !path.is_file() || self.seen.contains(&place) {
+            return Ok(None);
+        }
+        self.seen.push(place);
+        let bytes =
+            wire::read_small(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Ok(Some(Source {
+            place: path.display().to_string(),
+            kind,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }))
+    }
+
+    /// Takes a source in, and every file that it leads to; those it names are found from `folder`.
+    fn follow(&mut self, source: Source, folder: &Path) -> anyhow::Result<()> {
+        let mut open = VecDeque::new();
+        self.take(source, folder, (&mut open, 0))?;
+        while let Some((path, depth)) = open.pop_front() {
+            if let Some(source) = self.file(&path, SourceKind::Requirements)? {
+                self.take(source, &path.with_file_name(""), (&mut open, depth))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        source: Source,
+        folder: &Path,
+        (open, depth): (&mut VecDeque<(PathBuf, usize)>, usize),
+    ) -> anyhow::Result<()> {
+        for setting in included(&source) {
+            let file = folder.join(&setting.value);
+            if setting.value.contains("://") || !file.is_file() {
+                self.missing.push(setting);
+                continue;
+            }
+            self.included_count += 1;
+            anyhow::ensure!(
+                depth < INCLUDED_DEPTH_MAX && self.included_count <= INCLUDED_COUNT_MAX,
+                "`{}` names too many further requirements files",
+                source.place
+            );
+            open.push_back((file, depth + 1));
+        }
+        self.sources.push(source);
+        Ok(())
+    }
 }
 
 /// Where installers look, whether or not anything is there: pip's documentation "Configuration files", uv's
@@ -282,7 +336,11 @@ mod tests {
     use super::*;
 
     fn read_one(path: PathBuf) -> anyhow::Result<Read> {
-        read(vec![(path, SourceKind::Requirements)])
+        read(
+            Path::new("/"),
+            Vec::new(),
+            vec![(path, SourceKind::Requirements)],
+        )
     }
 
     #[expect(clippy::disallowed_methods, reason = "test data")]
@@ -312,7 +370,7 @@ mod tests {
         }
         let places = ["requirements-dev.txt", "requirements.txt"]
             .map(|name| (root.join(name), SourceKind::Requirements));
-        let read = read(places.to_vec()).unwrap();
+        let read = read(root, Vec::new(), places.to_vec()).unwrap();
         assert_eq!(read.sources.len(), 4, "{:?}", read.sources);
         let settings = all_settings(&read.sources).unwrap();
         let values: Vec<&str> = (settings.iter().map(|one| one.value.as_str())).collect();
@@ -324,6 +382,44 @@ mod tests {
         assert_eq!(
             missing,
             [(Some(2), "gone.txt"), (Some(4), "https://h.example/r.txt")]
+        );
+    }
+
+    /// pip finds what a configuration or the environment names from where it runs.
+    #[test]
+    fn files_that_the_environment_and_pip_conf_name_are_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir(root.join("etc")).unwrap();
+        write(
+            &root.join("etc/pip.conf"),
+            "[install]\nrequirement =\n    base.txt\n    gone.txt\n",
+        );
+        write(&root.join("base.txt"), "-i http://base.example/\n");
+        write(&root.join("pins.txt"), "-c more.txt\n");
+        write(
+            &root.join("more.txt"),
+            "--extra-index-url http://evil.example/\n",
+        );
+        let environment = Source {
+            place: "environment".to_owned(),
+            kind: SourceKind::Environment,
+            text: "PIP_CONSTRAINT=pins.txt https://h.example/c.txt".to_owned(),
+        };
+        let places = vec![(root.join("etc/pip.conf"), SourceKind::PipConf)];
+        let read = read(root, vec![environment], places).unwrap();
+        let settings = all_settings(&read.sources).unwrap();
+        let values: Vec<&str> = (settings.iter().map(|one| one.value.as_str())).collect();
+        assert_eq!(values, ["http://evil.example/", "http://base.example/"]);
+        let missing: Vec<_> = (read.missing.iter())
+            .map(|one| (one.name.as_str(), one.value.as_str()))
+            .collect();
+        assert_eq!(
+            missing,
+            [
+                ("PIP_CONSTRAINT", "https://h.example/c.txt"),
+                ("requirement", "gone.txt")
+            ]
         );
     }
 

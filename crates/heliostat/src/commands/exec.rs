@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use anyhow::Context as _;
-use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, SourceKind, judge};
+use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, judge};
 use heliostat_pypi::lock_urls::{
     Beside, Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
 };
@@ -43,13 +43,7 @@ pub(super) fn run(common: &CommonArgs, args: &ExecArgs) -> anyhow::Result<Outcom
 fn may_run(args: &ExecArgs, directory: &Path) -> anyhow::Result<bool> {
     let program = args.command.first().map(PathBuf::from).unwrap_or_default();
     let name = program.file_stem().unwrap_or_default().to_string_lossy();
-    let mut sources = doctor::files(directory)?;
-    // pip's files are not read under `exec`, nor what pdm stores for a user.
-    sources.retain(|source| match source.kind {
-        SourceKind::PipConf => false,
-        SourceKind::PdmToml => Path::new(&source.place).ends_with("pdm.toml"),
-        _ => true,
-    });
+    let sources = doctor::files_under_exec(directory)?;
     let judged = Judged {
         // Nothing else on loopback is taken for it.
         proxy: (args.index.clone()).map_or(ProxyPlace::Unborn, ProxyPlace::At),

@@ -217,6 +217,22 @@ fn exec_refuses_what_would_bypass_the_proxy() {
     said.assert_code(1);
     assert!(said.stderr.contains("uv.toml:1"), "{}", said.stderr);
     exec(&["--allow", "https://other.example/simple/"]).assert_code(0);
+    // A file that the environment has pip read is no better.
+    std::fs::remove_file(&path).unwrap();
+    let text = "-i https://other.example/simple/\n";
+    std::fs::write(directory.path().join("pins"), text).unwrap();
+    for (words, code) in [
+        ("exec --index http://127.0.0.1:1/simple/ -- true", 1),
+        ("doctor", 1),
+    ] {
+        let said = heliostat(words)
+            .current_dir(directory.path())
+            .env("PIP_CONSTRAINT", "pins")
+            .run();
+        said.assert_code(code);
+        let told = format!("{}{}", said.stdout, said.stderr);
+        assert!(told.contains("pins:1: index-url"), "{said}");
+    }
 }
 
 /// pip takes from the second index what the first one refuses, and says nothing. Doctor does.
