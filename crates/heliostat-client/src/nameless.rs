@@ -57,6 +57,12 @@ impl NamelessFiles {
         self.idle().clear();
     }
 
+    /// How many wait for their next use.
+    #[cfg(test)]
+    pub(crate) fn idle_count(&self) -> usize {
+        self.idle().len()
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<File>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat_pypi::ProjectName;
 use heliostat_pypi::page::ProjectPage;
+use heliostat_pypi::{ProjectName, TreePath};
 use heliostat_upstream::{Answer, Caches, Upstream, UpstreamOptions, Validators};
 use moka::sync::Cache;
 
-use crate::ClientError;
+use crate::{ClientError, FilePart};
 
 /// How long an answer of the origin stands.
 const AGE_MAX: Duration = Duration::from_secs(30);
@@ -76,5 +76,20 @@ impl Origin {
         };
         self.pages.insert(name.clone(), page.clone());
         Ok(page)
+    }
+}
+
+/// Where the origin has a file, if it lists it.
+pub(crate) fn origin_address(
+    page: &ProjectPage,
+    path: &TreePath,
+    part: FilePart,
+) -> Option<String> {
+    let file = page.files.iter().find(|file| file.path == *path)?;
+    match part {
+        FilePart::File => Some(file.url.clone()),
+        FilePart::Metadata if file.core_metadata.is_absent() => None,
+        FilePart::Metadata => Some(format!("{}.metadata", file.url)),
+        FilePart::Provenance => file.provenance.clone(),
     }
 }

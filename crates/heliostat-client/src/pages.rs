@@ -8,6 +8,7 @@ use heliostat_pypi::page::{ProjectPage, read_signed};
 use heliostat_pypi::{ProjectName, Sha256};
 use moka::sync::Cache;
 
+use crate::nameless::NamelessFiles;
 use crate::{ClientError, Limits, disk};
 
 /// Every so many pages that are added, the disk is looked at.
@@ -38,12 +39,14 @@ pub(crate) struct Pages {
     directory: PathBuf,
     memory: Cache<(ProjectName, Sha256), Arc<SignedPage>>,
     bytes_max: u64,
+    /// They give back their room where there is none for a page.
+    incoming: Arc<NamelessFiles>,
     added: std::sync::atomic::AtomicU64,
 }
 
 impl Pages {
     /// Pages in `directory`.
-    pub(crate) fn new(directory: PathBuf, limits: &Limits) -> Self {
+    pub(crate) fn new(directory: PathBuf, limits: &Limits, incoming: Arc<NamelessFiles>) -> Self {
         let memory = Cache::builder()
             .max_capacity(limits.page_memory_bytes_max)
             .weigher(|_key, page: &Arc<SignedPage>| {
@@ -54,6 +57,7 @@ impl Pages {
             directory,
             memory,
             bytes_max: limits.page_cache_bytes_max,
+            incoming,
             added: std::sync::atomic::AtomicU64::new(0),
         }
     }
@@ -90,6 +94,7 @@ impl Pages {
     /// does without the disk.
     pub(crate) fn keep(&self, page: SignedPage) -> Arc<SignedPage> {
         if let Err(error) = self.keep_on_disk(&page) {
+            self.incoming.forget_idle();
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a page cannot be kept on disk; it is had again when it is needed again"
@@ -130,5 +135,39 @@ impl Pages {
 
     fn path(&self, sha256: Sha256) -> PathBuf {
         self.directory.join(sha256.to_hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliostat_pypi::page::{Format, ProjectStatus, render_page};
+
+    use super::*;
+
+    /// Where a page has no room, what waits on the disk for its next use gives back its own.
+    #[test]
+    fn a_page_that_the_disk_does_not_take_makes_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits::default();
+        let incoming = NamelessFiles::new(directory.path().join("incoming"), &limits);
+        let incoming = Arc::new(incoming);
+        drop(incoming.take(1).unwrap());
+        assert_eq!(incoming.idle_count(), 1);
+        let page = ProjectPage {
+            name: "acme".parse().unwrap(),
+            serial: None,
+            status: ProjectStatus::default(),
+            versions: Vec::new(),
+            files: Vec::new(),
+        };
+        let body: Bytes = render_page(&page, Format::Json).into();
+        let sha256 = Sha256::of(&body);
+        let signed = SignedPage { body, sha256, page };
+        // A directory cannot be made below a file.
+        let place = tempfile::NamedTempFile::new().unwrap();
+        let pages = Pages::new(place.path().join("pages"), &limits, Arc::clone(&incoming));
+        let name = pages.keep(signed).page.name.clone();
+        assert_eq!(incoming.idle_count(), 0);
+        assert!(pages.held(&name, sha256).unwrap().is_some());
     }
 }

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use heliostat_pypi::page::ProjectPage;
 use heliostat_pypi::{ProjectName, Sha256, TreePath, project_candidates};
 use sigstore_tuf::TargetFile;
 use tokio::time::Instant;
@@ -23,7 +22,7 @@ use self::files::{address, provenance_address};
 use crate::answer::{ClientOptions, FileAnswer, FilePart, PageAnswer};
 use crate::mirrors::{self, Base, Mirrors, Wanted};
 use crate::nameless::NamelessFiles;
-use crate::origin::{Origin, OriginOrder};
+use crate::origin::{Origin, OriginOrder, origin_address};
 use crate::pages::{Pages, SignedPage};
 use crate::plain_client::{check, now};
 use crate::proof::Prover;
@@ -33,7 +32,9 @@ use crate::spool::Spool;
 use crate::tested::Tested;
 use crate::tuf::{MetadataDirectory, Naming, Needed, Step, Trusted, Walk, refused};
 use crate::turns::Turns;
-use crate::{Candidate, ClientError, Clock, JournalEntry, Limits, Single, Standing, disk};
+use crate::{
+    Candidate, ClientError, Clock, ErrorKind, JournalEntry, Limits, Single, Standing, disk,
+};
 
 /// A verified view of a signed tree. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -98,10 +99,11 @@ impl Client {
             }
         })?;
         let root = (pinned.root_version(), &*options.root);
+        let incoming = Arc::new(NamelessFiles::new(directory.join("incoming"), limits));
         let inner = Inner {
             mirrors,
             directory: MetadataDirectory::of_notary(directory, root, limits)?,
-            pages: Pages::new(directory.join("pages"), limits),
+            pages: Pages::new(directory.join("pages"), limits, Arc::clone(&incoming)),
             origin: options.origin.clone().map(Origin::new).transpose()?,
             prover: (options.proof.clone()).map(|proof| Prover::new(proof, limits)),
             clock,
@@ -111,16 +113,14 @@ impl Client {
             fetching: Single::default(),
             files: Mutex::default(),
             spoilt: Spoilt::default(),
-            incoming: Arc::new(NamelessFiles::new(directory.join("incoming"), limits)),
+            incoming,
             turns: Turns::new(limits),
             asked: Mutex::default(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             options,
         };
-        inner
-            .walk()
-            .open(&inner.options.root, &inner.options.root_name)?;
+        inner.walk().open_from(pinned, &inner.options.root)?;
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -340,6 +340,7 @@ impl Client {
             .run(&self.inner.tasks, (), |answering| async move {
                 let refreshing = work.refresh();
                 if let Some(outcome) = work.cancel.run_until_cancelled(refreshing).await {
+                    let outcome = outcome.inspect_err(|error| work.make_room(error));
                     answering.answer(outcome.map_err(Arc::new));
                 }
             })
@@ -351,14 +352,14 @@ impl Client {
         };
         let held = self.inner.state().session.clone();
         match held.filter(|held| self.inner.check(held).is_ok()) {
-            Some(held) if error.kind() == crate::ErrorKind::Disk => {
+            Some(held) if error.kind() == ErrorKind::Disk => {
                 tracing::error!(
                     error = &*error as &dyn std::error::Error,
                     "a newer state cannot be kept; the one from before is used while it is in force"
                 );
                 Ok(held)
             }
-            Some(held) if error.kind() != crate::ErrorKind::Integrity => {
+            Some(held) if error.kind() != ErrorKind::Integrity => {
                 tracing::warn!(%error, "the mirrors do not confirm the state; the one from before is used while it is in force");
                 Ok(held)
             }
@@ -431,6 +432,7 @@ impl Client {
                         session.trusted().update_delegated(body, &needed, walk.now)
                     });
                     if let Some(outcome) = work.cancel.run_until_cancelled(loading).await {
+                        let outcome = outcome.inspect_err(|error| work.make_room(error));
                         answering.answer(outcome.map_err(Arc::new));
                     }
                 })
@@ -487,6 +489,13 @@ impl Inner {
             limits: &self.options.limits,
             naming: Naming::Ours,
             now: now(&self.clock),
+        }
+    }
+
+    /// What the disk did not take may have room the next time.
+    fn make_room(&self, error: &ClientError) {
+        if error.kind() == ErrorKind::Disk {
+            self.incoming.forget_idle();
         }
     }
 
@@ -581,16 +590,5 @@ impl Inner {
             reason,
         })?;
         Ok(self.pages.keep(page))
-    }
-}
-
-/// Where the origin has a file, if it lists it.
-fn origin_address(page: &ProjectPage, path: &TreePath, part: FilePart) -> Option<String> {
-    let file = page.files.iter().find(|file| file.path == *path)?;
-    match part {
-        FilePart::File => Some(file.url.clone()),
-        FilePart::Metadata if file.core_metadata.is_absent() => None,
-        FilePart::Metadata => Some(format!("{}.metadata", file.url)),
-        FilePart::Provenance => file.provenance.clone(),
     }
 }

@@ -87,7 +87,16 @@ impl Walk<'_> {
             name: name.to_owned(),
             source,
         };
-        let mut trusted = Trusted::from_root(pinned, self.naming).map_err(unusable)?;
+        let trusted = Trusted::from_root(pinned, self.naming).map_err(unusable)?;
+        self.open_from(trusted, pinned)
+    }
+
+    /// The same where `pinned` has been read already.
+    pub(crate) fn open_from(
+        &self,
+        mut trusted: Trusted,
+        pinned: &[u8],
+    ) -> Result<Trusted, ClientError> {
         self.directory
             .keep_root_unless_held(trusted.root_version(), pinned)?;
         while let Some(bytes) = self.directory.root(trusted.root_version() + 1)? {
