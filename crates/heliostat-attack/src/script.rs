@@ -57,6 +57,8 @@ pub(crate) enum Twist {
     StallHalfWay,
     /// Half of it comes, and the connection ends.
     CutHalfWay,
+    /// Half of it comes, the last byte of that flipped, and the connection ends.
+    FlipAndCut,
     /// The connection ends without a word.
     Reset,
 }
@@ -161,6 +163,12 @@ impl Script {
                 Answer::sent(Body::Cut {
                     bytes: Arc::clone(bytes),
                     sent_bytes: half(bytes),
+                })
+            }),
+            Twist::FlipAndCut => with(&|bytes| {
+                Answer::sent(Body::Cut {
+                    bytes: flipped(bytes),
+                    sent_bytes: half(bytes) + 1,
                 })
             }),
             Twist::Reset => Answer::sent(Body::Reset),

@@ -24,6 +24,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..PLAIN
     },
     Attack {
+        name: "flipped-and-cut-wheel",
+        family: "arbitrary package",
+        what: "half of the wheel, a byte of it flipped, then the connection ends",
+        evil: |world| Ok(world.honest().with(wheel_of(world)?, Twist::FlipAndCut)),
+        told: &["cannot be used", "broke off"],
+        ..PLAIN
+    },
+    Attack {
         name: "swapped-wheel",
         family: "arbitrary package",
         what: "another signed wheel is sent under the wheel's address",

@@ -105,10 +105,13 @@ fn installers(args: &AttackLabArgs) -> anyhow::Result<Vec<Installer>> {
     let mut installers = Vec::new();
     for (kind, program, probe) in candidates {
         if answers(program, probe) {
-            installers.push(Installer {
-                kind,
-                program: program.clone(),
-            });
+            // Some rounds run it elsewhere. A name alone is looked for in PATH.
+            let is_name = program.components().count() == 1;
+            let program = match std::path::absolute(program) {
+                Ok(absolute) if !is_name => absolute,
+                _ => program.clone(),
+            };
+            installers.push(Installer { kind, program });
         } else {
             reporter::talk(&format!(
                 "`{}` is left out: `{}` does not answer",
