@@ -2,13 +2,15 @@
 //! afterwards.
 
 use std::io::IsTerminal as _;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_pypi::client_config::{Installer, Judged, ProxyPlace, Severity, judge};
 use heliostat_pypi::lock_urls::{
-    Beside, Canonical, LockFormat, Loopback, MovedRoot, UrlMap, canonical_lock,
+    Beside, Canonical, LockFormat, Loopback, MovedRoot, UrlChange, UrlMap, canonical_lock,
 };
 use heliostat_pypi::select::LockKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +24,9 @@ use crate::cli::{CommonArgs, ExecArgs};
 use crate::outcome::Outcome;
 use crate::settings;
 use crate::{files, reporter, wire};
+
+/// How long a place on this machine may take to answer, before it is gone.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
 pub(super) fn run(common: &CommonArgs, args: &ExecArgs) -> anyhow::Result<Outcome> {
     let directory = std::path::absolute(".").context("there is no current directory")?;
@@ -287,7 +292,8 @@ impl Locks {
         Ok(locks)
     }
 
-    /// Makes canonical what an earlier `exec` left that was killed: the address of a proxy that is gone.
+    /// Makes canonical what an earlier `exec` left that was killed: the address of a proxy that is gone. One where
+    /// somebody answers is not ours to judge.
     fn repaired(
         &self,
         path: &Path,
@@ -297,11 +303,23 @@ impl Locks {
         let Some(text) = text else {
             return Ok(None);
         };
-        match canonical_lock(format, &text, &self.back) {
+        let gone = match canonical_lock(format, &text, &self.back) {
+            Ok(lock) => gone(&lock.changes),
+            Err(_) => Vec::new(),
+        };
+        if gone.is_empty() {
+            return Ok(Some(text));
+        }
+        let map = UrlMap {
+            from: gone,
+            loopback: Loopback::Left,
+            ..self.back.clone()
+        };
+        match canonical_lock(format, &text, &map) {
             Ok(lock) if lock.text != text => {
                 write(path, &lock.text)?;
                 reporter::talk(&format!(
-                    "`{}` named a place on this machine, as an `exec` that was killed leaves it: it names the canonical index again",
+                    "`{}` named a proxy that is gone, as an `exec` that was killed leaves it: it names the canonical index again",
                     path.display()
                 ));
                 Ok(Some(lock.text))
@@ -345,6 +363,22 @@ impl Locks {
         }
         Ok(())
     }
+}
+
+/// The places on this machine that addresses were of, where nobody answers any more.
+fn gone(changes: &[UrlChange]) -> Vec<MovedRoot> {
+    let mut roots: Vec<Url> = (changes.iter())
+        .filter_map(|change| change.before.parse::<Url>().ok()?.join("/").ok())
+        .collect();
+    roots.sort();
+    roots.dedup();
+    roots.retain(|root| {
+        let addresses = root.socket_addrs(|| None).unwrap_or_default();
+        !addresses
+            .iter()
+            .any(|address| TcpStream::connect_timeout(address, ANSWERS_WITHIN).is_ok())
+    });
+    roots.into_iter().map(MovedRoot::new).collect()
 }
 
 /// Lock files here and above, where a workspace's stands, whether or not they are there.

@@ -102,6 +102,13 @@ fn exec_mends_what_one_left_that_was_killed() {
     assert!(said.stderr.contains("uv.lock"), "{said}");
     let said = exec("true");
     assert!(!said.stderr.contains("uv.lock"), "{said}");
+    // Where somebody answers, it may be a proxy that stays.
+    let lives = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("http://{}", lives.local_addr().unwrap());
+    let other = text.replace(concat!("https://pypi", ".org"), &place);
+    std::fs::write(&lock, &other).unwrap();
+    exec("true").assert_code(0);
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), other);
 }
 
 fn exec_at_nothing(directory: &Path, script: &str) -> Finished {
