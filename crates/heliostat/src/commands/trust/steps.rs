@@ -46,9 +46,9 @@ impl Steps<'_> {
     /// All of them, as text.
     pub(super) fn told(&self) -> String {
         let mut steps = vec![self.drafts(), self.signatures(), self.assembly()];
-        steps.extend(self.keys_in_place());
         steps.push(self.installation());
-        steps.extend(self.after());
+        steps.extend(self.keys_in_place());
+        steps.push(self.end());
         let mut text = "\nwhat to do:".to_owned();
         for (number, step) in steps.iter().enumerate() {
             let _infallible = write!(text, "\n{}. {step}", number + 1);
@@ -216,7 +216,8 @@ impl Steps<'_> {
         self.in_directory(self.present.file())
     }
 
-    /// New keys go where they are looked for before what names them is installed.
+    /// New keys go where they are looked for once what names them waits there: what runs has the old one still, and
+    /// signs with both.
     fn keys_in_place(&self) -> Option<String> {
         let keys = self.store.keys();
         let kept = keys.join(init::OFFLINE_KEY);
@@ -231,7 +232,8 @@ impl Steps<'_> {
         let mut text = "Put what is new in its place".to_owned();
         if online.is_some() {
             text.push_str(
-                "; where the online key is elsewhere (`--online-key`), put it there. What runs takes it up by itself",
+                "; where the online key is elsewhere (`--online-key`), put it there. A `serve` or `sync --watch` that \
+                 runs finds it within seconds and signs with both keys; where none runs, installing once more signs",
             );
         }
         text.push(':');
@@ -246,31 +248,39 @@ impl Steps<'_> {
                 );
             }
         }
+        if online.is_some() {
+            let _infallible = write!(text, "\n   {}", self.install());
+        }
         (text.len() > length).then_some(text)
     }
 
-    fn installation(&self) -> String {
+    fn install(&self) -> String {
         let mut files = Vec::new();
         files.extend(self.next.map(|next| self.in_directory(next.file())));
         files.extend(self.installed.iter().map(|name| self.in_directory(name)));
-        format!(
-            "Install it. Clients see it once the online key has signed, here and now where that is in its place, else with \
-             the next `heliostat sync`:\n   heliostat trust install --data {data} {}\n   {}",
-            files.join(" "),
-            signing::status_command(self.store.data()),
-            data = word(self.store.data()),
-        )
+        let data = word(self.store.data());
+        format!("heliostat trust install --data {data} {}", files.join(" "))
     }
 
-    fn after(&self) -> Option<String> {
-        let (gone, machines) = (self.gone, !self.machines.is_empty());
-        let which = if machines {
-            "the old online key"
+    fn installation(&self) -> String {
+        let when = if self.machines.is_empty() {
+            "Clients see it once the online key has signed: here and now where that is in its usual place, else with the \
+             next `sync`, or by what runs"
         } else {
-            "the key that went"
+            "It waits for the new online key; until that has signed, clients see what was before"
         };
-        (gone.is_some() || machines)
-            .then(|| format!("When `trust status` ends with 0, destroy {which}, wherever it is."))
+        format!("Install it. {when}:\n   {}", self.install())
+    }
+
+    fn end(&self) -> String {
+        let mut text = "When this ends with 0, all is done".to_owned();
+        if !self.machines.is_empty() {
+            text.push_str("; then destroy the old online key, wherever else it is");
+        } else if self.gone.is_some() {
+            text.push_str("; then destroy the key that went, wherever it is");
+        }
+        let _infallible = write!(text, ":\n   {}", signing::status_command(self.store.data()));
+        text
     }
 }
 
