@@ -14,6 +14,11 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{SigningKey, shown};
 use crate::error::TrustError;
 
+/// What is read, for whoever brought something else.
+const FORMS: &str = "a private key is an ed25519 key as PKCS#8 in PEM, plain (`PRIVATE KEY`) or protected by a passphrase \
+                     (`ENCRYPTED PRIVATE KEY`), as `heliostat trust keys new` and `openssl genpkey -algorithm ed25519` \
+                     write it";
+
 /// Largest key file that is read.
 const FILE_MAX_BYTES: usize = 16 * 1024;
 /// Most scrypt memory that a key file may ask for: 128 · N · r bytes with r = 8.
@@ -115,7 +120,7 @@ impl SigningKey {
             return Err(fault("it is larger than 16 KiB").into());
         }
         let (label, document) = SecretDocument::from_pem(text.trim_start())
-            .map_err(|error| fault(&format!("it is not PEM ({error})")))?;
+            .map_err(|error| fault(&format!("it is not PEM ({error}); {FORMS}")))?;
         match label {
             PLAIN => Ok(Self::from_pkcs8(document.as_bytes())?),
             PROTECTED => {
@@ -127,7 +132,7 @@ impl SigningKey {
                     .map_err(|_unspecified| TrustError::PassphraseWrong)?;
                 Ok(Self::from_pkcs8(plain.as_bytes())?)
             }
-            other => Err(fault(&format!("it is `{}`", shown(other))).into()),
+            other => Err(fault(&format!("it is `{}`; {FORMS}", shown(other))).into()),
         }
     }
 

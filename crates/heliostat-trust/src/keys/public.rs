@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{KeyId, Signature, shown};
 use crate::error::TrustError;
 
+/// What is read, for whoever brought something else.
+const FORMS: &str = "a public key is TUF's key object in JSON, as `heliostat trust keys new` writes it beside the private one \
+                     (`NAME.pub`), or a PEM `PUBLIC KEY`";
 /// Longest text of a public key: a PEM document with 8,192 bits of RSA has about 1,500 characters.
 const PUBLIC_MAX_CHARS: usize = 4_096;
 /// Longest label.
@@ -90,7 +93,7 @@ impl PublicKey {
             return from_pem(text);
         }
         let value: Value = serde_json::from_str(text)
-            .map_err(|error| fault(&format!("it is neither PEM nor JSON ({error})")))?;
+            .map_err(|error| fault(&format!("it is neither PEM nor JSON ({error}); {FORMS}")))?;
         Self::from_value(&value)
     }
 

@@ -263,3 +263,41 @@ fn theft_and_recovery_can_be_rehearsed() {
         ],
     );
 }
+
+#[test]
+fn a_rehearsal_that_is_broken_off_leaves_nothing_behind() {
+    let table = Table::new();
+    let place = table.path().join("temporary");
+    std::fs::create_dir(&place).unwrap();
+    let rehearse = bare().args(["trust", "rehearse"]).env("TMPDIR", &place);
+    let mut rehearse = rehearse.start();
+    rehearse.wait_for_line("  ");
+    rehearse.interrupt();
+    let ended = rehearse.wait();
+    // It may have come to its end before it heard.
+    assert!(matches!(ended.code(), Some(0 | 1)), "{ended}");
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "{ended}");
+}
+
+#[test]
+fn what_is_no_key_is_told_with_what_would_be() {
+    let table = Table::new();
+    table.key("alice");
+    table.done("root draft --signers @alice.pub --threshold 1 --online @alice.pub -o @root");
+    for (junk, says) in [
+        ("passphrase", "it is not PEM"),
+        ("alice.pub", "it is not PEM"),
+    ] {
+        let refused = table.trust(&format!("root sign @root --key @{junk} -o @sig"));
+        refused.assert_code(2);
+        let forms = ["PRIVATE KEY", "trust keys new", "openssl genpkey"];
+        assert_says(&refused.stderr, &[says]);
+        assert_says(&refused.stderr, &forms);
+    }
+    let refused = table.trust("keys show @passphrase");
+    refused.assert_code(2);
+    assert_says(
+        &refused.stderr,
+        &["TUF's key object", "NAME.pub", "PUBLIC KEY"],
+    );
+}

@@ -15,6 +15,7 @@ mod steps;
 mod trusted_root;
 mod verify;
 
+use super::signals;
 use crate::cli::{CommonArgs, DelegateCommand, RootCommand, TrustCommand};
 use crate::outcome::Outcome;
 
@@ -69,7 +70,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Revoke(args) => change::revoke(common, args)?,
         TrustCommand::Rebin(args) => rebin::run(common, args)?,
         TrustCommand::TrustedRoot(args) => trusted_root::run(common, args)?,
-        TrustCommand::Rehearse => rehearse::run()?,
+        TrustCommand::Rehearse => return signals::run_blocking(rehearse::run),
     }
     Ok(Outcome::Done)
 }

@@ -16,21 +16,29 @@ use heliostat_trust::metadata::{
     Version,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::files::{self, Readers};
 use super::{ceremony, expiry, keys};
 use crate::cli::{PassphraseArgs, RootDraftArgs, SignArgs};
+use crate::outcome::Outcome;
 use crate::reporter;
 
 /// Files below `tuf/`.
 type Files = BTreeMap<String, Vec<u8>>;
 
-pub(super) fn run() -> anyhow::Result<()> {
+/// Ends with 1 where it is told to stop; either way nothing is left of it.
+pub(super) fn run(cancel: &CancellationToken) -> anyhow::Result<Outcome> {
     let seed = SigningKey::generate()?.id().short();
     let directory = std::env::temp_dir().join(format!("heliostat-rehearsal-{seed}"));
     files::directory(&directory)?;
-    let result = Rehearsal::new(directory.clone()).and_then(|rehearsal| rehearsal.run());
+    let rehearsal = Rehearsal::new(directory.clone(), cancel.clone());
+    let result = rehearsal.and_then(|rehearsal| rehearsal.run());
     clear(&directory)?;
-    result
+    match result {
+        Err(_) if cancel.is_cancelled() => Ok(Outcome::Findings),
+        result => result.map(|()| Outcome::Done),
+    }
 }
 
 #[expect(
@@ -47,10 +55,11 @@ struct Rehearsal {
     passphrase: PassphraseArgs,
     started: Instant,
     now: jiff::Timestamp,
+    cancel: CancellationToken,
 }
 
 impl Rehearsal {
-    fn new(directory: PathBuf) -> anyhow::Result<Self> {
+    fn new(directory: PathBuf, cancel: CancellationToken) -> anyhow::Result<Self> {
         let file = directory.join("passphrase");
         files::write_new(&file, b"only a rehearsal\n", Readers::Owner)?;
         Ok(Self {
@@ -60,6 +69,7 @@ impl Rehearsal {
             },
             started: Instant::now(),
             now: expiry::now()?,
+            cancel,
         })
     }
 
@@ -68,7 +78,7 @@ impl Rehearsal {
             self.key(name)?;
         }
         let online = self.key("online")?;
-        self.told("four people and a machine have keys, protected by passphrases");
+        self.told("four people and a machine have keys, protected by passphrases")?;
 
         self.root(1, &["alice", "bob", "carol"], "online", &["alice", "bob"])?;
         self.delegations(1, &["alice", "carol"])?;
@@ -77,14 +87,16 @@ impl Rehearsal {
             self.check(&honest)?.is_fine(),
             "the first tree does not verify"
         );
-        self.told("2 of 3 signed root, targets and bins; the machine signed the tree; it verifies");
+        self.told(
+            "2 of 3 signed root, targets and bins; the machine signed the tree; it verifies",
+        )?;
 
         let stolen = self.publish(2, &online, "evil")?;
         ensure!(
             self.check(&stolen)?.is_fine(),
             "the thief's tree should still verify"
         );
-        self.told("the online key is stolen: until people act, what the thief signs verifies too");
+        self.told("the online key is stolen: until people act, what the thief signs verifies too")?;
 
         let fresh = self.key("online2")?;
         self.root(2, &["alice", "bob", "carol"], "online2", &["bob", "carol"])?;
@@ -101,11 +113,11 @@ impl Rehearsal {
                 .filter(|(name, _)| !name.contains("root")),
         );
         ensure!(!self.check(&mixed)?.is_fine(), "the stolen key still signs");
-        self.told("people gave the role to a new key: the tree verifies, the thief's does not");
+        self.told("people gave the role to a new key: the tree verifies, the thief's does not")?;
 
         let alone = self.root(3, &["carol", "dave"], "online2", &["carol", "dave"]);
         ensure!(alone.is_err(), "one person's key was enough");
-        self.told("carol's key is stolen: alone it cannot make a root");
+        self.told("carol's key is stolen: alone it cannot make a root")?;
         self.forget(3)?;
 
         self.root(3, &["alice", "bob", "dave"], "online2", &["alice", "bob"])?;
@@ -115,13 +127,16 @@ impl Rehearsal {
             self.check(&last)?.is_fine(),
             "the last tree does not verify"
         );
-        self.told("dave has carol's place; whoever knew the first root verifies the tree");
+        self.told("dave has carol's place; whoever knew the first root verifies the tree")?;
         Ok(())
     }
 
-    fn told(&self, what: &str) {
+    /// Tells what has been shown; an error where nobody wants to see more.
+    fn told(&self, what: &str) -> anyhow::Result<()> {
         let seconds = self.started.elapsed().as_secs_f64();
         reporter::print(&format!("{seconds:5.1} s  {what}\n"));
+        ensure!(!self.cancel.is_cancelled(), "told to stop");
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {
