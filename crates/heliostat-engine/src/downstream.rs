@@ -4,6 +4,8 @@
 //! Needs no serials. Metadata files that our tree holds already are not asked for again, so that what travels is the
 //! delta; all of them are verified each time.
 
+use std::collections::BTreeMap;
+
 use heliostat_store::Origin;
 use heliostat_trust::attest::TRUSTED_ROOT_TARGET;
 use heliostat_trust::check::{Check, Limits, Wanted};
@@ -14,10 +16,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::carry::{self, Gathered, Proven};
 use crate::context::Context;
+use crate::continuity;
 use crate::error::EngineError;
-use crate::publish::trusted_root_path;
+use crate::publish::{signs_here, trusted_root_path};
 use crate::sync::{SyncReport, SyncRequest, sync};
 use crate::trusted_root::{self, fetch_metadata};
+
+/// Refuses a root of another notary than the one whose state the mirror carries, and any where it signs with keys of its
+/// own. Changes nothing.
+pub async fn is_same_notary(context: &Context, root: &[u8]) -> Result<(), EngineError> {
+    let store = context.store.clone();
+    let known = crate::context::blocking(move || {
+        if signs_here(&store)? {
+            return Err(EngineError::SignsItself);
+        }
+        continuity::carried_root(&store)
+    });
+    let Some(known) = known.await?? else {
+        return Ok(());
+    };
+    let tree = trusted_root::tree_of(&context.upstream)?;
+    let mut roots = BTreeMap::new();
+    for wanted in continuity::roots_between(&known, root)? {
+        let bytes = match held(context, &wanted).await? {
+            Some(bytes) => Some(bytes),
+            None => fetch_metadata(&context.upstream, &tree, &wanted).await?,
+        };
+        roots.insert(wanted.file, bytes);
+    }
+    continuity::is_continued((&known, root), |wanted| {
+        Ok(roots.remove(&wanted.file).flatten())
+    })
+}
 
 /// Brings the mirror in step with a signed upstream. `root` is the root that is trusted because of where it comes from;
 /// once a newer one has been reached from it, that stands in our tree and is gone on from. Nothing is changed where the
@@ -82,6 +112,7 @@ async fn trusted_root(context: &Context, file: TargetFile) -> Result<Vec<u8>, En
 
 /// Reads and verifies all metadata.
 async fn look(context: &Context, root: &[u8]) -> Result<Proven, EngineError> {
+    is_same_notary(context, root).await?;
     let tree = trusted_root::tree_of(&context.upstream)?;
     let now = Timestamp::from_second(context.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut check = Check::begin(root, now, Limits::default())?;

@@ -131,6 +131,19 @@ pub enum EngineError {
         /// What there is.
         free_bytes: u64,
     },
+    /// A root is given that is not of the notary whose state the data carries.
+    #[error(
+        "this data carries the signed state of another notary, whose root {version} and `--root` do not lead to each other"
+    )]
+    OtherNotary {
+        /// The version of the root that the data has.
+        version: u64,
+    },
+    /// Another notary's signatures would take the place of the mirror's own.
+    #[error(
+        "this mirror signs with keys of its own, and `sync --root` brings another notary's signatures"
+    )]
+    SignsItself,
     /// What an upstream says is signed does not verify.
     #[error("the upstream's signed state is refused: {reason}")]
     Untrusted {

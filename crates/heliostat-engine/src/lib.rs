@@ -12,6 +12,7 @@ mod carry;
 mod check_tree;
 mod closure;
 mod context;
+mod continuity;
 pub mod downstream;
 mod error;
 mod events;

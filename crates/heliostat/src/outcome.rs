@@ -115,6 +115,7 @@ fn code_of(error: &anyhow::Error) -> Code {
                 | EngineError::NotMirrored { .. }
                 | EngineError::NothingMatches { .. }
                 | EngineError::BaseElsewhere { .. }
+                | EngineError::SignsItself
                 | EngineError::PruneByPart { .. } => Code::Usage,
                 EngineError::Upstream(error) => upstream_code(error),
                 EngineError::Unresolvable { .. } | EngineError::Stopped => Code::Findings,
@@ -123,6 +124,7 @@ fn code_of(error: &anyhow::Error) -> Code {
                 EngineError::NotAsHeld(_)
                 | EngineError::Untrusted { .. }
                 | EngineError::UntrustedTree { .. }
+                | EngineError::OtherNotary { .. }
                 | EngineError::BundleUnproven { .. }
                 | EngineError::BundleExpired { .. } => Code::Integrity,
                 EngineError::Trust(error) => trust_code(error),
@@ -228,6 +230,14 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             ),
             EngineError::UntrustedTree { .. } => Some(
                 "check that the copy is whole, and that `--root`, where it is given, is of the notary who signed it".to_owned(),
+            ),
+            EngineError::OtherNotary { .. } => Some(
+                "nothing was changed; check `--root`, and give what another notary signed another `--data`, or, where only \
+                 the roots between lack, the root that this data has".to_owned(),
+            ),
+            EngineError::SignsItself => Some(
+                "nothing was changed; leave out `--root`, or give another `--data`; `heliostat import --root` proves \
+                 bundles and signs what they bring".to_owned(),
             ),
             EngineError::Upstream(error) => upstream_hint(error),
             EngineError::Unresolvable { .. } => Some(

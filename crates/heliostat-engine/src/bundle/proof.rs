@@ -16,6 +16,7 @@ use super::Lack;
 use super::check::Checked;
 use super::leaving::Leaving;
 use crate::carry::{self, Gathered, Known, Proven, SignedPages, TIMESTAMP};
+use crate::continuity;
 use crate::error::EngineError;
 use crate::publish::trusted_root_path;
 use crate::trusted_root;
@@ -138,7 +139,12 @@ impl<'a> Prover<'a> {
         let now = Timestamp::from_second(*as_of).unwrap_or(Timestamp::UNIX_EPOCH);
         let before = Before::read(store)?;
         if let Some(known) = &before.root {
-            before.is_continued(store, (known, root), &self.documents)?;
+            continuity::is_continued((known, root), |wanted| {
+                match self.documents.get(&wanted.file) {
+                    Some(bytes) => Ok(Some(bytes.clone())),
+                    None => before.held(store, wanted),
+                }
+            })?;
         }
         let mut check = Check::begin(root, now, Limits::default())?;
         if let Some((timestamp, snapshot)) = floor(store)? {
@@ -298,14 +304,7 @@ impl Before {
         let root = if signs_itself {
             store.meta::<String>(ROOT_KEY)?.map(String::into_bytes)
         } else {
-            let roles = store.roles()?;
-            match roles.iter().find(|role| role.name == "root") {
-                Some(role) => store.read_metadata(
-                    &format!("{}.root.json", role.version),
-                    Limits::default().root_bytes,
-                )?,
-                None => None,
-            }
+            continuity::carried_root(store)?
         };
         Ok(Self { root, signs_itself })
     }
@@ -320,50 +319,6 @@ impl Before {
         };
         let is_it = Signed::<Root>::read(root)?.value.file() == wanted.file;
         Ok(is_it.then(|| root.clone()))
-    }
-
-    /// One of the two roots must lead to the other, each signed by the one before. Else the new state would be another
-    /// notary's and take the place of what nothing may be older than.
-    fn is_continued(
-        &self,
-        store: &Store,
-        (known, given): (&[u8], &[u8]),
-        brought: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<(), EngineError> {
-        let known = (Signed::<Root>::read(known)?, known);
-        let given = (Signed::<Root>::read(given)?, given);
-        let version = known.0.value.version;
-        let (first, last) = if given.0.value.version <= version {
-            (given, known)
-        } else {
-            (known, given)
-        };
-        let mut canonical = first.0.canonical;
-        let wanted_last = last.0.value.file();
-        let mut check = Check::begin(first.1, Timestamp::UNIX_EPOCH, Limits::default())?;
-        let mut file = first.0.value.file();
-        while file != wanted_last {
-            let Some(wanted) = check.wanted().filter(|_| check.is_at_roots()) else {
-                break;
-            };
-            let bytes = match brought.get(&wanted.file) {
-                Some(bytes) => Some(bytes.clone()),
-                None if wanted.file == wanted_last => Some(last.1.to_vec()),
-                None => self.held(store, &wanted)?,
-            };
-            check.take(bytes.as_deref());
-            if let Some(bytes) = bytes.filter(|_| check.is_at_roots()) {
-                canonical = Signed::<Root>::read(&bytes)?.canonical;
-                file = wanted.file;
-            }
-        }
-        if file == wanted_last && canonical == last.0.canonical {
-            return Ok(());
-        }
-        Err(unproven(format!(
-            "this data carries the signed state of another notary, whose root {version} and `--root` do not lead to each \
-             other; import this bundle with another `--data`, or, where it only lacks the roots between, with that root"
-        )))
     }
 }
 

@@ -133,7 +133,12 @@ impl Fetcher {
         record: Option<&ProjectRecord>,
     ) -> Result<PageNow, String> {
         let known = record.filter(|record| record.upstream == self.root);
-        let held = known.and_then(|record| record.page.serial);
+        let condition = self.condition(known).await;
+        let condition = condition.map_err(|error| reason_of(&error))?;
+        // What is signed is no older for what a page claims that may never have been verified.
+        let is_attested = self.context.upstream.is_attested();
+        let unsigned = record.filter(|_| !is_attested);
+        let held = known.and(unsigned).and_then(|record| record.page.serial);
         let mut caches = Caches::Allow;
         let mut pause = self.stale_pause;
         let mut stale = String::new();
@@ -142,9 +147,9 @@ impl Fetcher {
                 sleep(pause).await;
                 pause *= 2;
             }
-            let validators = match (known, caches) {
-                (Some(record), Caches::Allow) => validators::of(record),
-                _ => Validators::default(),
+            let validators = match caches {
+                Caches::Allow => condition.clone(),
+                Caches::Bypass => Validators::default(),
             };
             match self
                 .context
@@ -187,16 +192,33 @@ impl Fetcher {
                     };
                     if serial.is_some() && serial < floor {
                         stale = stale_reason(serial, floor);
-                    } else if let Some(reason) = emptied(&fetched.read.page, refresh, record) {
+                    } else if let Some(reason) = emptied(&fetched.read.page, refresh, unsigned) {
                         stale = reason;
                     } else {
-                        return Ok(self.accepted(fetched, record));
+                        return Ok(self.accepted(fetched, unsigned));
                     }
                 }
             }
             caches = Caches::Bypass;
         }
         Err(stale)
+    }
+
+    /// What makes the request for a page conditional: what the upstream said of it, and of a signed one, the page that
+    /// stands here. Who gave that may have said anything of it.
+    async fn condition(&self, known: Option<&ProjectRecord>) -> Result<Validators, EngineError> {
+        match known {
+            Some(record) if self.context.upstream.is_attested() => {
+                let name = record.page.name.clone();
+                let target = self.context.on_disk(move |store| store.target(&name));
+                Ok(Validators {
+                    etag: target.await?.map(|target| format!("\"{}\"", target.sha256)),
+                    last_modified: None,
+                })
+            }
+            Some(record) => Ok(validators::of(record)),
+            None => Ok(Validators::default()),
+        }
     }
 
     /// Pages found gone of which nothing has been decided. A run that is stopped has not seen how many they are, so it

@@ -275,7 +275,16 @@ impl Project<'_> {
             let replaced = before
                 .and_then(|before| before.sha256)
                 .is_some_and(|before| Some(before) != file.sha256);
-            let lacks = |part| replaced || !parts.contains(&part);
+            // So with metadata, of which the page alone says what it is.
+            let is_other_metadata = before.is_some_and(|before| {
+                matches!(
+                    (before.core_metadata, file.core_metadata),
+                    (CoreMetadata::Sha256(before), CoreMetadata::Sha256(now)) if before != now
+                )
+            });
+            let lacks = |part| {
+                replaced || !parts.contains(&part) || (part == Part::Metadata && is_other_metadata)
+            };
             let mut wanted = Vec::new();
             if lacks(Part::File) {
                 wanted.push(Part::File);

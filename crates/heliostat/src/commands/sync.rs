@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use heliostat_engine::about;
-use heliostat_engine::downstream::sync_signed;
+use heliostat_engine::downstream::{is_same_notary, sync_signed};
 use heliostat_engine::publish::Publisher;
 use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, WishesGiven,
@@ -46,12 +46,9 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     refuse_to_make_an_empty_mirror(common, args, &given.wishes)?;
     let store = wire::open_store(common, &events)?;
     let lock = store.lock_sync("heliostat sync", wire::clock().now())?;
-    if !args.dry_run {
-        remember(&store, args, root.as_deref())?;
-    }
-    let root = match root {
-        None if !args.unverified => remembered_root(&store)?,
-        given => given,
+    let (named, root) = match root {
+        None if !args.unverified => (None, remembered_root(&store)?),
+        given => (given.clone(), given),
     };
     let upstream = wire::upstream_of(&store, &args.upstream)?;
     let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
@@ -70,6 +67,13 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     let ended = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let work = async {
+            // What is refused is not remembered.
+            if let Some(root) = &named {
+                is_same_notary(&context, root).await?;
+            }
+            if !args.dry_run {
+                remember(&context.store, args, named.as_deref())?;
+            }
             for note in &given.notes {
                 reporter::talk(note);
             }

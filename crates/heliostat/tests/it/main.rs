@@ -55,6 +55,7 @@ mod mirror_about;
 mod mirrors_command;
 mod notary_downstream;
 mod notary_keys;
+mod notary_others;
 mod notary_rebin;
 mod notary_rotation;
 mod notary_sign;

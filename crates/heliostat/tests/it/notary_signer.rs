@@ -35,6 +35,10 @@ fn a_sync_that_watches_outlives_a_signature_that_fails() {
     watching.wait_for_stderr("this run failed; the next may not");
     let page = house.world.heliostat.web().join("simple/alpha/index.html");
     assert!(page.exists(), "what there was to take has been taken");
+    // Only once it was tried again is there anything to tell.
+    until("trying again fails", || {
+        watching.stderr().matches("could not be signed").count() == 2
+    });
     house.write("mended", "", 0o600);
     watching.wait_for_stderr("what changed is signed again");
     assert!(watching.is_running());
