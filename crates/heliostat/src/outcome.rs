@@ -225,25 +225,11 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
                     .to_owned(),
             ),
             EngineError::Store(error) => error.hint().map(str::to_owned),
-            EngineError::Untrusted { .. } => Some(
-                "nothing was changed; take from another mirror with `--upstream`, or check `--root`".to_owned(),
-            ),
-            EngineError::UntrustedTree { .. } => Some(
-                "check that the copy is whole, and that `--root`, where it is given, is of the notary who signed it".to_owned(),
-            ),
-            EngineError::OtherNotary { .. } => Some(
-                "nothing was changed; check `--root`, and give what another notary signed another `--data`, or, where only \
-                 the roots between lack, the root that this data has".to_owned(),
-            ),
-            EngineError::SignsItself => Some(
-                "nothing was changed; leave out `--root`, or give another `--data`; `heliostat import --root` proves \
-                 bundles and signs what they bring".to_owned(),
-            ),
             EngineError::Upstream(error) => upstream_hint(error),
             EngineError::Unresolvable { .. } => Some(
                 "loosen the requirements, or give other `--python` and `--platform`".to_owned(),
             ),
-            error => bundle_hint(error),
+            error => notary_hint(error).or_else(|| bundle_hint(error)),
         };
     }
     if let Some(error) = cause.downcast_ref::<StoreError>() {
@@ -293,6 +279,27 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some("check `--listen`, `--tls-cert` and `--tls-key`".to_owned());
     }
     None
+}
+
+/// Where what a notary signed is refused.
+fn notary_hint(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::Untrusted { .. } => Some(
+            "nothing was changed; take from another mirror with `--upstream`, or check `--root`".to_owned(),
+        ),
+        EngineError::UntrustedTree { .. } => Some(
+            "check that the copy is whole, and that `--root`, where it is given, is of the notary who signed it".to_owned(),
+        ),
+        EngineError::OtherNotary { .. } => Some(
+            "nothing was changed; check `--root`, and give what another notary signed another `--data`, or, where only \
+             the roots between lack, the root that this data has".to_owned(),
+        ),
+        EngineError::SignsItself => Some(
+            "nothing was changed; leave out `--root`, or give another `--data`; `heliostat import --root` proves \
+             bundles and signs what they bring".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 fn bundle_hint(error: &EngineError) -> Option<String> {
