@@ -547,8 +547,10 @@ fn a_proved_import_killed_at_any_step_is_finished_by_the_next() {
             let verify = bare().args(["trust", "verify", "--json", "--root"]);
             verify.arg(&signed.root).arg(far.web()).run()
         };
-        // Readers see the state before or after, and nothing that nobody signed.
-        assert_says(&verify().stdout, &["\"integrity\":0"]);
+        // Clients that verify see the state before or after, and nothing that nobody signed. Plain pages may be those of
+        // the next state already, and the root list that of the one before.
+        let told = verify().stdout;
+        assert!(!told.contains("\"kind\":\"wrong\""), "{step}: {told}");
         import().run().assert_code(0);
         verify().assert_code(0);
         let timestamp = |web: PathBuf| std::fs::read(web.join("tuf/timestamp.json")).unwrap();
