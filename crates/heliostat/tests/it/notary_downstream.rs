@@ -267,3 +267,28 @@ fn a_carried_tree_is_checked_whole_and_every_problem_is_told() {
     wrong.assert_code(4);
     assert_says(&wrong.stdout, &["wrong", "zeta-3.0-py3-none-any.whl"]);
 }
+
+#[test]
+fn a_mirror_that_leaves_files_out_lists_fewer_and_lies_in_nothing() {
+    let chain = Chain::new();
+    chain.sync(&["--all", "--wheels-only"]).assert_code(0);
+    let tree = chain.downstream.web();
+    let verify = || {
+        let verify = bare().args(["trust", "verify", "--json", "--root"]);
+        verify.arg(&chain.root).arg(&tree).run()
+    };
+    let fewer = verify();
+    fewer.assert_code(1);
+    assert_says(&fewer.stdout, &["\"fewer\"", "simple/zeta/index.v1_json"]);
+    for wrong in ["differs", "wrong", "unsigned", "stray", "index.html"] {
+        assert!(!fewer.stdout.contains(&format!("\"{wrong}\"")), "{fewer}");
+    }
+    // One file less is no file else.
+    let page = tree.join("simple/zeta/index.html");
+    let html = std::fs::read_to_string(&page).unwrap();
+    std::fs::remove_file(&page).unwrap();
+    std::fs::write(&page, html.replace("../../packages", "/packages")).unwrap();
+    let other = verify();
+    other.assert_code(4);
+    assert_says(&other.stdout, &["\"differs\""]);
+}
