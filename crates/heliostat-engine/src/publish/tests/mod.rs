@@ -463,7 +463,7 @@ fn the_check_of_a_tree_tells_everything_that_is_wrong_with_it() {
     std::fs::write(web.join("simple/delta/index.v1_json"), b"{}").unwrap();
     let (report, found) = look(NOW);
     let kinds = |kind| found.iter().filter(|(found, _)| *found == kind).count();
-    assert_eq!(report.integrity, 1, "{found:?}");
+    assert_eq!(report.integrity, 2, "{found:?}");
     assert_eq!(
         (kinds(FindingKind::Wrong), kinds(FindingKind::Unsigned)),
         (1, 1),
