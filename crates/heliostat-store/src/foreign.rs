@@ -1,8 +1,10 @@
 //! A read-only look at a directory tree, our own or somebody else's: a sorted walk, and small files read with a limit.
 //! What the files mean is the caller's business.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use heliostat_pypi::RelPath;
@@ -52,6 +54,8 @@ pub struct Walk {
     /// Names still to be told, last first, for each directory on the way down.
     levels: Vec<(PathBuf, Vec<std::ffi::OsString>)>,
     pending: Option<PathBuf>,
+    /// Directories that links led to: none is entered by a second one, or links could make a tree without end.
+    linked: HashSet<(u64, u64)>,
 }
 
 impl Foreign {
@@ -74,6 +78,7 @@ impl Foreign {
             root: self.root.clone(),
             levels: Vec::new(),
             pending: Some(start),
+            linked: HashSet::new(),
         }
     }
 
@@ -137,6 +142,11 @@ impl Iterator for Walk {
             let path = directory.join(name);
             let kind = match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => {
+                    let is_link = fs::symlink_metadata(&path).is_ok_and(|entry| entry.is_symlink());
+                    if is_link && !self.linked.insert((metadata.dev(), metadata.ino())) {
+                        let error = std::io::Error::other("more than one link leads there");
+                        return Some(Err(StoreError::io("enter", path, error)));
+                    }
                     self.pending = Some(path);
                     continue;
                 }
@@ -238,6 +248,20 @@ mod tests {
         std::os::unix::fs::symlink(".", directory.path().join("self")).unwrap();
         let walk = Foreign::new(directory.path()).walk(None);
         assert!(walk.take(1000).any(|entry| entry.is_err()));
+    }
+
+    #[test]
+    fn links_make_no_tree_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        for depth in 0..30 {
+            let here = directory.path().join(format!("d{depth}"));
+            fs::create_dir(&here).unwrap();
+            for name in ["a", "b", "c"] {
+                let below = format!("../d{}", depth + 1);
+                std::os::unix::fs::symlink(below, here.join(name)).unwrap();
+            }
+        }
+        assert!(Foreign::new(directory.path()).walk(None).count() < 1000);
     }
 
     #[test]
