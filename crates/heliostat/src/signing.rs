@@ -10,6 +10,7 @@ use heliostat_store::{RoleState, Store};
 use heliostat_trust::TrustError;
 use heliostat_trust::keys::{Passphrase, PublicKey, Signature, SignerSource, SigningKey};
 use heliostat_trust::metadata::{Root, Signed};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::SigningArgs;
 use crate::commands::UsageError;
@@ -24,11 +25,13 @@ const PROBE: &[u8] = b"heliostat asks which key this is";
 /// The largest root, in bytes.
 const ROOT_BYTES_MAX: u64 = 512 << 10;
 
-/// Everything needed to sign; `None` where nobody has switched signing on in this data directory.
+/// Everything needed to sign; `None` where nobody has switched signing on in this data directory. After `stop` programs
+/// that sign are not waited for.
 pub(crate) fn notary(
     store: &Store,
     args: &SigningArgs,
     publish_every: Duration,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Option<Arc<Notary>>> {
     if !signs_here(store)? {
         return Ok(None);
@@ -36,9 +39,9 @@ pub(crate) fn notary(
     let publish_every = args
         .publish_every
         .map_or(publish_every, Duration::from_secs);
-    let signers = signers(store, args)?;
-    let (store, args) = (store.clone(), args.clone());
-    let again = move || self::signers(&store, &args).map_err(|error| format!("{error:#}"));
+    let signers = signers(store, args, stop)?;
+    let (store, args, stop) = (store.clone(), args.clone(), stop.clone());
+    let again = move || self::signers(&store, &args, &stop).map_err(|error| format!("{error:#}"));
     Ok(Some(Arc::new(
         Notary::new(signers, publish_every).with_source(again),
     )))
@@ -78,7 +81,11 @@ pub(crate) fn warn_of_due(store: &Store, now: i64) -> anyhow::Result<()> {
 }
 
 /// The keys that the options name.
-fn signers(store: &Store, args: &SigningArgs) -> anyhow::Result<Vec<Signer>> {
+fn signers(
+    store: &Store,
+    args: &SigningArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Signer>> {
     let usual = [SignerSource::File(store.keys().join(ONLINE_KEY))];
     let sources = if args.keys.online_key.is_empty() {
         &usual[..]
@@ -89,7 +96,7 @@ fn signers(store: &Store, args: &SigningArgs) -> anyhow::Result<Vec<Signer>> {
         .iter()
         .map(|source| {
             let passphrase_file = args.keys.online_passphrase_file.as_deref();
-            signer(source, passphrase_file, &|| roots(store))
+            signer(source, passphrase_file, &|| roots(store), stop)
         })
         .collect()
 }
@@ -103,7 +110,10 @@ pub(crate) fn signers_under(
 ) -> anyhow::Result<Vec<Signer>> {
     sources
         .iter()
-        .map(|source| signer(source, passphrase_file, &|| Ok(vec![root.clone()])))
+        .map(|source| {
+            let roots = || Ok(vec![root.clone()]);
+            signer(source, passphrase_file, &roots, &CancellationToken::new())
+        })
         .collect()
 }
 
@@ -112,6 +122,7 @@ pub(crate) fn signer(
     source: &SignerSource,
     passphrase_file: Option<&Path>,
     roots: &dyn Fn() -> anyhow::Result<Vec<Root>>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Signer> {
     let open = |text: &[u8]| -> anyhow::Result<Signer> {
         let text = std::str::from_utf8(text).context("it is not text")?;
@@ -133,7 +144,7 @@ pub(crate) fn signer(
             .map_err(anyhow::Error::from)
             .and_then(|text| open(text.as_bytes()))
             .with_context(|| format!("the online key in `{name}` cannot be used")),
-        SignerSource::Command(words) => behind(words, &roots()?),
+        SignerSource::Command(words) => behind(words, &roots()?, stop),
     }
 }
 
@@ -181,9 +192,9 @@ fn roots(store: &Store) -> anyhow::Result<Vec<Root>> {
 }
 
 /// A key behind a program. Which one it is follows from a probe that it signs.
-fn behind(words: &[String], roots: &[Root]) -> anyhow::Result<Signer> {
+fn behind(words: &[String], roots: &[Root], stop: &CancellationToken) -> anyhow::Result<Signer> {
     let shown = words.join(" ");
-    let signature = run(words, PROBE).map_err(anyhow::Error::msg)?;
+    let signature = run(words, PROBE, stop).map_err(anyhow::Error::msg)?;
     let mut keys = roots
         .iter()
         .flat_map(|root| root.timestamp.keys().chain(root.snapshot.keys()));
@@ -191,13 +202,13 @@ fn behind(words: &[String], roots: &[Root]) -> anyhow::Result<Signer> {
         .find(|key| key.verify(PROBE, &signature).is_ok())
         .cloned()
         .with_context(|| format!("`{shown}` signs with none of the root's online keys"))?;
-    let words = words.to_vec();
-    Ok(Signer::new(key, move |bytes| run(&words, bytes)))
+    let (words, stop) = (words.to_vec(), stop.clone());
+    Ok(Signer::new(key, move |bytes| run(&words, bytes, &stop)))
 }
 
-fn run(words: &[String], bytes: &[u8]) -> Result<Signature, String> {
+fn run(words: &[String], bytes: &[u8], stop: &CancellationToken) -> Result<Signature, String> {
     let shown = words.first().map(String::as_str).unwrap_or_default();
-    let printed = program::run(words, bytes)?;
+    let printed = program::run(words, bytes, stop)?;
     String::from_utf8_lossy(&printed)
         .trim()
         .parse()

@@ -21,7 +21,8 @@ pub(crate) struct SigningArgs {
 #[command(next_help_heading = "Signing")]
 pub(crate) struct OnlineKeyArgs {
     /// Sign with this key: `file:PATH`, `env:NAME` or `command:PROGRAM ARG…`, which gets the bytes on stdin and prints
-    /// the signature in hexadecimal; may be given more than once [default: state/keys/online.key in the data directory]
+    /// the signature in hexadecimal, within a minute and 64 KiB; its words are split at blanks, and nothing is quoted. May
+    /// be given more than once [default: state/keys/online.key in the data directory]
     #[arg(long, value_name = "SOURCE")]
     pub(crate) online_key: Vec<SignerSource>,
     /// Read the online key's passphrase from this file [default: the variable `HELIOSTAT_PASSPHRASE`]

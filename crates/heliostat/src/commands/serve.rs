@@ -9,9 +9,10 @@ use heliostat_serve::{Drained, Limits, Redirector, ServeOptions, Server, TlsFile
 use heliostat_store::{Access, Store};
 use tokio_util::sync::CancellationToken;
 
+use super::UsageError;
 #[cfg(feature = "migrate")]
 use super::migrate::redirect;
-use super::{UsageError, signals};
+use super::signals::Signals;
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::outcome::Outcome;
 use crate::{reporter, signing, wire};
@@ -29,15 +30,19 @@ pub(super) fn run_with(
     let events = Events::none();
     let store = open(common, args, &events)?;
     let tls = tls(args)?;
+    let (runtime, cancel) = (wire::runtime()?, CancellationToken::new());
+    // Whoever starts us may ask us to stop right away.
+    let mut signals = Signals::listen_on(&runtime);
     let publisher = match store.access() {
-        Access::ReadWrite => bring_up_to_date(&store, args, &events)?,
+        Access::ReadWrite => signals.heed(&runtime, &cancel, || {
+            bring_up_to_date(&store, args, &events, &cancel)
+        })?,
         Access::ReadOnly => None,
     };
     #[cfg(feature = "migrate")]
     let (retired, visits) = redirect::beside(&args.retired)?.unzip();
     #[cfg(not(feature = "migrate"))]
     let retired = None;
-    let runtime = wire::runtime()?;
     let result = runtime.block_on(async {
         let (on_demand, gate) = on_demand(&store, args, events)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -59,13 +64,10 @@ pub(super) fn run_with(
             .with_redirector(redirector)
             .with_gate(gate)
             .bind()?;
-        // Whoever reads the line may ask us to stop right away.
-        let signals = signals::Signals::listen();
         reporter::print(&format!(
             "listening on {scheme}://{}\n",
             bound.local_address()
         ));
-        let cancel = CancellationToken::new();
         let stopped = cancel.clone();
         let serving = async {
             let drained = bound.run(async move { stopped.cancelled().await });
@@ -149,12 +151,13 @@ fn bring_up_to_date(
     store: &Store,
     args: &ServeArgs,
     events: &Events,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Option<Publisher>> {
     // What a run that was cut off committed last may not be listed yet.
     store.refresh_root(wire::clock().now())?;
     about::introduce(store, &args.mirror.operator())?;
     about::describe(store)?;
-    publisher(store, args, events)
+    publisher(store, args, events, stop)
 }
 
 /// Who signs what is taken on demand, where the tree is signed here.
@@ -162,8 +165,9 @@ fn publisher(
     store: &Store,
     args: &ServeArgs,
     events: &Events,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Option<Publisher>> {
-    let notary = signing::notary(store, &args.signing, Duration::ZERO)?;
+    let notary = signing::notary(store, &args.signing, Duration::ZERO, stop)?;
     Ok(notary.map(|notary| Publisher {
         store: store.clone(),
         notary,

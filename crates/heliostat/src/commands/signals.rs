@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends at once.
 
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::outcome::Outcome;
@@ -33,13 +34,42 @@ impl Signals {
         Self {}
     }
 
+    /// The same, for the tasks of a runtime.
+    pub(super) fn listen_on(runtime: &Runtime) -> Self {
+        let _inside = runtime.enter();
+        Self::listen()
+    }
+
+    /// Runs work on this thread that blocks and looks at `cancel` itself; the first signal meanwhile cancels.
+    pub(super) fn heed<T>(
+        &mut self,
+        runtime: &Runtime,
+        cancel: &CancellationToken,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let done = CancellationToken::new();
+        std::thread::scope(|threads| {
+            threads.spawn(|| runtime.block_on(done.run_until_cancelled(self.first(cancel))));
+            let result = work();
+            done.cancel();
+            result
+        })
+    }
+
     /// Waits for the first signal and cancels; a second one ends the wait, and with it the program.
     pub(super) async fn watch(mut self, cancel: &CancellationToken) {
-        self.interrupted().await;
-        talk("stopping cleanly; once more stops at once");
-        cancel.cancel();
+        self.first(cancel).await;
         self.interrupted().await;
         talk("stopped at once; what was under way is discarded, and the next run goes on");
+    }
+
+    /// Waits for the first signal, unless it has come, and cancels.
+    async fn first(&mut self, cancel: &CancellationToken) {
+        if !cancel.is_cancelled() {
+            self.interrupted().await;
+            talk("stopping cleanly; once more stops at once");
+            cancel.cancel();
+        }
     }
 
     /// Completes when the program is asked to stop.

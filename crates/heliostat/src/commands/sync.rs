@@ -17,7 +17,8 @@ use heliostat_store::{LedgerEntry, Run as FinishedRun, Store};
 use heliostat_trust::metadata::{Root, Signed};
 use tokio_util::sync::CancellationToken;
 
-use super::{UsageError, selection, signals};
+use super::signals::Signals;
+use super::{UsageError, selection};
 use crate::cli::{CommonArgs, SyncArgs};
 use crate::outcome::Outcome;
 use crate::render::{self, plural};
@@ -51,7 +52,11 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         given => (given.clone(), given),
     };
     let upstream = wire::upstream_of(&store, &args.upstream)?;
-    let notary = signing::notary(&store, &args.signing, PUBLISH_EVERY)?;
+    let (runtime, cancel) = (wire::runtime()?, CancellationToken::new());
+    let mut signals = Signals::listen_on(&runtime);
+    let notary = signals.heed(&runtime, &cancel, || {
+        signing::notary(&store, &args.signing, PUBLISH_EVERY, &cancel)
+    })?;
     let context = Context {
         notary,
         attestations: match &root {
@@ -63,9 +68,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         },
         ..wire::context(store, upstream, events)
     };
-    let runtime = wire::runtime()?;
     let ended = runtime.block_on(async {
-        let cancel = CancellationToken::new();
         let work = async {
             // What is refused is not remembered.
             if let Some(root) = &named {
@@ -107,7 +110,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
         };
         tokio::select! {
             ended = work => ended,
-            () = signals::watch(&cancel) => Ok(Outcome::Findings),
+            () = signals.watch(&cancel) => Ok(Outcome::Findings),
         }
     });
     // What a second signal cut off is not waited for; recovery discards it.

@@ -1,6 +1,6 @@
 //! A program that signs and does not do as it should: it fails for a while, hangs, prints without end.
 
-use heliostat_testkit::process::{Invocation, find_program};
+use heliostat_testkit::process::{Invocation, Serving, find_program};
 
 use crate::notary_keys::{House, module};
 use crate::world::{assert_says, until};
@@ -40,7 +40,9 @@ fn a_sync_that_watches_outlives_a_signature_that_fails() {
         watching.stderr().matches("could not be signed").count() == 2
     });
     house.write("mended", "", 0o600);
-    watching.wait_for_stderr("what changed is signed again");
+    until("what changed is signed", || {
+        house.world.status()["signing"]["pending"] == 0
+    });
     assert!(watching.is_running());
     let ended = watching.terminate();
     let told = ended.stderr.matches("could not be signed").count();
@@ -71,4 +73,72 @@ fn a_sync_whose_signer_fails_takes_all_and_says_so() {
     until("nothing is pending", || {
         house.world.status()["signing"]["pending"] == 0
     });
+}
+
+#[test]
+fn a_signer_that_prints_without_end_is_ended() {
+    let house = House::new();
+    let Some(sync) = sync_with(&house, "exec yes") else {
+        return;
+    };
+    let run = sync.run();
+    run.assert_code(3);
+    assert_says(&run.stderr, &["signer", "more than 64 KiB"]);
+}
+
+/// A program that starts another, which hangs; what it started is in the file `started`.
+fn hangs(house: &House) -> String {
+    let started = house.world.place("started").display().to_string();
+    format!("sleep 600 & echo $! > '{started}.new'; mv '{started}.new' '{started}'; wait")
+}
+
+/// The program that hangs is gone, and what it started too.
+#[track_caller]
+fn assert_nothing_is_left(house: &House) {
+    let id = std::fs::read_to_string(house.world.place("started")).unwrap();
+    let place = format!("/proc/{}/stat", id.trim());
+    until("what the signer started has ended", || {
+        // What nobody has waited for yet is a zombie.
+        std::fs::read_to_string(&place).map_or(true, |stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
+fn a_signer_that_hangs_does_not_keep_anything_from_stopping() {
+    let house = House::new();
+    let Some(sync) = sync_with(&house, &hangs(&house)) else {
+        return;
+    };
+    let syncing = sync.start();
+    until("the signer hangs", || house.world.place("started").exists());
+    let ended = syncing.terminate();
+    ended.assert_code(3);
+    assert_says(&ended.stderr, &["signer", "told to stop"]);
+    assert_nothing_is_left(&house);
+}
+
+#[test]
+fn a_server_whose_signer_hangs_stops_when_it_is_told() {
+    let house = House::new();
+    let hangs_later = format!("if [ -e asked ]; then {}; fi; touch asked", hangs(&house));
+    let Some(sync) = sync_with(&house, &hangs_later) else {
+        return;
+    };
+    drop(sync);
+    let signer = house.world.place("signer");
+    let serving = (house.world.heliostat.command("serve"))
+        .args(["--listen", "127.0.0.1:0"])
+        .args(["--upstream", &house.world.pypi.index_url()])
+        .args(["--online-key", &format!("command:{}", signer.display())])
+        .current_dir(house.world.place(""));
+    let serving = Serving::wait(serving.start());
+    // What is taken on demand is to be signed.
+    assert_eq!(
+        crate::http::get(&format!("{}/simple/alpha/", serving.url)).status,
+        200
+    );
+    until("the signer hangs", || house.world.place("started").exists());
+    let ended = serving.stop();
+    assert_says(&ended.stderr, &["told to stop"]);
+    assert_nothing_is_left(&house);
 }

@@ -12,6 +12,7 @@ use heliostat_trust::bins::BinCount;
 use heliostat_trust::ceremony::{self, Draft, Existing};
 use heliostat_trust::keys::SigningKey;
 use heliostat_trust::metadata::Root;
+use tokio_util::sync::CancellationToken;
 
 use super::change::{self, Present};
 use super::steps::Steps;
@@ -98,7 +99,9 @@ pub(super) fn publish_again(store: &Store, now: i64) -> anyhow::Result<Option<u6
     if !store.keys().join(signing::ONLINE_KEY).exists() {
         return Ok(None);
     }
-    let notary = signing::notary(store, &SigningArgs::default(), Duration::ZERO)?;
+    // The key is in a file: there is no program that would have to be stopped.
+    let stop = CancellationToken::new();
+    let notary = signing::notary(store, &SigningArgs::default(), Duration::ZERO, &stop)?;
     let notary = notary.context("the tree is signed no more")?;
     publish::publish_now(store, &notary, now, Urge::WhenDue)?;
     let roles = store.roles()?;

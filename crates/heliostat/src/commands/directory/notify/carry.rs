@@ -13,6 +13,7 @@ use heliostat_pypi::Sha256;
 use heliostat_trust::keys::Scheme;
 use heliostat_upstream::{Upstream, UpstreamOptions};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Ways;
@@ -89,9 +90,9 @@ impl Carriers {
             .webhook_key
             .as_ref()
             .map(|source| {
-                signing::signer(source, args.webhook_passphrase_file.as_deref(), &|| {
-                    Ok(vec![sign::newest_root(list)?])
-                })
+                let roots = || Ok(vec![sign::newest_root(list)?]);
+                let passphrase = args.webhook_passphrase_file.as_deref();
+                signing::signer(source, passphrase, &roots, &CancellationToken::new())
             })
             .transpose()?;
         if signer
@@ -183,10 +184,12 @@ impl Carriers {
         let mail = self.mail.as_ref().context("there is no program for mail")?;
         let message = mail.message(notice, address, (&self.domain, wire::clock().now()));
         let command = mail.command.clone();
-        tokio::task::spawn_blocking(move || program::run(&command, message.as_bytes()))
-            .await
-            .context("the program for mail was cut off")?
-            .map_err(anyhow::Error::msg)?;
+        tokio::task::spawn_blocking(move || {
+            program::run(&command, message.as_bytes(), &CancellationToken::new())
+        })
+        .await
+        .context("the program for mail was cut off")?
+        .map_err(anyhow::Error::msg)?;
         Ok(())
     }
 }
