@@ -41,6 +41,11 @@ pub enum Access {
 }
 
 impl Store {
+    /// Whether there is a data directory at a place, for commands that make none.
+    pub fn is_at(data: &Path) -> bool {
+        Layout::new(data).state().is_dir()
+    }
+
     /// Opens the data directory, making it where it is missing. Recovery is a call of its own: `recover`.
     pub fn open(data: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(data);

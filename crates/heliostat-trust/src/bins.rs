@@ -10,8 +10,9 @@ use heliostat_pypi::Sha256;
 use crate::error::TrustError;
 use crate::metadata::{Authority, Delegation, RoleName, Scope};
 
-/// About so many projects share a bin: few enough for small files, enough that most bins rest between commits.
-const PROJECTS_PER_BIN: u64 = 109;
+/// At most so many projects share a bin, and at least half as many: the power of two that comes nearest to a hundred in
+/// each. Few enough for small files, enough that most bins rest between commits.
+const PROJECTS_PER_BIN_MAX: u64 = 141;
 
 /// How many bins there are: a power of two, so that each covers a whole number of hash prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +43,9 @@ impl BinCount {
             .ok_or(TrustError::BinCount(count))
     }
 
-    /// The number for so many projects: about 109 in each at most, 8,192 bins for PyPI's 890,000.
+    /// The number for so many projects: about a hundred in each, from 71 to 141; 8,192 bins for PyPI's 900,000.
     pub fn for_projects(projects: u64) -> Self {
-        let wanted = projects.div_ceil(PROJECTS_PER_BIN).max(1);
+        let wanted = projects.div_ceil(PROJECTS_PER_BIN_MAX).max(1);
         let count = wanted.next_power_of_two().min(u64::from(Self::MAX));
         Self(u32::try_from(count).unwrap_or(Self::MAX))
     }
@@ -180,9 +181,12 @@ mod tests {
         let of = |projects| BinCount::for_projects(projects).get();
         assert_eq!(of(0), 1);
         assert_eq!(of(100), 1);
-        assert_eq!(of(1_000), 16);
+        assert_eq!(of(1_000), 8);
         assert_eq!(of(20_000), 256);
-        assert_eq!(of(890_000), 8_192);
+        assert_eq!((of(890_000), of(900_000)), (8_192, 8_192));
+        // A hundred in each of a power of two, and as far as it goes to either side.
+        assert_eq!((of(6_400), of(4_600), of(9_000)), (64, 64, 64));
+        assert_eq!((of(4_500), of(9_100)), (32, 128));
         assert_eq!(of(u64::MAX / 200), 65_536);
         BinCount::new(3).unwrap_err();
         BinCount::new(0).unwrap_err();

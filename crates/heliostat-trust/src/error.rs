@@ -17,6 +17,9 @@ pub enum TrustError {
     /// A private key file is encrypted and no passphrase was given.
     #[error("the key file is protected by a passphrase")]
     PassphraseMissing,
+    /// A passphrase is none.
+    #[error("the passphrase is empty, and an empty one protects nothing")]
+    PassphraseEmpty,
     /// The passphrase does not open the key file.
     #[error("the passphrase does not open this key file")]
     PassphraseWrong,

@@ -238,7 +238,8 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<UpstreamError>() {
         return upstream_hint(error);
     }
-    if let Some(TrustError::PassphraseMissing) = cause.downcast_ref() {
+    if let Some(TrustError::PassphraseMissing | TrustError::PassphraseEmpty) = cause.downcast_ref()
+    {
         return Some(
             "set `HELIOSTAT_PASSPHRASE`, or give a file: `--online-passphrase-file` for an online key, \
              `--passphrase-file` for one of people"

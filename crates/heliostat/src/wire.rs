@@ -47,7 +47,7 @@ pub(crate) fn data_directory(common: &CommonArgs) -> PathBuf {
 /// The data directory in force, for commands that look at a mirror and make none.
 pub(crate) fn existing_data_directory(common: &CommonArgs) -> anyhow::Result<PathBuf> {
     let data = data_directory(common);
-    if data.exists() {
+    if Store::is_at(&data) {
         return Ok(data);
     }
     let text = format!(
@@ -76,6 +76,12 @@ pub(crate) fn open_store(common: &CommonArgs, events: &Events) -> anyhow::Result
         });
     }
     Ok(store)
+}
+
+/// The same, of a mirror that is there: where a mistyped `--data` leads, nothing is made.
+pub(crate) fn open_existing_store(common: &CommonArgs, events: &Events) -> anyhow::Result<Store> {
+    existing_data_directory(common)?;
+    open_store(common, events)
 }
 
 /// The upstream that the options name, for a command without a data directory.

@@ -35,14 +35,14 @@ impl Passphrase {
     /// Takes what somebody typed or a file held; one line end is not part of it.
     ///
     /// # Errors
-    /// [`TrustError::PassphraseMissing`] for an empty one.
+    /// [`TrustError::PassphraseEmpty`] for an empty one.
     pub fn new(text: String) -> Result<Self, TrustError> {
         let mut text = Zeroizing::new(text);
         while text.ends_with(['\n', '\r']) {
             text.pop();
         }
         if text.is_empty() {
-            return Err(TrustError::PassphraseMissing);
+            return Err(TrustError::PassphraseEmpty);
         }
         Ok(Self(text))
     }

@@ -43,10 +43,7 @@ fn a_protected_file_opens_with_its_passphrase_only() {
         read(&file, "battery staple"),
         Err(TrustError::PassphraseWrong)
     ));
-    assert!(matches!(
-        read(&file, ""),
-        Err(TrustError::PassphraseMissing)
-    ));
+    assert!(matches!(read(&file, ""), Err(TrustError::PassphraseEmpty)));
 }
 
 #[test]

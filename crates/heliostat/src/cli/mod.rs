@@ -78,8 +78,8 @@ pub(crate) use sync::SyncArgs;
 pub(crate) use tend::{AdoptArgs, ConfigCommand, ReferencePart, StatusArgs, VerifyArgs};
 pub(crate) use trust::{
     DelegateCommand, DraftsArgs, FilesWanted, KeysCommand, PassphraseArgs, RebinArgs, RevokeArgs,
-    RootCommand, RootDraftArgs, RotateCommand, ShowArgs, SignArgs, TreePlace, TrustCommand,
-    TrustCompareArgs, TrustInitArgs, TrustVerifyArgs, TrustedRootArgs,
+    RootCommand, RootDraftArgs, RootSignArgs, RotateCommand, ShowArgs, SignArgs, TreePlace,
+    TrustCommand, TrustCompareArgs, TrustInitArgs, TrustVerifyArgs, TrustedRootArgs,
 };
 pub(crate) use upstream::UpstreamArgs;
 

@@ -222,6 +222,16 @@ pub(crate) struct SignArgs {
     pub(crate) passphrase: PassphraseArgs,
 }
 
+/// Signing the draft of a root.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RootSignArgs {
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+    /// The root before it, for somebody who has a say in that one and not in the draft
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+}
+
 /// Looking at a draft.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShowArgs {
@@ -240,7 +250,7 @@ pub(crate) enum RootCommand {
     /// Show what a draft does
     Show(ShowArgs),
     /// Sign a draft: one small file for whoever puts it together
-    Sign(SignArgs),
+    Sign(RootSignArgs),
     /// Put a draft and its signatures together, if enough of the old and of the new keys have signed
     Assemble {
         /// The draft

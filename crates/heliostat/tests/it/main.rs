@@ -97,6 +97,7 @@ mod sync_upstreams;
 mod sync_world;
 mod trust_ceremony;
 mod trust_compare;
+mod trust_init;
 mod trust_steps;
 mod trust_told;
 mod trust_trusted_root;

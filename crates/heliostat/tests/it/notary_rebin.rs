@@ -9,7 +9,7 @@ use crate::sync_world::many;
 use crate::world::{World, assert_says, bare};
 
 /// So many that four bins fit, which is far more than one.
-const PROJECTS: usize = 230;
+const PROJECTS: usize = 300;
 
 fn status(world: &World) -> Finished {
     world.heliostat.command("trust status").run()
@@ -80,13 +80,13 @@ fn projects_outgrow_the_bins_and_every_client_goes_on() {
     assert_says(
         &outgrown.stdout,
         &[
-            "1 bin, 4 would fit 230 projects  DUE",
+            "1 bin, 4 would fit 300 projects  DUE",
             "next: heliostat trust rebin --data ",
         ],
     );
     let rebinned = bare().args(next(&outgrown)).run();
     rebinned.assert_code(0);
-    assert_says(&rebinned.stderr, &["4 bins, 4 would fit 230 projects"]);
+    assert_says(&rebinned.stderr, &["4 bins, 4 would fit 300 projects"]);
     let fits = status(&world);
     fits.assert_code(0);
     assert_says(&fits.stdout, &["4 bins, first bin-4-"]);

@@ -179,9 +179,73 @@ fn carol_is_out(table: &Table) {
 }
 
 #[test]
+fn a_key_without_a_say_in_a_root_does_not_sign_it() {
+    let table = Table::new();
+    table.first();
+    table.key("mallory");
+    let sign = |draft: &str, name: &str, more: &str| {
+        table.trust(&format!(
+            "root sign @{draft} --key @{name}.key --passphrase-file @passphrase -o @{draft}.{name}.try{more}"
+        ))
+    };
+    let stranger = sign("root", "mallory", "");
+    stranger.assert_code(2);
+    assert_says(
+        &stranger.stderr,
+        &["no say in 1.root.json", "alice (", "carol ("],
+    );
+    assert!(!table.path().join("root.mallory.try").exists());
+    // Carol goes: of the new root she signs nothing, of the old one she is.
+    table.key("dave");
+    table.done(
+        "root draft --signers @alice.pub,bob.pub,dave.pub --threshold 2 --online @online.pub --previous @1.root.json \
+         -o @next",
+    );
+    sign("next", "dave", "").assert_code(0);
+    let unnamed = sign("next", "carol", "");
+    unnamed.assert_code(2);
+    assert_says(
+        &unnamed.stderr,
+        &["no say in 2.root.json", "dave (", "--previous"],
+    );
+    sign("next", "carol", " --previous @1.root.json").assert_code(0);
+    let stranger = sign("next", "mallory", " --previous @1.root.json");
+    stranger.assert_code(2);
+    assert_says(&stranger.stderr, &["of 1.root.json", "carol ("]);
+}
+
+#[test]
+fn a_part_of_the_first_set_is_told_what_it_lacks() {
+    let table = Table::new();
+    table.first();
+    let part = table.trust("install --data @other @1.root.json @1.bins.json");
+    part.assert_code(2);
+    assert_says(&part.stderr, &["there is no mirror at", "`targets`"]);
+    assert!(!table.path().join("other").exists());
+    std::fs::create_dir_all(table.path().join("other/state")).unwrap();
+    let part = table.trust("install --data @other @1.root.json");
+    part.assert_code(3);
+    assert_says(
+        &part.stderr,
+        &["1.targets.json", "not among the files given"],
+    );
+    assert!(!part.stderr.contains("trust init"), "{part}");
+
+    std::fs::remove_file(table.path().join("data/web/tuf/1.bins.json")).unwrap();
+    let lost = table.trust("rebin --bins 4 --data @data -o @rebin");
+    assert_says(&lost.stderr, &["1.bins.json", "is gone", "copy"]);
+    assert!(!lost.stderr.contains("trust init"), "{lost}");
+}
+
+#[test]
 fn what_would_be_wrong_is_refused() {
     let table = Table::new();
     table.key("alice");
+    std::fs::write(table.path().join("nothing"), "\n").unwrap();
+    let unguarded = table.trust("keys new --label x --out @x.key --passphrase-file @nothing");
+    unguarded.assert_code(2);
+    assert_says(&unguarded.stderr, &["the passphrase is empty"]);
+    assert!(!table.path().join("x.key").exists());
     let mode = std::fs::metadata(table.path().join("alice.key")).unwrap();
     #[cfg(unix)]
     {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_trust::bins::BinCount;
-use heliostat_trust::ceremony::{self, Draft, DraftSignatures, Existing, RootWish};
+use heliostat_trust::ceremony::{self, Document, Draft, DraftSignatures, Existing, RootWish};
 use heliostat_trust::keys::{PublicKey, SigningKey};
 use heliostat_trust::metadata::{Authority, RoleName, Root, Targets, Version};
 
 use super::files::{self, Readers};
 use super::{expiry, passphrase, trusted_root};
-use crate::cli::{RootDraftArgs, ShowArgs, SignArgs};
+use crate::cli::{RootDraftArgs, RootSignArgs, ShowArgs, SignArgs};
 use crate::commands::UsageError;
 use crate::reporter;
 
@@ -93,12 +93,57 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 pub(super) fn sign(args: &SignArgs) -> anyhow::Result<Said> {
+    sign_if(args, |_, _| Ok(()))
+}
+
+/// Signs a draft of a root, with a key that has a say in it or in the root before.
+pub(super) fn sign_root(args: &RootSignArgs) -> anyhow::Result<Said> {
+    let previous = args.previous.as_deref().map(root).transpose()?;
+    sign_if(&args.sign, |draft, key| {
+        for document in draft.documents() {
+            let Document::Root(next) = document else {
+                continue;
+            };
+            let before = previous.as_ref().map(|root| &root.root);
+            let mut sayers = [&next.root].into_iter().chain(before);
+            if !sayers.any(|authority| authority.key(key.id()).is_some()) {
+                return Err(without_say(next, previous.as_ref(), key).into());
+            }
+        }
+        Ok(())
+    })
+}
+
+fn without_say(next: &Root, previous: Option<&Root>, key: &SigningKey) -> UsageError {
+    let names = |root: &Root| {
+        let names: Vec<String> = root.root.keys().map(PublicKey::shown).collect();
+        names.join(", ")
+    };
+    let (id, file, may) = (key.id().short(), next.file(), names(next));
+    let before = match previous {
+        Some(before) => format!("; of {}: {}", before.file(), names(before)),
+        None if next.version == Version::FIRST => String::new(),
+        None => {
+            "; give the root before it with `--previous` to sign as one of those who signed that"
+                .to_owned()
+        }
+    };
+    UsageError(format!(
+        "the key {id} has no say in {file}. Of {file} may sign: {may}{before}"
+    ))
+}
+
+fn sign_if(
+    args: &SignArgs,
+    may: impl FnOnce(&Draft, &SigningKey) -> anyhow::Result<()>,
+) -> anyhow::Result<Said> {
     let draft = files::read(&args.draft, Draft::from_file)?;
     let text = zeroize::Zeroizing::new(files::text(&args.key)?);
     let key = SigningKey::from_file(&text, || -> anyhow::Result<_> {
         passphrase::existing(&args.passphrase)
     })
     .with_context(|| format!("the key `{}` cannot be used", args.key.display()))?;
+    may(&draft, &key)?;
     let signatures = ceremony::sign(&draft, &key);
     files::write_new(
         &args.output,

@@ -34,7 +34,7 @@ struct Change<'a> {
 
 pub(super) fn rotate(common: &CommonArgs, command: &RotateCommand) -> anyhow::Result<()> {
     let RotateCommand::Online { new, drafts } = command;
-    let store = wire::open_store(common, &Events::none())?;
+    let store = wire::open_existing_store(common, &Events::none())?;
     let present = present_of(&store)?;
     let wish = RootWish {
         people: present.root.root.clone(),
@@ -52,7 +52,7 @@ pub(super) fn rotate(common: &CommonArgs, command: &RotateCommand) -> anyhow::Re
 
 /// The same keys, a later expiry.
 pub(super) fn renew(common: &CommonArgs, drafts: &DraftsArgs) -> anyhow::Result<()> {
-    let store = wire::open_store(common, &Events::none())?;
+    let store = wire::open_existing_store(common, &Events::none())?;
     let present = present_of(&store)?;
     let wish = RootWish {
         people: present.root.root.clone(),
@@ -69,7 +69,7 @@ pub(super) fn renew(common: &CommonArgs, drafts: &DraftsArgs) -> anyhow::Result<
 }
 
 pub(super) fn revoke(common: &CommonArgs, args: &RevokeArgs) -> anyhow::Result<()> {
-    let store = wire::open_store(common, &Events::none())?;
+    let store = wire::open_existing_store(common, &Events::none())?;
     let present = present_of(&store)?;
     let replaced = args.replace_by.as_deref();
     let replacement = replaced.map(files::public_key).transpose()?;

@@ -1,7 +1,7 @@
 //! Files of a ceremony: read whole, written once, never over one that is there.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use heliostat_trust::keys::PublicKey;
@@ -63,6 +63,36 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], readers: Readers) -> anyhow::
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Writes a new file that its owner alone may read, whole or not at all, however it is cut off; never over one that is
+/// there.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    clear_half(path)?;
+    let half = half(path);
+    write_new(&half, bytes, Readers::Owner)?;
+    std::fs::hard_link(&half, path)
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    clear_half(path)
+}
+
+/// Removes what [`write_whole`] left beside a file when it was cut off: nobody has used it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "private keys are the program's, which the store must not know"
+)]
+pub(super) fn clear_half(path: &Path) -> anyhow::Result<()> {
+    let half = half(path);
+    if half.exists() {
+        std::fs::remove_file(&half)
+            .with_context(|| format!("cannot remove `{}`", half.display()))?;
+    }
+    Ok(())
+}
+
+fn half(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
 }
 
 /// Makes a directory unless it is there.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use heliostat_trust::keys::{PublicKey, ScryptCost, SigningKey};
 
 use super::files::{self, Readers};
@@ -40,7 +41,7 @@ pub(super) fn run(command: &KeysCommand) -> anyhow::Result<()> {
 
 /// Writes both parts of a key; the public one goes beside the private, to the path that is returned.
 pub(super) fn write(key: &SigningKey, path: &Path, private: &[u8]) -> anyhow::Result<PathBuf> {
-    let public = path.with_extension("pub");
+    let public = public_path(path);
     if public == path {
         let text = "`--out` is where the private key goes; `.pub` is its public part's ending";
         return Err(UsageError(text.to_owned()).into());
@@ -52,6 +53,17 @@ pub(super) fn write(key: &SigningKey, path: &Path, private: &[u8]) -> anyhow::Re
         Readers::Everybody,
     )?;
     Ok(public)
+}
+
+/// Writes the public part of a key beside it, also over one that is there: it can be had from the key at any time.
+pub(super) fn write_public(key: &SigningKey, path: &Path) -> anyhow::Result<()> {
+    let public = public_path(path);
+    crate::files::replace(&public, key.public().to_file().as_bytes())
+        .with_context(|| format!("cannot write `{}`", public.display()))
+}
+
+fn public_path(path: &Path) -> PathBuf {
+    path.with_extension("pub")
 }
 
 pub(super) fn print(key: &PublicKey) {

@@ -6,6 +6,7 @@ mod compare;
 pub(super) mod expiry;
 pub(super) mod files;
 mod init;
+mod install;
 mod keys;
 pub(super) mod passphrase;
 mod rebin;
@@ -26,7 +27,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
         TrustCommand::Root(command) => match command {
             RootCommand::Draft(args) => ceremony::draft_root(args)?.aloud(),
             RootCommand::Show(args) => ceremony::show(args)?,
-            RootCommand::Sign(args) => ceremony::sign(args)?.aloud(),
+            RootCommand::Sign(args) => ceremony::sign_root(args)?.aloud(),
             RootCommand::Assemble {
                 draft,
                 signatures,
@@ -61,7 +62,7 @@ pub(super) fn run(common: &CommonArgs, command: &TrustCommand) -> anyhow::Result
                 ceremony::draft_delegations(&wish, output)?.aloud();
             }
         },
-        TrustCommand::Install { files } => init::install(common, files)?,
+        TrustCommand::Install { files } => install::install(common, files)?,
         TrustCommand::Status { json } => return status::run(common, *json),
         TrustCommand::Verify(args) => return verify::run(args),
         TrustCommand::Compare(args) => return compare::run(args),

@@ -22,7 +22,7 @@ use crate::commands::UsageError;
 use crate::{render, reporter, signing, wire};
 
 pub(super) fn run(common: &CommonArgs, args: &RebinArgs) -> anyhow::Result<()> {
-    let store = wire::open_store(common, &Events::none())?;
+    let store = wire::open_existing_store(common, &Events::none())?;
     if !publish::signs_here(&store)? {
         let text = "the tree of this data directory is not signed with keys of its own";
         return Err(UsageError(text.to_owned()).into());

@@ -62,7 +62,7 @@ struct Step {
 }
 
 pub(super) fn run(common: &CommonArgs, json: bool) -> anyhow::Result<Outcome> {
-    let store = wire::open_store(common, &Events::none())?;
+    let store = wire::open_existing_store(common, &Events::none())?;
     let Some(notary) = store.notary()? else {
         let text = "this data directory is not signed; `heliostat trust init` begins";
         return Err(UsageError(text.to_owned()).into());
