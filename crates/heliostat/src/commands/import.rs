@@ -102,7 +102,7 @@ fn act(
         notary: if args.dry_run {
             None
         } else {
-            signing::notary(store, &with_keys, Duration::ZERO)?
+            signing::notary(store, &with_keys, Duration::ZERO, tools.1)?
         },
         mode: if args.dry_run {
             Mode::CheckOnly
