@@ -227,7 +227,7 @@ pub(crate) struct SignArgs {
 pub(crate) struct RootSignArgs {
     #[command(flatten)]
     pub(crate) sign: SignArgs,
-    /// The root before it, for somebody who has a say in that one and not in the draft
+    /// The root before it, for somebody who has a say in that one and not in the draft [default: the one beside the draft]
     #[arg(long, value_name = "FILE")]
     pub(crate) previous: Option<PathBuf>,
 }

@@ -197,19 +197,26 @@ fn a_key_without_a_say_in_a_root_does_not_sign_it() {
     assert!(!table.path().join("root.mallory.try").exists());
     // Carol goes: of the new root she signs nothing, of the old one she is.
     table.key("dave");
+    std::fs::create_dir(table.path().join("next")).unwrap();
     table.done(
         "root draft --signers @alice.pub,bob.pub,dave.pub --threshold 2 --online @online.pub --previous @1.root.json \
-         -o @next",
+         -o @next/draft",
     );
-    sign("next", "dave", "").assert_code(0);
-    let unnamed = sign("next", "carol", "");
+    sign("next/draft", "dave", "").assert_code(0);
+    let unnamed = sign("next/draft", "carol", "");
     unnamed.assert_code(2);
     assert_says(
         &unnamed.stderr,
         &["no say in 2.root.json", "dave (", "--previous"],
     );
-    sign("next", "carol", " --previous @1.root.json").assert_code(0);
-    let stranger = sign("next", "mallory", " --previous @1.root.json");
+    sign("next/draft", "carol", " --previous @1.root.json").assert_code(0);
+    // As `rotate` and `revoke` leave it, the root before lies beside the draft.
+    let beside = table.path().join("next/1.root.json");
+    std::fs::copy(table.path().join("1.root.json"), beside).unwrap();
+    sign("next/draft", "alice", "").assert_code(0);
+    table
+        .done("root sign @next/draft --key @carol.key --passphrase-file @passphrase -o @carol.sig");
+    let stranger = sign("next/draft", "mallory", "");
     stranger.assert_code(2);
     assert_says(&stranger.stderr, &["of 1.root.json", "carol ("]);
 }

@@ -96,10 +96,14 @@ pub(super) fn sign(args: &SignArgs) -> anyhow::Result<Said> {
     sign_if(args, |_, _| Ok(()))
 }
 
-/// Signs a draft of a root, with a key that has a say in it or in the root before.
+/// Signs a draft of a root, with a key that has a say in it or in the root before: the one that was named, else the one
+/// that `rotate` and `revoke` put beside their drafts.
 pub(super) fn sign_root(args: &RootSignArgs) -> anyhow::Result<Said> {
-    let previous = args.previous.as_deref().map(root).transpose()?;
     sign_if(&args.sign, |draft, key| {
+        let previous = match &args.previous {
+            Some(path) => Some(root(path)?),
+            None => root_beside(&args.sign.draft, draft)?,
+        };
         for document in draft.documents() {
             let Document::Root(next) = document else {
                 continue;
@@ -112,6 +116,23 @@ pub(super) fn sign_root(args: &RootSignArgs) -> anyhow::Result<Said> {
         }
         Ok(())
     })
+}
+
+/// The root before that of a draft, where it lies beside it.
+fn root_beside(path: &Path, draft: &Draft) -> anyhow::Result<Option<Root>> {
+    let next = draft
+        .documents()
+        .iter()
+        .find_map(|document| match document {
+            Document::Root(root) => Some(root.version.get()),
+            Document::Targets(_) => None,
+        });
+    let before = next.map(|next| path.with_file_name(format!("{}.root.json", next - 1)));
+    before
+        .filter(|path| path.exists())
+        .as_deref()
+        .map(root)
+        .transpose()
 }
 
 fn without_say(next: &Root, previous: Option<&Root>, key: &SigningKey) -> UsageError {
