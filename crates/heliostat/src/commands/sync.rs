@@ -12,7 +12,7 @@ use heliostat_engine::sync::{
     DeleteLimit, Depth, Files, Others, Preview, SyncReport, SyncRequest, Wishes, WishesGiven,
     name_root, name_upstream, named_root, preview, sync,
 };
-use heliostat_engine::{Context, EngineError, RunSummary};
+use heliostat_engine::{Attestations, Context, EngineError, RunSummary};
 use heliostat_store::{LedgerEntry, Run as FinishedRun, Store};
 use heliostat_trust::metadata::{Root, Signed};
 use tokio_util::sync::CancellationToken;
@@ -59,13 +59,7 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     })?;
     let context = Context {
         notary,
-        attestations: match &root {
-            Some(_) => wire::attestations_until_signed(
-                args.attestations.attestations,
-                args.attestations.trusted_root.as_deref(),
-            )?,
-            None => wire::attestations(&args.attestations, &store)?,
-        },
+        attestations: attestations(args, root.as_deref(), &store)?,
         ..wire::context(store, upstream, events)
     };
     let ended = runtime.block_on(async {
@@ -117,6 +111,21 @@ pub(super) fn run(common: &CommonArgs, args: &SyncArgs, typed: Typed) -> anyhow:
     wire::end(runtime);
     drop(lock);
     ended
+}
+
+/// What is done about provenance; a root leads to the trusted root that it is verified against.
+fn attestations(
+    args: &SyncArgs,
+    root: Option<&[u8]>,
+    store: &Store,
+) -> anyhow::Result<Attestations> {
+    match root {
+        Some(_) => wire::attestations_until_signed(
+            args.attestations.attestations,
+            args.attestations.trusted_root.as_deref(),
+        ),
+        None => wire::attestations(&args.attestations, store),
+    }
 }
 
 /// The root that `--root` names.
