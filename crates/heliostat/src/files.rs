@@ -6,14 +6,19 @@ use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Puts `bytes` in the file's place in one step, with the permissions of what was there. A link stays a link.
+/// Puts `bytes` in the file's place in one step, with the permissions of what was there. A link stays a link; a device, a
+/// pipe or a folder is an error and stays what it is.
 #[expect(
     clippy::disallowed_methods,
     reason = "lock files and the like belong to a person's project, not to the store"
 )]
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let permissions: Option<Permissions> = target.metadata().ok().map(|found| found.permissions());
+    let found = target.metadata().ok();
+    if found.as_ref().is_some_and(|found| !found.is_file()) {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let permissions: Option<Permissions> = found.map(|found| found.permissions());
     let beside = beside(&target);
     let result = File::create(&beside).and_then(|mut file| {
         // First, so that nobody reads what they may not before it is renamed.
@@ -76,4 +81,20 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.heliostat-{}", std::process::id()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("heliostat.trust");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(replace(&path, b"text").is_err());
+        assert!(path.metadata().unwrap().file_type().is_socket());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
 }
