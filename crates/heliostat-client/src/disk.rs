@@ -108,14 +108,8 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), ClientError> {
 
 /// The files of a directory with their sizes, the longest unchanged first; none where there is no directory.
 pub(crate) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>, ClientError> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read", directory, error)),
-    };
-    let mut found: Vec<_> = entries
+    let mut found: Vec<_> = entries(directory)?
         .filter_map(|entry| {
-            let entry = entry.ok()?;
             let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
             Some((metadata.modified().ok()?, entry.path(), metadata.len()))
         })
@@ -129,20 +123,24 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>, ClientError
 
 /// The names of the directories in a directory; none where there is none.
 pub(crate) fn directories(directory: &Path) -> Result<Vec<String>, ClientError> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read", directory, error)),
-    };
-    let mut names: Vec<String> = entries
+    let mut names: Vec<String> = entries(directory)?
         .filter_map(|entry| {
-            let entry = entry.ok()?;
             entry.file_type().ok().filter(fs::FileType::is_dir)?;
             entry.file_name().into_string().ok()
         })
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// What is in a directory; nothing where there is none.
+fn entries(directory: &Path) -> Result<impl Iterator<Item = fs::DirEntry>, ClientError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => Some(entries),
+        Err(error) if is_absent(&error) => None,
+        Err(error) => return Err(failed("read", directory, error)),
+    };
+    Ok(entries.into_iter().flatten().filter_map(Result::ok))
 }
 
 /// A nameless file for bytes that are on their way: it is gone when it is closed.

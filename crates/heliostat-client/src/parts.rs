@@ -203,7 +203,7 @@ mod tests {
         ) {
             let (mut came, whole) = parts(&bytes, &givers);
             let mut suspects = Suspects::default();
-        suspects.add(came.end(&whole));
+            suspects.add(came.end(&whole));
             for (index, bytes) in bytes.chunks(piece).enumerate() {
                 suspects.take(bytes, (index * piece) as u64);
             }

@@ -38,30 +38,26 @@ impl Leaving {
             None => absent(store, open, header)?,
             Some(_) => BTreeSet::new(),
         };
-        let prunes = options.others == Others::Remove;
-        let count = checked.removed + if prunes { absent.len() as u64 } else { 0 };
+        let (absent, not_in_it) = if options.others == Others::Remove {
+            (absent, 0)
+        } else {
+            (BTreeSet::new(), absent.len() as u64)
+        };
+        let count = checked.removed + absent.len() as u64;
         let states = store.project_states()?;
         let held = states.iter().filter(|state| state.keeper.is_synced());
         if count > options.delete_limit.gone_max(held.count()) {
             return Ok(Self {
                 held_back: count,
-                not_in_it: if prunes { 0 } else { absent.len() as u64 },
+                not_in_it,
                 ..Self::default()
             });
         }
-        let removed = checked.leaving.clone();
-        Ok(if prunes {
-            Self {
-                removed,
-                absent,
-                ..Self::default()
-            }
-        } else {
-            Self {
-                removed,
-                not_in_it: absent.len() as u64,
-                ..Self::default()
-            }
+        Ok(Self {
+            removed: checked.leaving.clone(),
+            absent,
+            not_in_it,
+            held_back: 0,
         })
     }
 

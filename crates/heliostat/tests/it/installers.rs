@@ -1,6 +1,6 @@
 //! What stands beside installers: attest, lock, exec and doctor, with real files, real pip and real uv.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heliostat_testkit::clients::{Pip, PypiAttestations, Tool, Uv, or_skip};
@@ -301,6 +301,7 @@ fn assert_clean_without_configuration(directory: &Path) {
 
 /// An index with the one real release whose provenance we have, and the lock of a project that uses it.
 struct AttestedIndex {
+    oracle: PypiAttestations,
     directory: tempfile::TempDir,
     port: String,
     /// Serves for as long as the test runs.
@@ -311,7 +312,21 @@ const RELEASE: &str = "pypi_attestations-0.0.19.tar.gz";
 const RELEASE_SHA256: &str = "9bb1add04b1b4e182be6b0b80931593f7a291eb49d69b4fd728a5d4cbcdc4bd3";
 
 impl AttestedIndex {
-    fn serve(oracle: &PypiAttestations, pip: &Pip) -> Self {
+    /// With its provenance; none where the clients that it takes are not here.
+    fn find() -> Option<Self> {
+        let oracle = or_skip(PypiAttestations::find())?;
+        let pip = or_skip(Pip::newest())?;
+        let index = Self::serve(oracle, &pip);
+        index.list(true);
+        Some(index)
+    }
+
+    /// Where publishers are remembered.
+    fn memory(&self) -> PathBuf {
+        self.directory.path().join("heliostat.trust")
+    }
+
+    fn serve(oracle: PypiAttestations, pip: &Pip) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let web = directory.path().join("web");
         std::fs::create_dir_all(web.join("simple/pypi-attestations")).unwrap();
@@ -341,10 +356,17 @@ impl AttestedIndex {
         );
         std::fs::write(directory.path().join("uv.lock"), text).unwrap();
         Self {
+            oracle,
             directory,
             port,
             _server: server,
         }
+    }
+
+    /// Puts the provenance of another release in the place of the right one.
+    fn swap_provenance(&self) {
+        let other = (self.oracle).asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
+        std::fs::copy(other, self.directory.path().join("web/provenance")).unwrap();
     }
 
     /// Writes the project's page, with or without the address of the provenance.
@@ -378,14 +400,11 @@ impl AttestedIndex {
 
 #[test]
 fn publishers_are_remembered_and_a_change_is_told() {
-    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
-    else {
+    let Some(index) = AttestedIndex::find() else {
         return;
     };
-    let index = AttestedIndex::serve(&oracle, &pip);
-    index.list(true);
     index.run("attest record").assert_code(0);
-    let memory = index.directory.path().join("heliostat.trust");
+    let memory = index.memory();
     let recorded = std::fs::read_to_string(&memory).unwrap();
     let line = "{ kind = \"GitHub\", repository = \"trailofbits/pypi-attestations\", workflow = \"release.yml\" }";
     assert!(recorded.contains(line), "{recorded}");
@@ -409,8 +428,7 @@ fn publishers_are_remembered_and_a_change_is_told() {
     assert!(what.starts_with("less of it is attested"), "{line}");
     // One that does not hold is no provenance, and not a matter of policy.
     index.list(true);
-    let other = oracle.asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
-    std::fs::copy(other, index.directory.path().join("web/provenance")).unwrap();
+    index.swap_provenance();
     let said = index.run("attest check");
     said.assert_code(4);
     let told = "speaks of the file `gcb_attestation_test";
@@ -421,14 +439,11 @@ fn publishers_are_remembered_and_a_change_is_told() {
 
 #[test]
 fn recording_throws_nothing_away_unsaid() {
-    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
-    else {
+    let Some(index) = AttestedIndex::find() else {
         return;
     };
-    let index = AttestedIndex::serve(&oracle, &pip);
-    let memory = index.directory.path().join("heliostat.trust");
+    let memory = index.memory();
     let read = || std::fs::read_to_string(&memory).unwrap();
-    index.list(true);
     // A memory that cannot be read is left as it is, by both.
     for wrong in [
         &b"format = 2\n"[..],
@@ -476,8 +491,7 @@ fn recording_throws_nothing_away_unsaid() {
     // What does not hold tells nothing about the project.
     std::fs::write(&memory, &recorded).unwrap();
     index.list(true);
-    let swapped = oracle.asset("gcb_attestation_test-0.0.0.tar.gz.provenance");
-    std::fs::copy(swapped, index.directory.path().join("web/provenance")).unwrap();
+    index.swap_provenance();
     for policy in ["warn", "refuse"] {
         let said = index.run(&format!("attest record --policy {policy}"));
         said.assert_code(4);
@@ -498,14 +512,11 @@ fn recording_throws_nothing_away_unsaid() {
 /// What the index lacks keeps nobody from looking at the rest, and is not taken for what nobody attests.
 #[test]
 fn what_the_index_lacks_is_told_and_not_recorded() {
-    let (Some(oracle), Some(pip)) = (or_skip(PypiAttestations::find()), or_skip(Pip::newest()))
-    else {
+    let Some(index) = AttestedIndex::find() else {
         return;
     };
-    let index = AttestedIndex::serve(&oracle, &pip);
-    index.list(true);
     index.run("attest record").assert_code(0);
-    let memory = index.directory.path().join("heliostat.trust");
+    let memory = index.memory();
     let read = || std::fs::read_to_string(&memory).unwrap();
     let recorded = read();
     let lock = index.directory.path().join("uv.lock");
